@@ -1,0 +1,62 @@
+//! What can be configured, with the defaults. Knows numbers only; each layer reads the fields that concern it.
+
+use std::time::Duration;
+
+/// Configuration of one connection, readable and changeable while it runs
+/// ([`WebSocket::set_config`](crate::WebSocket::set_config)). `None` means "no limit" or "never".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSocketConfig {
+    /// Most messages that wait to be sent. Pongs and the Close have places of their own. Default 1024.
+    pub max_send_queue: Option<usize>,
+    /// Most bytes that wait to be sent; one larger message still goes when nothing waits. Default 16 MiB.
+    pub max_send_bytes: Option<usize>,
+    /// Largest message, received or sent, in bytes. Default 64 MiB.
+    pub max_message_size: Option<usize>,
+    /// Largest frame received, in bytes. Default 16 MiB.
+    pub max_frame_size: Option<usize>,
+    /// Most frames that one received message may be split into. Default 131,072.
+    pub max_fragments: Option<usize>,
+    /// Largest HTTP head of the opening handshake, in bytes, and largest body kept of a refusal. Default 16 KiB.
+    pub max_head_size: usize,
+    /// As a server, take frames that are not masked, against RFC 6455 section 5.1. Default off.
+    pub accept_unmasked_frames: bool,
+    /// Answer each Ping with a Pong. Default on.
+    pub auto_pong: bool,
+    /// Hand received Pings and Pongs to the reader. Default on here, off in the C ABI.
+    pub deliver_control: bool,
+    /// Hand out parts of a message as they arrive instead of whole messages: a message of any size in constant
+    /// memory. Parts of text are cut between characters. Default off.
+    pub deliver_fragments: bool,
+    /// Time for the opening handshake. Default 10 s.
+    pub handshake_timeout: Option<Duration>,
+    /// Time for the closing handshake, from the first Close on. Default 10 s.
+    pub close_timeout: Option<Duration>,
+    /// Send a Ping this often. Default never.
+    pub ping_interval: Option<Duration>,
+    /// How long after such a Ping the connection may stay silent. Default 20 s.
+    pub pong_timeout: Option<Duration>,
+    /// How long nothing may arrive before the connection is given up. Default never.
+    pub idle_timeout: Option<Duration>,
+}
+
+impl Default for WebSocketConfig {
+    fn default() -> Self {
+        Self {
+            max_send_queue: Some(1024),
+            max_send_bytes: Some(16 << 20),
+            max_message_size: Some(64 << 20),
+            max_frame_size: Some(16 << 20),
+            max_fragments: Some(1 << 17),
+            max_head_size: 16 << 10,
+            accept_unmasked_frames: false,
+            auto_pong: true,
+            deliver_control: true,
+            deliver_fragments: false,
+            handshake_timeout: Some(Duration::from_secs(10)),
+            close_timeout: Some(Duration::from_secs(10)),
+            ping_interval: None,
+            pong_timeout: Some(Duration::from_secs(20)),
+            idle_timeout: None,
+        }
+    }
+}

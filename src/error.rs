@@ -1,0 +1,208 @@
+//! Everything that can go wrong, in the words of the field. Knows no layer; every layer returns these.
+
+use crate::message::Message;
+use crate::proto::handshake::Head;
+use std::io;
+
+/// The result of a call on a connection.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The connection came to its end in good order: the stream can be dropped. Reported once.
+    #[error("the connection is closed")]
+    ConnectionClosed,
+    /// The connection was used again after its end had been reported: a bug of the caller.
+    #[error("the connection was already closed: it was used again after its end had been reported")]
+    AlreadyClosed,
+    /// The stream's own error. All are fatal but [`io::ErrorKind::WouldBlock`].
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// A limit of the configuration was passed.
+    #[error("{0}")]
+    Capacity(#[from] CapacityError),
+    /// A rule of RFC 6455 was broken.
+    #[error("{0}")]
+    Protocol(#[from] ProtocolError),
+    /// No room in the send queue: the message comes back, untouched.
+    #[error("the send queue is full")]
+    SendQueueFull(Message),
+    /// A text, or the reason of a Close, is not UTF-8.
+    #[error("text is not valid UTF-8")]
+    Utf8,
+    /// The URL cannot be used.
+    #[error("{0}")]
+    Url(#[from] UrlError),
+    /// The opening handshake is malformed, or breaks a rule.
+    #[error("{0}")]
+    Handshake(#[from] HandshakeError),
+    /// The server refused with this HTTP response; its status, headers and body are in it.
+    #[error("the server answered with HTTP status {}", .0.status())]
+    Http(Box<Head>),
+    /// A deadline passed.
+    #[error("{0}")]
+    Timeout(#[from] Deadline),
+    /// An argument is against the rules; nothing happened.
+    #[error("{0}")]
+    InvalidArgument(&'static str),
+    /// The call does not fit the state the connection is in; nothing happened.
+    #[error("{0}")]
+    Misuse(&'static str),
+    /// A buffer could not be allocated.
+    #[error("out of memory")]
+    NoMemory,
+}
+
+impl Error {
+    /// Whether this is the stream's "not now": no failure, call again later.
+    pub fn is_would_block(&self) -> bool {
+        matches!(self, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// Which limit was passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CapacityError {
+    /// See [`max_message_size`](crate::WebSocketConfig::max_message_size).
+    #[error("message of {size} bytes is over the limit of {max}")]
+    MessageTooLong {
+        /// The size that the message has reached, or declares.
+        size: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// See [`max_frame_size`](crate::WebSocketConfig::max_frame_size).
+    #[error("frame of {size} bytes is over the limit of {max}")]
+    FrameTooLong {
+        /// The size that the frame declares.
+        size: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// See [`max_fragments`](crate::WebSocketConfig::max_fragments).
+    #[error("message is split into more than {max} frames")]
+    TooManyFragments {
+        /// The limit.
+        max: u64,
+    },
+    /// See [`max_head_size`](crate::WebSocketConfig::max_head_size).
+    #[error("HTTP head is over the limit of {max} bytes")]
+    HeadTooLong {
+        /// The limit.
+        max: u64,
+    },
+    /// More header fields than the library keeps.
+    #[error("HTTP head has more than {max} header fields")]
+    TooManyHeaders {
+        /// The limit.
+        max: u64,
+    },
+}
+
+/// Which rule of RFC 6455 was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// Section 5.2: a reserved bit was set and no extension gives it a meaning.
+    #[error("a reserved bit (RSV) is set")]
+    ReservedBits,
+    /// Section 5.2: opcodes 3 to 7 and 11 to 15.
+    #[error("reserved opcode {0}")]
+    ReservedOpcode(u8),
+    /// Section 5.5: a control frame with FIN clear.
+    #[error("fragmented control frame")]
+    FragmentedControlFrame,
+    /// Section 5.5: a control frame over 125 bytes.
+    #[error("control frame longer than 125 bytes")]
+    ControlFrameTooLong,
+    /// Section 5.2: the length is not written in the fewest bytes.
+    #[error("frame length is not in its shortest form")]
+    NonMinimalLength,
+    /// Section 5.2: the most significant bit of a 64-bit length is set.
+    #[error("frame length has its most significant bit set")]
+    LengthOverflow,
+    /// Section 5.1: a client must mask.
+    #[error("unmasked frame from a client")]
+    UnmaskedFrameFromClient,
+    /// Section 5.1: a server must not mask.
+    #[error("masked frame from a server")]
+    MaskedFrameFromServer,
+    /// Section 5.4: a continuation frame and nothing to continue.
+    #[error("continuation frame without a message to continue")]
+    UnexpectedContinuation,
+    /// Section 5.4: a new message inside a fragmented one.
+    #[error("new message inside a fragmented one")]
+    ExpectedContinuation,
+    /// Section 5.5.1: a Close with one byte of payload.
+    #[error("Close frame with a payload of one byte")]
+    TruncatedCloseCode,
+    /// Section 7.4: a Close code that must not travel.
+    #[error("Close code {0} is not allowed")]
+    InvalidCloseCode(u16),
+    /// The stream ended without a closing handshake.
+    #[error("the stream ended without a closing handshake")]
+    ResetWithoutClosingHandshake,
+    /// A message was written after the closing handshake had begun.
+    #[error("nothing can be sent after a Close")]
+    SendAfterClosing,
+}
+
+/// Why a URL cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Not a URL by RFC 3986.
+    #[error("not a valid URL")]
+    Malformed,
+    /// Another scheme than `ws` or `wss`.
+    #[error("the scheme of the URL is neither ws nor wss")]
+    Scheme,
+    /// RFC 6455 section 3: a fragment has no meaning.
+    #[error("a WebSocket URL has no fragment (#)")]
+    Fragment,
+    /// No host to connect to.
+    #[error("the URL has no host")]
+    NoHost,
+    /// A port outside 1 to 65535.
+    #[error("the port of the URL is not a number from 1 to 65535")]
+    Port,
+    /// A user name or password: send an Authorization header instead.
+    #[error("a user name in the URL is not supported: add an Authorization header")]
+    UserInfo,
+    /// Built without TLS.
+    #[error("wss is not supported by this build")]
+    TlsUnsupported,
+}
+
+/// What was wrong with the opening handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeError {
+    /// Not HTTP by its grammar; bare LF, NUL and folded lines count.
+    #[error("malformed HTTP head: {0}")]
+    Malformed(&'static str),
+    /// The peer's request or response lacks a thing, has it twice or has it wrong.
+    #[error("{0}")]
+    Rule(&'static str),
+    /// The stream ended before the handshake was done.
+    #[error("the stream ended during the opening handshake")]
+    Incomplete,
+    /// This server refused the request with the given HTTP status.
+    #[error("the request was refused with HTTP status {0}")]
+    Refused(u16),
+}
+
+/// Which deadline passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Deadline {
+    /// See [`handshake_timeout`](crate::WebSocketConfig::handshake_timeout).
+    #[error("the opening handshake took too long")]
+    Handshake,
+    /// See [`close_timeout`](crate::WebSocketConfig::close_timeout).
+    #[error("the peer did not answer the Close in time")]
+    Close,
+    /// See [`pong_timeout`](crate::WebSocketConfig::pong_timeout).
+    #[error("the peer did not answer a Ping in time")]
+    Pong,
+    /// See [`idle_timeout`](crate::WebSocketConfig::idle_timeout).
+    #[error("nothing arrived for too long")]
+    Idle,
+}

@@ -1,0 +1,24 @@
+//! wsabi: a WebSocket engine (RFC 6455) for programs that link it from C and C++, load it from Python, or embed it.
+//!
+//! This is its Rust face; `include/wsabi.h` is the C one. [`WebSocket`] joins a connection to any stream that reads and
+//! writes. It is made by [`connect`](connect()), [`client`] or [`accept`](accept()), or without an opening handshake by
+//! [`WebSocket::from_raw_socket`] and [`WebSocket::from_partially_read`].
+//!
+//! The layers, each with one reason to change: `ffi` (C) → `transport` (sockets, time, waiting) → [`proto`] (bytes and
+//! rules, without I/O). An arrow is never reversed.
+
+mod config;
+mod error;
+mod message;
+mod opening;
+pub mod proto;
+mod websocket;
+
+pub use config::WebSocketConfig;
+pub use error::{CapacityError, Deadline, Error, HandshakeError, ProtocolError, Result, UrlError};
+pub use message::{CloseCode, CloseFrame, Kind, Message, Role};
+pub use opening::{
+    Decision, HandshakeFailure, MidHandshake, accept, accept_with, client, client_with, connect, connect_with,
+};
+pub use proto::handshake::{HandshakeOptions, Head, Url};
+pub use websocket::{MessageView, WebSocket};

@@ -1,0 +1,201 @@
+//! The Rust face of the opening handshake: [`connect`], [`client`] and [`accept`], each of which can be resumed where
+//! the stream would block. Knows streams and decisions; the rules are `proto::handshake`'s.
+
+use crate::config::WebSocketConfig;
+use crate::error::{Error, Result, UrlError};
+use crate::proto::connection::{Connection, Opening};
+use crate::proto::handshake::{ClientHandshake, HandshakeOptions, Head, ServerHandshake, Url};
+use crate::websocket::WebSocket;
+use std::fmt;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+/// Connects to a `ws://` URL over TCP and performs the opening handshake. The stream blocks.
+pub fn connect(url: &str) -> Result<WebSocket<TcpStream>> {
+    connect_with(url, &HandshakeOptions::default(), None)
+}
+
+/// [`connect`], with headers, subprotocols and a configuration.
+pub fn connect_with(
+    url: &str,
+    options: &HandshakeOptions,
+    config: Option<WebSocketConfig>,
+) -> Result<WebSocket<TcpStream>> {
+    let parsed = Url::parse(url)?;
+    if parsed.secure() {
+        return Err(UrlError::TlsUnsupported.into());
+    }
+    let stream = TcpStream::connect((parsed.host(), parsed.port()))?;
+    stream.set_nodelay(true)?;
+    client_with(url, options, stream, config).map_err(Error::from)
+}
+
+/// Performs the client's opening handshake over a stream that is connected already.
+pub fn client<Stream: Read + Write>(
+    url: &str,
+    stream: Stream,
+) -> Result<WebSocket<Stream>, HandshakeFailure<Stream>> {
+    client_with(url, &HandshakeOptions::default(), stream, None)
+}
+
+/// [`client`], with headers, subprotocols and a configuration.
+pub fn client_with<Stream: Read + Write>(
+    url: &str,
+    options: &HandshakeOptions,
+    stream: Stream,
+    config: Option<WebSocketConfig>,
+) -> Result<WebSocket<Stream>, HandshakeFailure<Stream>> {
+    let config = Arc::new(config.unwrap_or_default());
+    let url = Url::parse(url).map_err(Error::from)?;
+    let (handshake, request) = ClientHandshake::new(&url, options, config.max_head_size)?;
+    let connection = Connection::client(config, handshake, &request)?;
+    MidHandshake { socket: WebSocket::over(stream, connection), decide: None }.handshake()
+}
+
+/// Performs the server's opening handshake over an accepted stream, and takes every valid request.
+pub fn accept<Stream: Read + Write>(stream: Stream) -> Result<WebSocket<Stream>, HandshakeFailure<Stream>> {
+    accept_with(stream, None, |_| Decision::accept())
+}
+
+/// [`accept`], with a configuration and a callback that sees the request and decides.
+pub fn accept_with<Stream: Read + Write>(
+    stream: Stream,
+    config: Option<WebSocketConfig>,
+    decide: impl FnOnce(&Head) -> Decision + Send + 'static,
+) -> Result<WebSocket<Stream>, HandshakeFailure<Stream>> {
+    let config = Arc::new(config.unwrap_or_default());
+    let handshake = ServerHandshake::new(config.max_head_size);
+    let socket = WebSocket::over(stream, Connection::server(config, handshake));
+    MidHandshake { socket, decide: Some(Box::new(decide)) }.handshake()
+}
+
+/// What a server makes of a request.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// Take it.
+    Accept {
+        /// One of the subprotocols that the client offers; without one, the first of `options` that it offers.
+        protocol: Option<String>,
+        /// Headers and subprotocols of the response.
+        options: HandshakeOptions,
+    },
+    /// Refuse it.
+    Reject {
+        /// From 300 to 599.
+        status: u16,
+        /// Headers of the response.
+        options: HandshakeOptions,
+        /// Body of the response: plain text, unless a header says otherwise.
+        body: Vec<u8>,
+    },
+}
+
+impl Decision {
+    /// Take it as it is, without a subprotocol.
+    pub fn accept() -> Self {
+        Self::Accept { protocol: None, options: HandshakeOptions::default() }
+    }
+
+    /// Refuse it with a status and a text.
+    pub fn reject(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self::Reject { status, options: HandshakeOptions::default(), body: body.into() }
+    }
+}
+
+/// An opening handshake that did not come to its end.
+#[derive(Debug)]
+pub enum HandshakeFailure<Stream> {
+    /// The stream would block: go on later with [`MidHandshake::handshake`].
+    Interrupted(MidHandshake<Stream>),
+    /// It failed.
+    Failure(Error),
+}
+
+impl<Stream> From<Error> for HandshakeFailure<Stream> {
+    fn from(error: Error) -> Self {
+        Self::Failure(error)
+    }
+}
+
+impl<Stream> From<HandshakeFailure<Stream>> for Error {
+    fn from(failure: HandshakeFailure<Stream>) -> Self {
+        match failure {
+            HandshakeFailure::Interrupted(_) => std::io::Error::from(std::io::ErrorKind::WouldBlock).into(),
+            HandshakeFailure::Failure(error) => error,
+        }
+    }
+}
+
+impl<Stream> fmt::Display for HandshakeFailure<Stream> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interrupted(_) => f.write_str("the stream would block in the middle of the opening handshake"),
+            Self::Failure(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<Stream: fmt::Debug> std::error::Error for HandshakeFailure<Stream> {}
+
+type Decide = Box<dyn FnOnce(&Head) -> Decision + Send>;
+
+/// An opening handshake under way.
+pub struct MidHandshake<Stream> {
+    socket: WebSocket<Stream>,
+    decide: Option<Decide>,
+}
+
+impl<Stream> MidHandshake<Stream> {
+    /// The stream.
+    pub fn get_ref(&self) -> &Stream {
+        self.socket.get_ref()
+    }
+
+    /// The stream.
+    pub fn get_mut(&mut self) -> &mut Stream {
+        self.socket.get_mut()
+    }
+
+    /// See [`WebSocket::tick`].
+    pub fn tick(&mut self, now_ms: u64) -> Result<()> {
+        self.socket.tick(now_ms)
+    }
+}
+
+impl<Stream: Read + Write> MidHandshake<Stream> {
+    /// Goes on with the handshake.
+    pub fn handshake(mut self) -> Result<WebSocket<Stream>, HandshakeFailure<Stream>> {
+        loop {
+            match self.socket.handshake() {
+                Ok(Opening::Open) => return Ok(self.socket),
+                Ok(Opening::Request | Opening::NeedsBytes) => self.decide()?,
+                Err(error) if error.is_would_block() => return Err(HandshakeFailure::Interrupted(self)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn decide(&mut self) -> Result<()> {
+        let decision = match (self.decide.take(), self.socket.head()) {
+            (Some(decide), Some(head)) => decide(head),
+            _ => Decision::accept(),
+        };
+        match decision {
+            Decision::Accept { protocol, options } => {
+                self.socket.connection.accept(protocol.as_deref(), &options)
+            }
+            Decision::Reject { status, options, body } => {
+                self.socket.connection.reject(status, &options, &body)?;
+                self.socket.flush_quietly()?;
+                Err(crate::error::HandshakeError::Refused(status).into())
+            }
+        }
+    }
+}
+
+impl<Stream: fmt::Debug> fmt::Debug for MidHandshake<Stream> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MidHandshake").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,109 @@
+//! The receive buffer: one contiguous piece of memory that bytes are received into and parsed in. It is made when
+//! bytes arrive and given back when it is empty, so that a waiting connection holds none. Knows no frames.
+
+use crate::error::{Error, Result};
+
+/// First size, in bytes; doubled whenever a read fills the buffer.
+const SMALLEST: usize = 4 << 10;
+/// No larger by itself; only an HTTP head may need more.
+const LARGEST: usize = 128 << 10;
+/// So few bytes are moved to the front without a second thought: a partial frame header or control frame.
+const FEW: usize = 256;
+
+/// See the module. All of `bytes` is initialised; `start..end` has been received and not been consumed.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// How often the first size has been doubled.
+    doublings: u8,
+}
+
+impl Buffer {
+    /// A buffer that holds `part`.
+    pub fn with_received(part: Vec<u8>) -> Self {
+        Self { end: part.len(), bytes: part, ..Self::default() }
+    }
+
+    /// What has been received and not been consumed.
+    #[inline]
+    pub fn filled(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// [`filled`](Self::filled), to be unmasked where it lies.
+    #[inline]
+    pub fn filled_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.end]
+    }
+
+    /// Position of the first byte of [`filled`](Self::filled), for [`at`](Self::at).
+    #[inline]
+    pub fn position(&self) -> usize {
+        self.start
+    }
+
+    /// Bytes at a position remembered earlier; there until the next [`space`](Self::space) that may move them.
+    #[inline]
+    pub fn at(&self, position: usize, len: usize) -> &[u8] {
+        &self.bytes[position..position + len]
+    }
+
+    /// Drops the first `n` bytes of [`filled`](Self::filled).
+    #[inline]
+    pub fn consume(&mut self, n: usize) {
+        debug_assert!(n <= self.end - self.start);
+        self.start += n;
+    }
+
+    /// Room to receive into. With `may_move`, what lies in the buffer may be moved to make room; without, what has
+    /// been handed out stays put and the room may be empty. Moving costs no more than receiving did: few bytes
+    /// are moved, or no more than have been consumed.
+    pub fn space(&mut self, may_move: bool) -> Result<&mut [u8]> {
+        let filled = self.end - self.start;
+        if may_move && self.start > 0 && (filled <= FEW || (filled <= self.start && self.end == self.bytes.len())) {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.start = 0;
+            self.end = filled;
+        }
+        let wanted = (SMALLEST << self.doublings).min(LARGEST);
+        if may_move && self.start == 0 && self.bytes.len() < wanted {
+            self.grow(wanted)?;
+        }
+        Ok(&mut self.bytes[self.end..])
+    }
+
+    /// Like [`space`](Self::space), for a thing that must be in the buffer whole: grows as far as needed.
+    pub fn space_for_whole(&mut self) -> Result<&mut [u8]> {
+        if self.space(true)?.is_empty() {
+            self.grow(self.bytes.len() * 2)?;
+        }
+        Ok(&mut self.bytes[self.end..])
+    }
+
+    /// The first `n` bytes of the room have been received.
+    #[inline]
+    pub fn commit(&mut self, n: usize) {
+        debug_assert!(n <= self.bytes.len() - self.end);
+        self.end += n;
+        if self.end == self.bytes.len() && SMALLEST << self.doublings < LARGEST {
+            self.doublings += 1;
+        }
+    }
+
+    /// Gives the memory back where nothing lies in it.
+    pub fn release(&mut self) {
+        if self.start == self.end {
+            self.bytes = Vec::new();
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    fn grow(&mut self, size: usize) -> Result<()> {
+        let more = size - self.bytes.len();
+        self.bytes.try_reserve_exact(more).map_err(|_| Error::NoMemory)?;
+        self.bytes.resize(size, 0);
+        Ok(())
+    }
+}

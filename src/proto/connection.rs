@@ -1,0 +1,651 @@
+//! One connection without I/O, from its opening handshake to its end.
+//!
+//! Bytes that arrived go in through [`Connection::space`] and [`Connection::received`], bytes to send come out of
+//! [`Connection::gather`] or [`Connection::output`]; in between stand messages. **Given the same bytes and the same
+//! calls, the result never depends on how the bytes were cut or on when they came.** Joins the receiver, the sender,
+//! the closing state and the deadlines; holds no rule that one of them could hold.
+
+use crate::config::WebSocketConfig;
+use crate::error::{CapacityError, Deadline, Error, HandshakeError, ProtocolError, Result};
+use crate::message::{CloseCode, Kind, Role};
+use crate::proto::closing::State;
+use crate::proto::deadline::{Deadlines, Due, NEVER, Stage};
+use crate::proto::frame::{HeaderBytes, MAX_CONTROL, Opcode};
+use crate::proto::handshake::{ClientHandshake, Handshake, HandshakeOptions, Head, Progress, ServerHandshake};
+use crate::proto::receive::{Received, Receiver};
+use crate::proto::send::Sender;
+use crate::proto::utf8::Utf8Stream;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+/// Longest reason of a Close, in bytes.
+pub const MAX_REASON: usize = MAX_CONTROL - 2;
+
+/// A message to send, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub enum Outgoing<'a> {
+    /// UTF-8 text.
+    Text(&'a str),
+    /// Bytes.
+    Binary(&'a [u8]),
+    /// At most 125 bytes.
+    Ping(&'a [u8]),
+    /// At most 125 bytes.
+    Pong(&'a [u8]),
+    /// A code and a reason of at most 123 bytes, or neither.
+    Close(Option<(CloseCode, &'a str)>),
+}
+
+/// What became of a message that was to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Accepted {
+    /// It is sent or queued, whole.
+    Yes,
+    /// The queue is full: nothing has changed.
+    QueueFull,
+}
+
+/// How far the opening handshake is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// The peer's bytes are waited for.
+    NeedsBytes,
+    /// A server has a request to decide on: [`Connection::accept`] or [`Connection::reject`].
+    Request,
+    /// Messages can flow.
+    Open,
+}
+
+/// Why a connection was given up.
+#[derive(Debug)]
+pub struct Failure {
+    /// A sentence for people: what, and where in the stream.
+    pub sentence: String,
+    /// The Close code that says it to the peer.
+    pub code: CloseCode,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Connection {
+    role: Role,
+    state: State,
+    /// The stream has ended.
+    eof: bool,
+    /// A deadline passed that leaves nothing to wait for.
+    abandoned: bool,
+    config: Arc<WebSocketConfig>,
+    handshake: Option<Box<Handshake>>,
+    /// The peer's part of the opening handshake, and the subprotocol that came of it.
+    head: Option<Box<(Head, Option<String>)>>,
+    receiver: Receiver,
+    sender: Sender,
+    deadlines: Deadlines,
+    fragments: Option<Box<OutgoingFragments>>,
+    /// The code of the Close that arrived.
+    close_code: Option<CloseCode>,
+    failure: Option<Box<Failure>>,
+}
+
+/// A message that is being sent in fragments.
+#[derive(Debug, Clone)]
+struct OutgoingFragments {
+    kind: Kind,
+    total: usize,
+    text: Utf8Stream,
+}
+
+/// Beginning: with or without an opening handshake.
+impl Connection {
+    /// A connection whose opening handshake is over; `part` has been read of its frames already.
+    pub fn open(role: Role, config: Arc<WebSocketConfig>, part: Vec<u8>) -> Self {
+        Self { receiver: Receiver::with_received(part), ..Self::new(role, config, None) }
+    }
+
+    /// A client that begins with `request`, the bytes that go with `handshake`.
+    pub fn client(config: Arc<WebSocketConfig>, handshake: ClientHandshake, request: &[u8]) -> Result<Self> {
+        let mut connection = Self::new(Role::Client, config, Some(Handshake::Client(handshake)));
+        connection.sender.queue_raw(request)?;
+        Ok(connection)
+    }
+
+    /// A server that waits for a request.
+    pub fn server(config: Arc<WebSocketConfig>, handshake: ServerHandshake) -> Self {
+        Self::new(Role::Server, config, Some(Handshake::Server(handshake)))
+    }
+
+    fn new(role: Role, config: Arc<WebSocketConfig>, handshake: Option<Handshake>) -> Self {
+        Self {
+            role,
+            state: State::Active,
+            eof: false,
+            abandoned: false,
+            config,
+            handshake: handshake.map(Box::new),
+            head: None,
+            receiver: Receiver::default(),
+            sender: Sender::new(role),
+            deadlines: Deadlines::default(),
+            fragments: None,
+            close_code: None,
+            failure: None,
+        }
+    }
+
+    /// Drives the opening handshake with what has arrived. A refusal, a malformed head and the like end the
+    /// connection; a server's answer to them is then among the bytes to send.
+    pub fn poll_handshake(&mut self) -> Result<Opening> {
+        self.check_not_over()?;
+        let Some(handshake) = &mut self.handshake else { return Ok(Opening::Open) };
+        match handshake.advance(self.receiver.buffered(), self.eof) {
+            Ok((Progress::NeedMore, consumed)) => {
+                self.receiver.skip(consumed);
+                Ok(Opening::NeedsBytes)
+            }
+            Ok((Progress::Request, consumed)) => {
+                self.receiver.skip(consumed);
+                Ok(Opening::Request)
+            }
+            Ok((Progress::Done, consumed)) => {
+                self.receiver.skip(consumed);
+                self.finish_handshake();
+                Ok(Opening::Open)
+            }
+            Err(error) => {
+                if let Handshake::Server(server) = &mut **handshake {
+                    let answer = server.take_refusal();
+                    self.sender.queue_raw(&answer)?;
+                }
+                self.finish_handshake();
+                Err(self.handshake_failed(error))
+            }
+        }
+    }
+
+    /// Server: takes the request. `protocol` is one that the client offered; without one, the first of `options` that
+    /// it offered is chosen.
+    pub fn accept(&mut self, protocol: Option<&str>, options: &HandshakeOptions) -> Result<()> {
+        let response = self.request()?.accept(protocol, options)?;
+        self.sender.queue_raw(&response)?;
+        self.finish_handshake();
+        Ok(())
+    }
+
+    /// Server: refuses the request with an HTTP status from 300 to 599 and a body.
+    pub fn reject(&mut self, status: u16, options: &HandshakeOptions, body: &[u8]) -> Result<()> {
+        let response = self.request()?.reject(status, options, body)?;
+        self.sender.queue_raw(&response)?;
+        self.finish_handshake();
+        self.handshake_failed(HandshakeError::Refused(status).into());
+        Ok(())
+    }
+
+    /// The peer's part of the opening handshake: a server's request from [`Opening::Request`] on, a client's response
+    /// from its end on, be it a refusal.
+    pub fn head(&self) -> Option<&Head> {
+        let head = match (&self.head, self.handshake.as_deref()) {
+            (Some(head), _) => &head.0,
+            (None, Some(handshake)) => handshake.head(),
+            (None, None) => return None,
+        };
+        (head.header_count() > 0 || head.status() > 0 || !head.method().is_empty()).then_some(head)
+    }
+
+    /// The subprotocol agreed on.
+    pub fn protocol(&self) -> Option<&str> {
+        self.head.as_ref().and_then(|head| head.1.as_deref())
+    }
+
+    fn request(&mut self) -> Result<&mut ServerHandshake> {
+        self.check_not_over()?;
+        match self.handshake.as_deref_mut() {
+            Some(Handshake::Server(handshake)) if self.state == State::Active => Ok(handshake),
+            _ => Err(Error::Misuse("there is no request to decide on")),
+        }
+    }
+
+    fn finish_handshake(&mut self) {
+        self.head = self.handshake.take().map(|handshake| Box::new(handshake.into_head()));
+    }
+
+    /// Keeps the refusal, where it is one, for [`head`](Self::head).
+    fn handshake_failed(&mut self, error: Error) -> Error {
+        if let Error::Http(response) = &error {
+            self.head = Some(Box::new(((**response).clone(), None)));
+        }
+        self.give_up(error.to_string(), CloseCode::ABNORMAL);
+        error
+    }
+
+    /// A client that was reading the body of a refusal when time or the stream ran out still reports the refusal.
+    fn refusal_cut_short(&mut self) -> Option<Error> {
+        match self.handshake.as_deref_mut() {
+            Some(Handshake::Client(client)) => client.take_refusal(),
+            _ => None,
+        }
+    }
+}
+
+/// Bytes in.
+impl Connection {
+    /// Room for received bytes. Empty only while whole messages wait to be read, or the message read last is in the
+    /// way: read on, then ask again.
+    pub fn space(&mut self) -> Result<&mut [u8]> {
+        match self.handshake {
+            Some(_) => self.receiver.space_for_head(),
+            None => self.receiver.space(),
+        }
+    }
+
+    /// The first `n` bytes of the room last given out have been received.
+    #[inline]
+    pub fn received(&mut self, n: usize) {
+        self.receiver.commit(n);
+        self.deadlines.received();
+    }
+
+    /// The stream has ended: nothing more will arrive.
+    pub fn received_eof(&mut self) {
+        self.eof = true;
+    }
+
+    /// The stream failed: it can be dropped once this error has been handed on.
+    pub fn stream_failed(&mut self, error: std::io::Error) -> Error {
+        self.sender.discard();
+        self.eof = true;
+        match self.refusal_cut_short() {
+            Some(refusal) => self.handshake_failed(refusal),
+            None => self.fail(Error::Io(error)),
+        }
+    }
+
+    /// The next message out of what has arrived; `None`: more bytes are needed. Answers to Pings and Closes are
+    /// queued. `ConnectionClosed` comes once, when the stream can be dropped; `AlreadyClosed` after it.
+    #[inline]
+    pub fn poll_read(&mut self) -> Result<Option<Received>> {
+        loop {
+            if !self.state.can_read() {
+                self.receiver.discard();
+                return self.poll_end().map(|()| None);
+            }
+            let received = match self.receiver.next(self.role, &self.config) {
+                Ok(Some(received)) => received,
+                Ok(None) if self.eof => return Err(self.ended_early()),
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(self.fail(error)),
+            };
+            match received.kind {
+                Kind::Text | Kind::Binary => return Ok(Some(received)),
+                Kind::Close => {
+                    self.take_close(&received)?;
+                    return Ok(Some(received));
+                }
+                Kind::Ping if self.config.auto_pong && self.state == State::Active => {
+                    self.sender.set_pong(self.receiver.payload(&received))?;
+                }
+                Kind::Ping | Kind::Pong => {}
+            }
+            if self.config.deliver_control {
+                return Ok(Some(received));
+            }
+        }
+    }
+
+    /// The payload of the message read last; of a Close, its reason. There until the next read.
+    #[inline]
+    pub fn payload(&self, received: &Received) -> &[u8] {
+        let payload = self.receiver.payload(received);
+        match received.kind {
+            Kind::Close => payload.get(2..).unwrap_or_default(),
+            _ => payload,
+        }
+    }
+
+    /// After a Close: whether the stream can be dropped, as `ConnectionClosed` or, when that has been said, as
+    /// `AlreadyClosed`.
+    pub fn poll_end(&mut self) -> Result<()> {
+        self.check_not_over()?;
+        let (all_sent, ended) = (self.sender.is_empty(), self.eof);
+        if self.state.is_over(self.role, all_sent || self.abandoned, ended || self.abandoned) {
+            self.state = State::Terminated;
+            return Err(Error::ConnectionClosed);
+        }
+        Ok(())
+    }
+
+    /// Gives back the memory of buffers that nothing lies in. For when the stream has nothing more to give.
+    pub fn release(&mut self) {
+        self.receiver.release();
+        self.sender.release();
+    }
+
+    fn take_close(&mut self, received: &Received) -> Result<()> {
+        let payload = self.receiver.payload(received);
+        let code = match payload {
+            [] => CloseCode::NO_STATUS,
+            [_] => return Err(self.fail(ProtocolError::TruncatedCloseCode.into())),
+            [high, low, reason @ ..] => {
+                let code = CloseCode(u16::from_be_bytes([*high, *low]));
+                if !code.is_allowed() {
+                    return Err(self.fail(ProtocolError::InvalidCloseCode(code.0).into()));
+                }
+                if simdutf8::basic::from_utf8(reason).is_err() {
+                    return Err(self.fail(Error::Utf8));
+                }
+                code
+            }
+        };
+        self.close_code = Some(code);
+        if self.state == State::Active {
+            // The answer carries the peer's code (RFC 6455 section 5.5.1).
+            let answer = &payload[..payload.len().min(2)];
+            self.sender.queue_close(answer)?;
+        }
+        self.state = self.state.after_their_close();
+        Ok(())
+    }
+
+    fn ended_early(&mut self) -> Error {
+        let sentence = match self.receiver.is_mid_message() {
+            true => "the stream ended in the middle of a message",
+            false => "the stream ended without a closing handshake",
+        };
+        self.give_up(sentence.to_owned(), CloseCode::ABNORMAL);
+        self.state = State::Terminated;
+        ProtocolError::ResetWithoutClosingHandshake.into()
+    }
+}
+
+/// Messages and bytes out.
+impl Connection {
+    /// Whether `message` may be sent at all: the state, the limits. Changes nothing.
+    #[inline]
+    pub fn check(&self, message: &Outgoing<'_>) -> Result<()> {
+        self.check_open()?;
+        let is_close = matches!(message, Outgoing::Close(_));
+        if !self.state.can_write() && !is_close {
+            return Err(ProtocolError::SendAfterClosing.into());
+        }
+        match message {
+            Outgoing::Text(_) | Outgoing::Binary(_) if self.fragments.is_some() => {
+                Err(Error::Misuse("a message is being sent in fragments: finish it first"))
+            }
+            Outgoing::Text(text) => self.check_size(text.len()),
+            Outgoing::Binary(data) => self.check_size(data.len()),
+            Outgoing::Ping(data) | Outgoing::Pong(data) if data.len() > MAX_CONTROL => {
+                Err(Error::InvalidArgument("the payload of a Ping or Pong is at most 125 bytes"))
+            }
+            Outgoing::Ping(_) | Outgoing::Pong(_) | Outgoing::Close(None) => Ok(()),
+            Outgoing::Close(Some((code, _))) if !code.is_allowed() => {
+                Err(Error::InvalidArgument("this Close code must not be sent"))
+            }
+            Outgoing::Close(Some((_, reason))) if reason.len() > MAX_REASON => {
+                Err(Error::InvalidArgument("the reason of a Close is at most 123 bytes"))
+            }
+            Outgoing::Close(Some(_)) => Ok(()),
+        }
+    }
+
+    /// Queues a message, or says that there is no room for it. Pongs and the Close always find room.
+    pub fn queue(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+        self.check(message)?;
+        match *message {
+            Outgoing::Text(text) => self.queue_frame(Opcode::Kind(Kind::Text), true, text.as_bytes()),
+            Outgoing::Binary(data) => self.queue_frame(Opcode::Kind(Kind::Binary), true, data),
+            Outgoing::Ping(data) => self.queue_frame(Opcode::Kind(Kind::Ping), true, data),
+            Outgoing::Pong(data) => self.sender.set_pong(data).map(|()| Accepted::Yes),
+            Outgoing::Close(frame) => self.queue_close(frame).map(|()| Accepted::Yes),
+        }
+    }
+
+    /// Queues a fragment of a text or binary message; `kind` must be the same for all of them.
+    pub fn queue_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
+        self.check_open()?;
+        if !self.state.can_write() {
+            return Err(ProtocolError::SendAfterClosing.into());
+        }
+        if kind.is_control() {
+            return Err(Error::InvalidArgument("control frames cannot be sent in fragments"));
+        }
+        let is_first = self.fragments.is_none();
+        let mut fragments = match self.fragments.as_deref() {
+            Some(fragments) if fragments.kind != kind => {
+                return Err(Error::Misuse("a message of the other kind is being sent in fragments"));
+            }
+            Some(fragments) => fragments.clone(),
+            None => OutgoingFragments { kind, total: 0, text: Utf8Stream::default() },
+        };
+        fragments.total = fragments.total.saturating_add(data.len());
+        self.check_size(fragments.total)?;
+        if kind == Kind::Text {
+            fragments.text.push(data).map_err(|_| Error::Utf8)?;
+            if is_final {
+                fragments.text.finish().map_err(|_| Error::Utf8)?;
+            }
+        }
+        let opcode = if is_first { Opcode::Kind(kind) } else { Opcode::Continuation };
+        let accepted = self.queue_frame(opcode, is_final, data)?;
+        if accepted == Accepted::Yes {
+            self.fragments = (!is_final).then(|| Box::new(fragments));
+        }
+        Ok(accepted)
+    }
+
+    /// The header of a message that may leave right from the caller's memory (see [`Sender::direct_header`]).
+    #[inline]
+    pub fn direct_header(&self, kind: Kind, len: usize) -> Option<HeaderBytes> {
+        self.sender.direct_header(Opcode::Kind(kind), true, len)
+    }
+
+    /// Queues what is left of a message of which `sent` bytes, header included, have left directly.
+    pub fn queue_rest(&mut self, header: &HeaderBytes, payload: &[u8], sent: usize) -> Result<()> {
+        self.sender.queue_rest(header, payload, sent)
+    }
+
+    /// Whether bytes wait to be sent.
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        !self.sender.is_empty()
+    }
+
+    /// How many bytes wait to be sent.
+    pub fn queued_bytes(&self) -> usize {
+        self.sender.queued_bytes()
+    }
+
+    /// Fills `slices` with the bytes to send; returns how many it used.
+    pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.sender.gather(slices)
+    }
+
+    /// The first `n` bytes that [`gather`](Self::gather) gave have been sent.
+    pub fn sent(&mut self, n: usize) {
+        self.sender.advance(n);
+    }
+
+    /// The next bytes to send in one piece, lent until [`advance_output`](Self::advance_output).
+    pub fn output(&mut self) -> &[u8] {
+        self.sender.output()
+    }
+
+    /// The first `n` lent bytes have been sent; false where fewer were lent.
+    pub fn advance_output(&mut self, n: usize) -> bool {
+        self.sender.advance_output(n)
+    }
+
+    /// The stream takes nothing any more, though it may still have something to read.
+    pub fn discard_output(&mut self) {
+        self.sender.discard();
+    }
+
+    fn queue_frame(&mut self, opcode: Opcode, fin: bool, data: &[u8]) -> Result<Accepted> {
+        if !self.sender.has_room(data.len(), &self.config) {
+            return Ok(Accepted::QueueFull);
+        }
+        self.sender.queue(opcode, fin, data)?;
+        Ok(Accepted::Yes)
+    }
+
+    fn queue_close(&mut self, frame: Option<(CloseCode, &str)>) -> Result<()> {
+        if self.state == State::Active {
+            let mut payload = [0; MAX_CONTROL];
+            let mut len = 0;
+            if let Some((code, reason)) = frame {
+                len = 2 + reason.len();
+                payload[..2].copy_from_slice(&code.0.to_be_bytes());
+                payload[2..len].copy_from_slice(reason.as_bytes());
+            }
+            self.sender.queue_close(&payload[..len])?;
+            self.state = self.state.after_our_close();
+        }
+        Ok(())
+    }
+
+    fn check_size(&self, size: usize) -> Result<()> {
+        match self.config.max_message_size {
+            Some(max) if size > max => {
+                Err(CapacityError::MessageTooLong { size: size as u64, max: max as u64 }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Watching, configuration and time.
+impl Connection {
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// How far the closing handshake is.
+    #[inline]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Whether the opening handshake is still going on.
+    pub fn is_opening(&self) -> bool {
+        self.handshake.is_some()
+    }
+
+    /// Whether messages of the peer may still come.
+    pub fn can_read(&self) -> bool {
+        self.handshake.is_none() && self.state.can_read()
+    }
+
+    /// Whether messages may still be sent.
+    pub fn can_write(&self) -> bool {
+        self.handshake.is_none() && self.state.can_write()
+    }
+
+    /// Whether bytes from the peer make a difference: messages, its Close, or the end of the stream.
+    pub fn wants_bytes(&self) -> bool {
+        !self.eof && self.state != State::Terminated
+    }
+
+    /// The code of the Close that arrived, [`CloseCode::NO_STATUS`] where it had none; otherwise the code that says
+    /// why the connection was given up.
+    pub fn close_code(&self) -> Option<CloseCode> {
+        self.close_code.or_else(|| self.failure.as_ref().map(|failure| failure.code))
+    }
+
+    /// Why the connection was given up.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_deref()
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &WebSocketConfig {
+        &self.config
+    }
+
+    /// The configuration, to be changed. What has been accepted already stays accepted.
+    pub fn config_mut(&mut self) -> &mut WebSocketConfig {
+        Arc::make_mut(&mut self.config)
+    }
+
+    /// Takes the time, in milliseconds on any clock that does not go backwards, and does what is due: sends a Ping,
+    /// or ends the connection with [`Error::Timeout`].
+    pub fn tick(&mut self, now: u64) -> Result<()> {
+        self.deadlines.set_now(now);
+        match self.deadlines.due(self.stage(), &self.config) {
+            None => Ok(()),
+            Some(Due::Ping) => self.sender.set_ping(&now.to_be_bytes()),
+            Some(Due::Expired(deadline)) => {
+                let gives_up_waiting = !matches!(self.state, State::Active | State::ClosedByUs);
+                if let Some(refusal) = self.refusal_cut_short() {
+                    self.abandoned = true;
+                    return Err(self.handshake_failed(refusal));
+                }
+                if self.handshake.take().is_some() || self.state != State::Active {
+                    // There is nobody to hear last words.
+                    self.abandoned = true;
+                }
+                // Both Closes have passed, or the connection has failed already: its end just need not be waited for.
+                if gives_up_waiting { Ok(()) } else { Err(self.fail(Error::Timeout(deadline))) }
+            }
+        }
+    }
+
+    /// When [`tick`](Self::tick) has something to do next, or [`NEVER`].
+    pub fn next_deadline(&self) -> u64 {
+        match self.stage() {
+            Stage::Over => NEVER,
+            stage => self.deadlines.next(stage, &self.config),
+        }
+    }
+
+    fn stage(&self) -> Stage {
+        match self.state {
+            State::Active if self.is_opening() => Stage::Opening,
+            State::Active => Stage::Open,
+            State::Terminated => Stage::Over,
+            _ => Stage::Closing,
+        }
+    }
+
+    fn check_not_over(&self) -> Result<()> {
+        if self.state == State::Terminated { Err(Error::AlreadyClosed) } else { Ok(()) }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        self.check_not_over()?;
+        match self.handshake {
+            Some(_) => Err(Error::Misuse("the opening handshake is not done")),
+            None => Ok(()),
+        }
+    }
+
+    /// A rule was broken, a limit passed, a deadline missed, the stream lost: tells the peer where that can be told,
+    /// keeps the sentence, and hands the error back.
+    #[cold]
+    fn fail(&mut self, error: Error) -> Error {
+        let (code, is_frame) = match &error {
+            Error::Protocol(_) => (CloseCode::PROTOCOL, true),
+            Error::Utf8 => (CloseCode::INVALID, true),
+            Error::Capacity(_) => (CloseCode::SIZE, true),
+            Error::Timeout(Deadline::Idle) => (CloseCode::AWAY, false),
+            Error::Timeout(Deadline::Pong) => (CloseCode::ERROR, false),
+            _ => (CloseCode::ABNORMAL, false),
+        };
+        let mut sentence = error.to_string();
+        if is_frame {
+            let offset = self.receiver.frame_offset();
+            sentence.push_str(&format!(", in the frame that begins at byte {offset} of the stream"));
+        }
+        if self.state == State::Active && code.is_allowed() {
+            // Fails only for want of memory or randomness; then the peer is not told.
+            let _ = self.sender.queue_close(&code.0.to_be_bytes());
+        }
+        self.give_up(sentence, code);
+        error
+    }
+
+    fn give_up(&mut self, sentence: String, code: CloseCode) {
+        self.failure = Some(Box::new(Failure { sentence, code }));
+        self.state = State::Failed;
+        self.receiver.discard();
+    }
+}

@@ -1,0 +1,459 @@
+//! The client's side of the opening handshake (RFC 6455 section 4.1): writes the request and judges the response.
+//! Does not know how either travels, and follows no redirect: a refusal goes to the caller as it is.
+
+use super::Progress;
+use super::body::BodyReader;
+use super::grammar::has_token;
+use super::head::{Head, HeadReader, Kind};
+use super::key::{accept_key, generate_key};
+use super::options::{HandshakeOptions, write_header};
+use super::url::Url;
+use crate::error::{Error, HandshakeError};
+
+/// The client's side of a handshake under way.
+#[derive(Debug)]
+pub struct ClientHandshake {
+    state: State,
+    /// What `max_head_size` leaves: interim responses use up some of it.
+    max_head_size: usize,
+    accept: [u8; 28],
+    offered: Vec<String>,
+    head: Head,
+    protocol: Option<String>,
+}
+
+#[derive(Debug)]
+enum State {
+    ReadingHead(HeadReader),
+    /// The server refused; the head is there and its body arrives.
+    ReadingBody(BodyReader),
+    Done,
+    Failed,
+}
+
+impl ClientHandshake {
+    /// A handshake for this URL, and the request to send. Head and body of the response may have `max_head_size` bytes
+    /// each.
+    pub fn new(
+        url: &Url,
+        options: &HandshakeOptions,
+        max_head_size: usize,
+    ) -> Result<(Self, Vec<u8>), Error> {
+        let key = generate_key()?;
+        let handshake = Self {
+            state: State::ReadingHead(HeadReader::new(Kind::Response, max_head_size)),
+            max_head_size,
+            accept: accept_key(&key),
+            offered: options.protocols().to_vec(),
+            head: Head::default(),
+            protocol: None,
+        };
+        Ok((handshake, write_request(url, options, &key)))
+    }
+
+    /// See [`Handshake::advance`](super::Handshake::advance). A response that is not a 101 ends in [`Error::Http`],
+    /// once its body is there or as much of it as is kept.
+    pub fn advance(&mut self, received: &[u8], eof: bool) -> Result<(Progress, usize), Error> {
+        let result = self.step(received, eof);
+        if result.is_err() {
+            self.state = State::Failed;
+        }
+        result
+    }
+
+    /// The refusal with the body read so far, where one is being read: a better answer than the deadline or the
+    /// stream's error that cut it short. Ends the handshake.
+    pub fn take_refusal(&mut self) -> Option<Error> {
+        match std::mem::replace(&mut self.state, State::Failed) {
+            State::ReadingBody(body) => Some(self.refusal(body)),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    /// The head of the response; empty while it has not arrived.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The subprotocol that the server chose.
+    pub fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    /// The head of the response and the subprotocol that the server chose.
+    pub fn into_head(self) -> (Head, Option<String>) {
+        (self.head, self.protocol)
+    }
+
+    fn step(&mut self, received: &[u8], eof: bool) -> Result<(Progress, usize), Error> {
+        let mut consumed = 0;
+        loop {
+            let rest = &received[consumed..];
+            match &mut self.state {
+                State::ReadingHead(reader) => {
+                    let Some((head, length)) = reader.read(rest)? else {
+                        return if eof {
+                            Err(HandshakeError::Incomplete.into())
+                        } else {
+                            Ok((Progress::NeedMore, consumed))
+                        };
+                    };
+                    consumed += length;
+                    self.take_head(head, length)?;
+                }
+                State::ReadingBody(body) => {
+                    let (taken, is_complete) = body.read(rest);
+                    if !is_complete && !eof {
+                        return Ok((Progress::NeedMore, consumed + taken));
+                    }
+                    return Err(self.take_refusal().unwrap_or(Error::AlreadyClosed));
+                }
+                State::Done => return Ok((Progress::Done, consumed)),
+                State::Failed => return Err(Error::Misuse("the opening handshake has already failed")),
+            }
+        }
+    }
+
+    fn take_head(&mut self, head: Head, length: usize) -> Result<(), Error> {
+        self.state = match head.status() {
+            101 => {
+                self.protocol = self.verify(&head).map_err(HandshakeError::Rule)?;
+                State::Done
+            }
+            // An interim response (RFC 9110 section 15.2): the real one follows. All heads together keep to the limit.
+            100..=199 => {
+                self.max_head_size = self.max_head_size.saturating_sub(length);
+                State::ReadingHead(HeadReader::new(Kind::Response, self.max_head_size))
+            }
+            _ => State::ReadingBody(BodyReader::new(&head, self.max_head_size)),
+        };
+        self.head = head;
+        Ok(())
+    }
+
+    /// Checks a 101 (RFC 6455 section 4.1, the second list); the subprotocol, or the rule that is broken.
+    fn verify(&self, head: &Head) -> Result<Option<String>, &'static str> {
+        if head.minor_version() == 0 {
+            return Err("the response is HTTP/1.0, where 1.1 is needed");
+        }
+        if !head.values_bytes("Upgrade").any(|value| has_token(value, "websocket")) {
+            return Err("the response has no \"Upgrade: websocket\"");
+        }
+        if !head.values_bytes("Connection").any(|value| has_token(value, "Upgrade")) {
+            return Err("the response has no \"Connection: Upgrade\"");
+        }
+        let mut accepts = head.values_bytes("Sec-WebSocket-Accept");
+        match (accepts.next(), accepts.next()) {
+            (None, _) => return Err("the response has no Sec-WebSocket-Accept"),
+            (_, Some(_)) => return Err("the response has more than one Sec-WebSocket-Accept"),
+            (Some(accept), None) if accept != self.accept => {
+                return Err("Sec-WebSocket-Accept does not answer the key that was sent");
+            }
+            _ => {}
+        }
+        // Extensions are agreed upon here; none is offered as yet.
+        if head.header_bytes("Sec-WebSocket-Extensions").is_some() {
+            return Err("the response names an extension that was not offered");
+        }
+        let mut protocols = head.values_bytes("Sec-WebSocket-Protocol");
+        match (protocols.next(), protocols.next()) {
+            (None, _) => Ok(None),
+            (_, Some(_)) => Err("the response has more than one Sec-WebSocket-Protocol"),
+            (Some(chosen), None) => {
+                let offered = self.offered.iter().find(|offered| offered.as_bytes() == chosen);
+                offered.cloned().map(Some).ok_or("the response names a subprotocol that was not offered")
+            }
+        }
+    }
+
+    fn refusal(&mut self, body: BodyReader) -> Error {
+        let mut head = std::mem::take(&mut self.head);
+        head.set_body(body.into_body());
+        Error::Http(Box::new(head))
+    }
+}
+
+fn write_request(url: &Url, options: &HandshakeOptions, key: &[u8; 24]) -> Vec<u8> {
+    let host = options.header("Host").unwrap_or(url.authority());
+    let protocols = options.protocols().join(", ");
+    let length = 192 + url.target().len() + host.len() + protocols.len() + options.headers_len();
+    let mut request = Vec::with_capacity(length);
+    request.extend_from_slice(b"GET ");
+    request.extend_from_slice(url.target().as_bytes());
+    request.extend_from_slice(b" HTTP/1.1\r\n");
+    write_header(&mut request, "Host", host.as_bytes());
+    write_header(&mut request, "Upgrade", b"websocket");
+    write_header(&mut request, "Connection", b"Upgrade");
+    write_header(&mut request, "Sec-WebSocket-Version", b"13");
+    write_header(&mut request, "Sec-WebSocket-Key", key);
+    if !protocols.is_empty() {
+        write_header(&mut request, "Sec-WebSocket-Protocol", protocols.as_bytes());
+    }
+    for (name, value) in options.headers().filter(|(name, _)| !name.eq_ignore_ascii_case("Host")) {
+        write_header(&mut request, name, value.as_bytes());
+    }
+    request.extend_from_slice(b"\r\n");
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::CapacityError;
+
+    const MAX: usize = 16 << 10;
+
+    fn client(protocols: &[&str]) -> ClientHandshake {
+        let mut options = HandshakeOptions::default();
+        for protocol in protocols {
+            options.add_protocol(protocol).unwrap();
+        }
+        ClientHandshake::new(&Url::parse("ws://example.com/").unwrap(), &options, MAX).unwrap().0
+    }
+
+    /// A 101 with these lines, where `ACCEPT` stands for the right answer.
+    fn answer(client: &mut ClientHandshake, lines: &str) -> Result<(Progress, usize), Error> {
+        let accept = str::from_utf8(&client.accept).unwrap();
+        let response = format!("HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n").replace("ACCEPT", accept);
+        let whole = client.advance(response.as_bytes(), false);
+        if let Ok((_, consumed)) = &whole {
+            assert_eq!(*consumed, response.len());
+        }
+        whole
+    }
+
+    const GOOD: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ACCEPT\r\n";
+
+    #[track_caller]
+    fn refused(protocols: &[&str], lines: &str) {
+        let mut client = client(protocols);
+        let error = answer(&mut client, lines).unwrap_err();
+        assert!(matches!(error, Error::Handshake(HandshakeError::Rule(_))), "{lines:?}: {error:?}");
+        assert!(matches!(client.advance(b"", false), Err(Error::Misuse(_))));
+    }
+
+    /// Feeds a response byte by byte; the refusal, and how many bytes had been fed.
+    fn drip(client: &mut ClientHandshake, response: &[u8], eof: bool) -> (Error, usize) {
+        let mut start = 0;
+        for end in 1..=response.len() {
+            match client.advance(&response[start..end], false) {
+                Ok((progress, consumed)) => {
+                    assert_eq!(progress, Progress::NeedMore);
+                    start += consumed;
+                }
+                Err(error) => return (error, end),
+            }
+        }
+        (client.advance(&response[start..], eof).unwrap_err(), response.len())
+    }
+
+    #[track_caller]
+    fn http(error: Error) -> Head {
+        match error {
+            Error::Http(head) => *head,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_request_is_complete() {
+        let mut options = HandshakeOptions::default();
+        options.add_protocol("a").unwrap();
+        options.add_protocol("b").unwrap();
+        options.add_header("Origin", "null").unwrap();
+        let url = Url::parse("ws://[::1]:9001/x?y").unwrap();
+        let (client, request) = ClientHandshake::new(&url, &options, MAX).unwrap();
+        let text = String::from_utf8(request.clone()).unwrap();
+        assert!(
+            text.starts_with("GET /x?y HTTP/1.1\r\nHost: [::1]:9001\r\n") && text.ends_with("\r\n\r\n"),
+            "{text}"
+        );
+        let head = HeadReader::new(Kind::Request, MAX).read(&request).unwrap().unwrap().0;
+        assert_eq!(head.header("upgrade"), Some("websocket"));
+        assert_eq!(head.header("connection"), Some("Upgrade"));
+        assert_eq!(head.header("sec-websocket-version"), Some("13"));
+        assert_eq!(head.header("sec-websocket-protocol"), Some("a, b"));
+        assert_eq!(head.header("origin"), Some("null"));
+        assert_eq!(accept_key(head.header_bytes("sec-websocket-key").unwrap()), client.accept);
+    }
+
+    #[test]
+    fn a_host_header_of_the_caller_replaces_that_of_the_url() {
+        let mut options = HandshakeOptions::default();
+        options.add_header("host", "other:1").unwrap();
+        let url = Url::parse("ws://example.com/").unwrap();
+        let request = ClientHandshake::new(&url, &options, MAX).unwrap().1;
+        let head = HeadReader::new(Kind::Request, MAX).read(&request).unwrap().unwrap().0;
+        assert_eq!(head.values("Host").collect::<Vec<_>>(), ["other:1"]);
+    }
+
+    #[test]
+    fn every_request_has_a_key_of_its_own() {
+        assert_ne!(client(&[]).accept, client(&[]).accept);
+    }
+
+    #[test]
+    fn header_names_and_tokens_in_any_case_lists_and_repeated_headers_are_understood() {
+        for lines in [
+            GOOD,
+            "UPGRADE: WebSocket\r\nconnection: keep-alive, UPGRADE\r\nsec-websocket-ACCEPT:ACCEPT\r\n",
+            "Connection: keep-alive\r\nConnection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Accept: \t ACCEPT \r\n",
+        ] {
+            // The name of the header must not be taken for the mark.
+            let lines = lines.replace("sec-websocket-ACCEPT:", "SEC-websocket-accepT:");
+            assert_eq!(answer(&mut client(&[]), &lines).unwrap().0, Progress::Done, "{lines}");
+        }
+    }
+
+    #[test]
+    fn connection_notupgrade_is_no_upgrade() {
+        let rest = "Sec-WebSocket-Accept: ACCEPT\r\n";
+        for lines in [
+            "Upgrade: websocket\r\nConnection: notupgrade\r\n",
+            "Upgrade: websocket\r\nConnection: keep-alive\r\n",
+            "Upgrade: websocket\r\n",
+            "Connection: Upgrade\r\n",
+            "Upgrade: notwebsocket\r\nConnection: Upgrade\r\n",
+            "Upgrade:\r\nConnection: Upgrade\r\n",
+        ] {
+            refused(&[], &format!("{lines}{rest}"));
+        }
+    }
+
+    #[test]
+    fn wrong_missing_and_doubled_accept_fail() {
+        let rest = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
+        for lines in [
+            "",
+            "Sec-WebSocket-Accept:\r\n",
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
+            "Sec-WebSocket-Accept: ACCEPTx\r\n",
+            "Sec-WebSocket-Accept: ACCEPT\r\nSec-WebSocket-Accept: ACCEPT\r\n",
+            "Sec-WebSocket-Accept: ACCEPT, ACCEPT\r\n",
+        ] {
+            refused(&[], &format!("{lines}{rest}"));
+        }
+    }
+
+    #[test]
+    fn a_subprotocol_that_was_not_asked_for_fails() {
+        for (offered, lines) in [
+            (&[][..], "Sec-WebSocket-Protocol: chat\r\n"),
+            (&[], "Sec-WebSocket-Protocol:\r\n"),
+            (&["chat"], "Sec-WebSocket-Protocol: Chat\r\n"),
+            (&["chat"], "Sec-WebSocket-Protocol: other\r\n"),
+            (&["chat", "b"], "Sec-WebSocket-Protocol: chat, b\r\n"),
+            (&["chat", "b"], "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: b\r\n"),
+        ] {
+            refused(offered, &format!("{GOOD}{lines}"));
+        }
+        let mut chosen = client(&["a", "chat"]);
+        answer(&mut chosen, &format!("{GOOD}Sec-WebSocket-Protocol: chat\r\n")).unwrap();
+        assert_eq!(chosen.protocol(), Some("chat"));
+        let mut none = client(&["a", "chat"]);
+        answer(&mut none, GOOD).unwrap();
+        assert_eq!(none.into_head().1, None);
+    }
+
+    #[test]
+    fn an_extension_that_was_not_offered_fails() {
+        refused(&[], &format!("{GOOD}Sec-WebSocket-Extensions: permessage-deflate\r\n"));
+    }
+
+    #[test]
+    fn a_101_of_http_1_0_fails() {
+        let mut client = client(&[]);
+        let error = client.advance(b"HTTP/1.0 101 x\r\n\r\n", false).unwrap_err();
+        assert!(matches!(error, Error::Handshake(HandshakeError::Rule(_))), "{error:?}");
+    }
+
+    #[test]
+    fn a_stream_that_ends_early_is_incomplete() {
+        for bytes in [&b""[..], b"H", b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\n"] {
+            let error = client(&[]).advance(bytes, true).unwrap_err();
+            assert!(matches!(error, Error::Handshake(HandshakeError::Incomplete)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn status_headers_and_body_of_200_301_and_401_are_readable() {
+        let (error, end) =
+            drip(&mut client(&[]), b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello, and more", false);
+        let head = http(error);
+        assert_eq!((head.status(), head.body(), end), (200, &b"hello"[..], 43));
+
+        let redirect =
+            b"HTTP/1.1 301 Moved Permanently\r\nLocation: ws://other/\r\nContent-Length: 0\r\n\r\n";
+        let (error, end) = drip(&mut client(&[]), redirect, false);
+        let head = http(error);
+        assert_eq!((head.status(), head.reason()), (301, "Moved Permanently"));
+        assert_eq!(
+            (head.header("location"), head.body(), end),
+            (Some("ws://other/"), &b""[..], redirect.len())
+        );
+
+        let chunked =
+            b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nTransfer-Encoding: chunked\r\n\r\n\
+                        3\r\nlog\r\n3\r\n in\r\n0\r\n\r\n";
+        let (error, _) = drip(&mut client(&[]), chunked, false);
+        let head = http(error);
+        assert_eq!((head.status(), head.body()), (401, &b"log in"[..]));
+        assert_eq!(head.header("www-authenticate"), Some("Basic"));
+        for step in [true, false] {
+            let mut client = client(&[]);
+            let at_once = b"HTTP/1.0 503 Busy\r\n\r\nuntil the end";
+            let error = if step {
+                drip(&mut client, at_once, true).0
+            } else {
+                client.advance(at_once, true).unwrap_err()
+            };
+            assert_eq!(http(error).body(), b"until the end");
+        }
+    }
+
+    #[test]
+    fn an_endless_body_stops_at_the_limit() {
+        let mut response = b"HTTP/1.1 500 x\r\n\r\n".to_vec();
+        let start = response.len();
+        response.resize(start + 10 * MAX, b'x');
+        let (error, end) = drip(&mut client(&[]), &response, false);
+        assert_eq!((http(error).body().len(), end), (MAX, start + MAX));
+    }
+
+    #[test]
+    fn a_refusal_cut_short_by_a_deadline_is_still_readable() {
+        let mut client = client(&[]);
+        assert!(client.take_refusal().is_none());
+        let response = b"HTTP/1.1 403 Forbidden\r\n\r\nno";
+        assert_eq!(client.advance(response, false).unwrap(), (Progress::NeedMore, response.len()));
+        let head = http(client.take_refusal().unwrap());
+        assert_eq!((head.status(), head.body()), (403, &b"no"[..]));
+        assert!(client.take_refusal().is_none());
+    }
+
+    #[test]
+    fn interim_responses_are_skipped_but_not_without_end() {
+        let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
+        for step in [1, 5, 1000] {
+            let mut client = client(&[]);
+            let accept = str::from_utf8(&client.accept).unwrap();
+            let response = format!("{interim}HTTP/1.1 101 x\r\n{GOOD}\r\n").replace("ACCEPT", accept);
+            let (mut start, mut end) = (0, 0);
+            while start < response.len() {
+                end = response.len().min(end + step);
+                let (progress, consumed) = client.advance(&response.as_bytes()[start..end], false).unwrap();
+                start += consumed;
+                assert_eq!(progress == Progress::Done, start == response.len());
+            }
+            assert_eq!(client.head().status(), 101);
+        }
+        let endless = interim.repeat(MAX / interim.len() + 1);
+        let (error, end) = drip(&mut client(&[]), endless.as_bytes(), false);
+        assert!(matches!(error, Error::Capacity(CapacityError::HeadTooLong { .. })), "{error:?}");
+        assert!(end <= MAX, "{end}");
+    }
+}

@@ -1,0 +1,70 @@
+//! The small grammars of HTTP header fields (RFC 9110 section 5.6). Knows characters only: no field has a meaning here.
+
+/// Whether this is a token: the grammar of methods, header names and subprotocols.
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    let is_token_char = |&byte: &u8| {
+        byte.is_ascii_graphic()
+            && !matches!(byte, b'"' | b'(' | b')' | b',' | b'/' | b':'..=b'@' | b'['..=b']' | b'{' | b'}')
+    };
+    !bytes.is_empty() && bytes.iter().all(is_token_char)
+}
+
+/// Whether this may be a header value: no control character but the tab, so no CR, LF and NUL.
+pub(super) fn is_field_value(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control())
+}
+
+/// The elements of a comma-separated list, without the white space around them; empty elements do not count.
+pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// Whether a comma-separated list has `token` in it, in any case.
+pub(super) fn has_token(value: &[u8], token: &str) -> bool {
+    list(value).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_have_no_separators_controls_or_foreign_letters() {
+        assert!(is_token(b"chat.v2~x_|!"));
+        let allowed = (0..=255).filter(|&byte| is_token(&[byte]));
+        assert!(
+            allowed.eq((0..=255)
+                .filter(|byte: &u8| { byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte) }))
+        );
+        for bad in ["", " ", "a b", "a,b", "a\r\n", "a\0", "\"a\"", "a/b", "a:b", "ä", "a=b", "\x7f"] {
+            assert!(!is_token(bad.as_bytes()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn values_have_no_control_characters_but_tabs() {
+        assert!(is_field_value("".as_bytes()) && is_field_value("a\tb \"c\" ü".as_bytes()));
+        for bad in ["\r", "\n", "a\r\nb: c", "\0", "\x0b", "\x7f"] {
+            assert!(!is_field_value(bad.as_bytes()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_found_as_a_whole_element_only() {
+        for yes in ["upgrade", "Upgrade", "keep-alive, Upgrade", "a,,UPGRADE\t,b", " upgrade "] {
+            assert!(has_token(yes.as_bytes(), "Upgrade"), "{yes:?}");
+        }
+        for no in [
+            "",
+            ",",
+            "notupgrade",
+            "upgrades",
+            "up grade",
+            "keep-alive upgrade",
+            "\"upgrade\"",
+            "upgrade;q=1",
+        ] {
+            assert!(!has_token(no.as_bytes(), "Upgrade"), "{no:?}");
+        }
+    }
+}

@@ -1,0 +1,598 @@
+//! HTTP/1.1 heads (RFC 9112), read as they drip in and kept in one piece of memory. Knows the grammar of a head and
+//! the limits on it; no field has a meaning here, and whether it arrived in time is for others to know.
+
+use crate::error::{CapacityError, Error, HandshakeError};
+use std::ffi::CStr;
+use std::fmt;
+use std::mem::MaybeUninit;
+
+/// Most header fields that a head may have.
+const MAX_FIELDS: usize = 128;
+
+/// The head of an HTTP request or response, and of a response that refused, its body.
+///
+/// Names are compared in any case. A value that is not UTF-8 reads as the empty string;
+/// [`header_bytes`](Self::header_bytes) and [`header_cstr`](Self::header_cstr) give it as it came.
+#[derive(Clone, Default)]
+pub struct Head {
+    /// The bytes as they came, but with a NUL in place of what stood behind each string, so that all of them can be
+    /// lent to C. None has a NUL inside.
+    text: Vec<u8>,
+    /// Method and target of a request; nothing and the reason of a response.
+    start: Pair,
+    fields: Vec<Pair>,
+    status: u16,
+    minor_version: u8,
+    body: Vec<u8>,
+}
+
+/// Where two strings that belong together lie in [`Head::text`]: name and value, as a rule.
+#[derive(Clone, Copy, Default)]
+struct Pair {
+    first: Span,
+    second: Span,
+}
+
+/// Where a string lies; at `end` there is its NUL.
+#[derive(Clone, Copy, Default)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Head {
+    /// The method of a request; empty for a response.
+    pub fn method(&self) -> &str {
+        as_str(self.slice(self.start.first))
+    }
+
+    /// The target of a request, path and query; empty for a response.
+    pub fn target(&self) -> &str {
+        if self.status == 0 { as_str(self.slice(self.start.second)) } else { "" }
+    }
+
+    /// The status of a response; 0 for a request.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The reason phrase of a response, often empty; empty for a request.
+    pub fn reason(&self) -> &str {
+        if self.status == 0 { "" } else { as_str(self.slice(self.start.second)) }
+    }
+
+    /// The value of the first header of this name, without the white space around it.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.header_bytes(name).map(as_str)
+    }
+
+    /// Like [`header`](Self::header), as it came.
+    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+        self.values_bytes(name).next()
+    }
+
+    /// The values of all headers of this name, in order.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.values_bytes(name).map(as_str)
+    }
+
+    /// All headers, in order: name and value.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers_bytes().map(|(name, value)| (as_str(name), as_str(value)))
+    }
+
+    /// How many headers there are.
+    pub fn header_count(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// The body of a response that refused, as much as was kept of it.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// [`method`](Self::method) as a C string.
+    pub fn method_cstr(&self) -> &CStr {
+        self.cstr(self.start.first)
+    }
+
+    /// [`target`](Self::target) as a C string.
+    pub fn target_cstr(&self) -> &CStr {
+        if self.status == 0 { self.cstr(self.start.second) } else { c"" }
+    }
+
+    /// [`reason`](Self::reason) as a C string.
+    pub fn reason_cstr(&self) -> &CStr {
+        if self.status == 0 { c"" } else { self.cstr(self.start.second) }
+    }
+
+    /// The value of the first header of this name as a C string, as it came.
+    pub fn header_cstr(&self, name: &str) -> Option<&CStr> {
+        let is_it = |field: &&Pair| self.slice(field.first).eq_ignore_ascii_case(name.as_bytes());
+        let field = self.fields.iter().find(is_it)?;
+        Some(self.cstr(field.second))
+    }
+
+    /// Name and value of header number `index`, counted from 0, as C strings.
+    pub fn header_cstr_at(&self, index: usize) -> Option<(&CStr, &CStr)> {
+        let field = self.fields.get(index)?;
+        Some((self.cstr(field.first), self.cstr(field.second)))
+    }
+
+    /// The `x` of `HTTP/1.x`.
+    pub(super) fn minor_version(&self) -> u8 {
+        self.minor_version
+    }
+
+    pub(super) fn values_bytes(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.headers_bytes()
+            .filter(move |(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
+    }
+
+    pub(super) fn headers_bytes(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|field| (self.slice(field.first), self.slice(field.second)))
+    }
+
+    pub(super) fn set_body(&mut self, body: Vec<u8>) {
+        self.body = body;
+    }
+
+    fn slice(&self, span: Span) -> &[u8] {
+        self.text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    fn cstr(&self, span: Span) -> &CStr {
+        let with_nul = self.text.get(span.start as usize..=span.end as usize).unwrap_or_default();
+        CStr::from_bytes_with_nul(with_nul).unwrap_or_default()
+    }
+
+    /// Copies `bytes`, a head that was parsed; the strings are parts of it.
+    fn new(
+        bytes: &[u8],
+        start: (&str, &str),
+        fields: &[httparse::Header<'_>],
+        status: u16,
+        minor_version: u8,
+    ) -> Result<Self, Error> {
+        let mut head = Head { status, minor_version, ..Head::default() };
+        head.text.try_reserve_exact(bytes.len()).map_err(|_| Error::NoMemory)?;
+        head.fields.try_reserve_exact(fields.len()).map_err(|_| Error::NoMemory)?;
+        head.text.extend_from_slice(bytes);
+        head.start = head.pair(bytes, start.0.as_bytes(), start.1.as_bytes());
+        for field in fields {
+            let pair = head.pair(bytes, field.name.as_bytes(), field.value.trim_ascii());
+            head.fields.push(pair);
+        }
+        Ok(head)
+    }
+
+    fn pair(&mut self, bytes: &[u8], first: &[u8], second: &[u8]) -> Pair {
+        Pair { first: self.end_with_nul(bytes, first), second: self.end_with_nul(bytes, second) }
+    }
+
+    /// Finds `part` in `bytes`, the original of the text, and puts a NUL behind it: over the space, colon or CR there.
+    fn end_with_nul(&mut self, bytes: &[u8], part: &[u8]) -> Span {
+        // An empty part may lie elsewhere: the LF that ends the head is not needed and becomes an empty string.
+        let start = match part.is_empty() {
+            true => bytes.len().saturating_sub(1),
+            false => part.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr()),
+        };
+        let end = start.saturating_add(part.len());
+        match self.text.get_mut(end) {
+            Some(behind) => {
+                *behind = 0;
+                // No cast loses anything: a HeadReader reads no head of 4 GiB.
+                Span { start: start as u32, end: end as u32 }
+            }
+            None => Span::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Fields<'a>(&'a Head);
+        impl fmt::Debug for Fields<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_map().entries(self.0.headers()).finish()
+            }
+        }
+        let mut head = f.debug_struct("Head");
+        if self.status == 0 {
+            head.field("method", &self.method()).field("target", &self.target());
+        } else {
+            head.field("status", &self.status).field("reason", &self.reason());
+        }
+        head.field("headers", &Fields(self))
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .finish()
+    }
+}
+
+fn as_str(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Which kind of head is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Request,
+    Response,
+}
+
+/// Reads one head that arrives in pieces. Each byte is looked at once for where the head ends and what must not be in
+/// it; only then the whole is parsed, once.
+#[derive(Debug)]
+pub(super) struct HeadReader {
+    kind: Kind,
+    max: usize,
+    /// How many bytes have been looked at.
+    scanned: usize,
+    /// Where the line begins that is being looked at.
+    line: usize,
+    /// How many lines are complete.
+    lines: usize,
+    #[cfg(test)]
+    pub(super) examined: u64,
+}
+
+impl HeadReader {
+    /// For a head of at most `max` bytes.
+    pub(super) fn new(kind: Kind, max: usize) -> Self {
+        let max = max.min(1 << 30);
+        Self {
+            kind,
+            max,
+            scanned: 0,
+            line: 0,
+            lines: 0,
+            #[cfg(test)]
+            examined: 0,
+        }
+    }
+
+    /// The head and its length, if it is complete in `received`: all bytes since the start of the head.
+    pub(super) fn read(&mut self, received: &[u8]) -> Result<Option<(Head, usize)>, Error> {
+        if self.kind == Kind::Response && !may_be_response(received) {
+            return malformed("this is not HTTP/1");
+        }
+        let window = &received[..received.len().min(self.max)];
+        let Some(length) = self.find_end(window)? else {
+            if window.len() == self.max {
+                return Err(CapacityError::HeadTooLong { max: self.max as u64 }.into());
+            }
+            return Ok(None);
+        };
+        let head = match self.kind {
+            Kind::Request => parse_request(&window[..length])?,
+            Kind::Response => parse_response(&window[..length])?,
+        };
+        Ok(Some((head, length)))
+    }
+
+    /// Looks for the empty line that ends the head, from where the last look ended.
+    fn find_end(&mut self, window: &[u8]) -> Result<Option<usize>, Error> {
+        let mut at = self.scanned;
+        while let Some(&first) = window.get(at) {
+            if at == self.line && self.lines > 0 && matches!(first, b' ' | b'\t') {
+                return malformed("folded line");
+            }
+            let plain = printable_prefix(&window[at..]);
+            at += plain;
+            #[cfg(test)]
+            {
+                self.examined += plain as u64 + 1;
+            }
+            match window.get(at) {
+                None => {}
+                Some(b'\t') => at += 1,
+                Some(b'\r') => match window.get(at + 1) {
+                    None => break, // to be looked at again, with the next byte
+                    Some(b'\n') => {
+                        let is_empty = at == self.line;
+                        at += 2;
+                        if is_empty && self.lines > 0 {
+                            return Ok(Some(at));
+                        }
+                        self.end_line(is_empty, at)?;
+                    }
+                    Some(_) => return malformed("CR without LF"),
+                },
+                Some(b'\n') => return malformed("LF without CR"),
+                Some(0) => return malformed("NUL"),
+                Some(_) => return malformed("control character"),
+            }
+        }
+        self.scanned = at;
+        Ok(None)
+    }
+
+    fn end_line(&mut self, is_empty: bool, next: usize) -> Result<(), Error> {
+        if is_empty {
+            return malformed("empty first line");
+        }
+        if self.lines > MAX_FIELDS {
+            return Err(CapacityError::TooManyHeaders { max: MAX_FIELDS as u64 }.into());
+        }
+        self.lines += 1;
+        self.line = next;
+        Ok(())
+    }
+}
+
+/// How many bytes come before the first control character; DEL is left to the parser.
+fn printable_prefix(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The high bit of each byte below 0x20; only bytes after the first such can be marked wrongly.
+        let controls = word.wrapping_sub(ONES * 0x20) & !word & (ONES * 0x80);
+        if controls != 0 {
+            return index * 8 + controls.trailing_zeros() as usize / 8;
+        }
+    }
+    let rest_prefix = rest.iter().position(|&byte| byte < 0x20).unwrap_or(rest.len());
+    words.len() * 8 + rest_prefix
+}
+
+/// Whether a response may begin like this: another protocol is recognised by its first bytes.
+fn may_be_response(received: &[u8]) -> bool {
+    received.iter().zip(b"HTTP/1.").all(|(byte, expected)| byte == expected)
+}
+
+fn parse_request(bytes: &[u8]) -> Result<Head, Error> {
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    request.parse_with_uninit_headers(bytes, &mut fields).map_err(parse_error)?;
+    let (Some(method), Some(target), Some(minor_version)) = (request.method, request.path, request.version)
+    else {
+        return malformed("incomplete");
+    };
+    Head::new(bytes, (method, target), request.headers, 0, minor_version)
+}
+
+fn parse_response(bytes: &[u8]) -> Result<Head, Error> {
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    httparse::ParserConfig::default()
+        .parse_response_with_uninit_headers(&mut response, bytes, &mut fields)
+        .map_err(parse_error)?;
+    let (Some(status @ 100..), Some(minor_version)) = (response.code, response.version) else {
+        return malformed("invalid status");
+    };
+    Head::new(bytes, ("", response.reason.unwrap_or_default()), response.headers, status, minor_version)
+}
+
+fn parse_error(error: httparse::Error) -> Error {
+    HandshakeError::Malformed(match error {
+        httparse::Error::HeaderName => "invalid header name",
+        httparse::Error::HeaderValue => "invalid header value",
+        httparse::Error::NewLine => "invalid end of line",
+        httparse::Error::Status => "invalid status",
+        httparse::Error::Token => "invalid request line",
+        httparse::Error::TooManyHeaders => "too many headers",
+        httparse::Error::Version => "HTTP version is neither 1.0 nor 1.1",
+    })
+    .into()
+}
+
+fn malformed<T>(why: &'static str) -> Result<T, Error> {
+    Err(HandshakeError::Malformed(why).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = 16 << 10;
+
+    fn request(bytes: &[u8]) -> Result<Head, Error> {
+        match HeadReader::new(Kind::Request, MAX).read(bytes)? {
+            Some((head, length)) => {
+                assert_eq!(length, bytes.len());
+                Ok(head)
+            }
+            None => panic!("incomplete"),
+        }
+    }
+
+    /// Feeds one byte at a time; at which byte it ends, how, and how many bytes were looked at.
+    fn drip(kind: Kind, max: usize, bytes: &[u8]) -> (usize, Result<Option<Head>, Error>, u64) {
+        let mut reader = HeadReader::new(kind, max);
+        for end in 1..=bytes.len() {
+            match reader.read(&bytes[..end]) {
+                Ok(None) => {}
+                Ok(Some((head, length))) => {
+                    assert_eq!(length, end);
+                    return (end, Ok(Some(head)), reader.examined);
+                }
+                Err(error) => return (end, Err(error), reader.examined),
+            }
+        }
+        (bytes.len(), Ok(None), reader.examined)
+    }
+
+    #[test]
+    fn a_request_is_read() {
+        let bytes =
+            b"GET /a?b HTTP/1.1\r\nHost:  example.com \t\r\nX-Empty:\r\nx-TWICE: 1\r\nX-Twice: 2\r\n\r\n";
+        let head = request(bytes).unwrap();
+        assert_eq!((head.method(), head.target(), head.status(), head.reason()), ("GET", "/a?b", 0, ""));
+        assert_eq!(head.header("HOST"), Some("example.com"));
+        assert_eq!(head.header("x-empty"), Some(""));
+        assert_eq!(head.header("x-missing"), None);
+        assert_eq!(head.values("X-Twice").collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(head.header_count(), 4);
+        assert_eq!(
+            head.headers().map(|(name, _)| name).collect::<Vec<_>>(),
+            ["Host", "X-Empty", "x-TWICE", "X-Twice"]
+        );
+        assert_eq!(head.minor_version(), 1);
+        let debug = format!("{head:?}");
+        assert!(debug.contains("\"/a?b\"") && debug.contains("\"x-TWICE\": \"1\""), "{debug}");
+    }
+
+    #[test]
+    fn a_response_is_read() {
+        let bytes = b"HTTP/1.1 404 Not Found\r\nServer: x\r\n\r\nbody";
+        let (head, length) = HeadReader::new(Kind::Response, MAX).read(bytes).unwrap().unwrap();
+        assert_eq!(length, bytes.len() - 4);
+        assert_eq!((head.status(), head.reason(), head.method(), head.target()), (404, "Not Found", "", ""));
+        assert_eq!((head.reason_cstr(), head.method_cstr(), head.target_cstr()), (c"Not Found", c"", c""));
+        let head = HeadReader::new(Kind::Response, MAX).read(b"HTTP/1.1 101\r\n\r\n").unwrap().unwrap().0;
+        assert_eq!((head.status(), head.reason(), head.header_count()), (101, "", 0));
+    }
+
+    #[test]
+    fn every_string_can_be_lent_to_c() {
+        let head = request(b"GET /chat HTTP/1.1\r\nHost: h\r\nEmpty:\r\nRaw: \xff\xfe\r\n\r\n").unwrap();
+        assert_eq!((head.method_cstr(), head.target_cstr(), head.reason_cstr()), (c"GET", c"/chat", c""));
+        assert_eq!(head.header_cstr("host"), Some(c"h"));
+        assert_eq!(head.header_cstr("empty"), Some(c""));
+        assert_eq!(head.header_cstr("raw"), Some(c"\xff\xfe"));
+        assert_eq!(head.header_cstr("none"), None);
+        assert_eq!(head.header_cstr_at(1), Some((c"Empty", c"")));
+        assert_eq!(head.header_cstr_at(3), None);
+        let empty = Head::default();
+        assert_eq!((empty.method_cstr(), empty.target_cstr(), empty.header_cstr("a")), (c"", c"", None));
+        assert_eq!((empty.method(), empty.target(), empty.status(), empty.reason()), ("", "", 0, ""));
+    }
+
+    #[test]
+    fn a_value_that_is_not_utf8_is_kept_as_bytes() {
+        let head = request(b"GET / HTTP/1.1\r\nX: caf\xe9\r\nY: caf\xc3\xa9\r\n\r\n").unwrap();
+        assert_eq!((head.header("X"), head.header_bytes("X")), (Some(""), Some(&b"caf\xe9"[..])));
+        assert_eq!(head.header("Y"), Some("café"));
+    }
+
+    #[test]
+    fn one_byte_at_a_time_looks_at_each_byte_once() {
+        let mut bytes = b"GET / HTTP/1.1\r\n".to_vec();
+        for index in 0..100 {
+            bytes.extend_from_slice(format!("X-{index}: {}\r\n", "v".repeat(100)).as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        let (end, head, examined) = drip(Kind::Request, MAX, &bytes);
+        assert_eq!((end, head.unwrap().unwrap().header_count()), (bytes.len(), 100));
+        assert!(examined <= 3 * bytes.len() as u64, "{examined} for {}", bytes.len());
+    }
+
+    #[test]
+    fn ten_mebibytes_of_headers_stop_at_the_limit() {
+        let mut bytes = b"GET / HTTP/1.1\r\nX: ".to_vec();
+        bytes.resize(10 << 20, b'a');
+        let mut reader = HeadReader::new(Kind::Request, MAX);
+        let error = reader.read(&bytes).unwrap_err();
+        assert!(matches!(error, Error::Capacity(CapacityError::HeadTooLong { max }) if max == MAX as u64));
+        assert!(reader.examined <= MAX as u64 + 16);
+        let (end, error, examined) = drip(Kind::Request, MAX, &bytes);
+        assert!(matches!(error, Err(Error::Capacity(CapacityError::HeadTooLong { .. }))));
+        assert!(end == MAX && examined <= 3 * MAX as u64, "{end}, {examined}");
+    }
+
+    #[test]
+    fn ten_mebibytes_of_headers_are_linear_where_the_limit_allows_them() {
+        let mut bytes = b"GET / HTTP/1.1\r\nX: ".to_vec();
+        bytes.resize((10 << 20) - 4, b'a');
+        bytes.extend_from_slice(b"\r\n\r\n");
+        let (end, head, examined) = drip(Kind::Request, 10 << 20, &bytes);
+        assert_eq!(end, 10 << 20);
+        assert!(head.unwrap().unwrap().header_bytes("X").unwrap().len() > 10_000_000);
+        assert!(examined <= 3 * bytes.len() as u64);
+    }
+
+    #[test]
+    fn a_head_of_exactly_the_limit_passes() {
+        let bytes = b"GET / HTTP/1.1\r\nA: b\r\n\r\n";
+        assert!(HeadReader::new(Kind::Request, bytes.len()).read(bytes).unwrap().is_some());
+        for max in 0..bytes.len() {
+            let error = HeadReader::new(Kind::Request, max).read(bytes).unwrap_err();
+            assert!(matches!(error, Error::Capacity(CapacityError::HeadTooLong { .. })), "{max}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn ten_thousand_headers_stop_at_the_129th() {
+        let head = |count: usize| {
+            let mut bytes = b"GET / HTTP/1.1\r\n".to_vec();
+            bytes.extend_from_slice(&b"A:b\r\n".repeat(count));
+            bytes.extend_from_slice(b"\r\n");
+            bytes
+        };
+        assert_eq!(request(&head(128)).unwrap().header_count(), 128);
+        let (end, error, _) = drip(Kind::Request, 1 << 20, &head(10_000));
+        assert!(matches!(error, Err(Error::Capacity(CapacityError::TooManyHeaders { max: 128 }))));
+        assert_eq!(end, 16 + 129 * 5);
+    }
+
+    #[test]
+    fn bare_lf_bare_cr_nul_and_folded_lines_are_refused_at_once() {
+        let cases: [(&[u8], usize); 14] = [
+            (b"GET / HTTP/1.1\nHost: h\n\n", 15),
+            (b"GET / HTTP/1.1\r\nHost: h\n\r\n", 24),
+            (b"GET / HTTP/1.1\r\nHost: h\r\n\n", 26),
+            (b"GET / HTTP/1.1\rHost: h\r\n\r\n", 16),
+            (b"GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", 22),
+            (b"GET / HTTP/1.1\r\r\n", 16),
+            (b"GET / HTTP/1.1\r\nA: \0\r\n\r\n", 20),
+            (b"\0GET / HTTP/1.1\r\n\r\n", 1),
+            (b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", 23),
+            (b"GET / HTTP/1.1\r\nA: b\r\n\tc\r\n\r\n", 23),
+            (b"GET / HTTP/1.1\r\n A: b\r\n\r\n", 17),
+            (b"GET / HTTP/1.1\r\nA: \x01\r\n\r\n", 20),
+            (b"\r\nGET / HTTP/1.1\r\n\r\n", 2),
+            (b"\x16\x03\x01\x02\x00\x01", 1),
+        ];
+        for (bytes, offending) in cases {
+            let (end, error, _) = drip(Kind::Request, MAX, bytes);
+            assert!(
+                matches!(error, Err(Error::Handshake(HandshakeError::Malformed(_)))),
+                "{bytes:?}: {error:?}"
+            );
+            assert_eq!(end, offending, "{:?}", bytes.escape_ascii().to_string());
+            let at_once = HeadReader::new(Kind::Request, MAX).read(bytes).unwrap_err();
+            assert_eq!(at_once.to_string(), error.unwrap_err().to_string());
+        }
+    }
+
+    #[test]
+    fn what_is_no_head_is_refused() {
+        let cases: [&[u8]; 13] = [
+            b"GET / HTTP/2.0\r\n\r\n",
+            b"GET / http/1.1\r\n\r\n",
+            b"GET /\r\n\r\n",
+            b"GET  / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1 \r\n\r\n",
+            b"GET /a b HTTP/1.1\r\n\r\n",
+            b"G\x7fT / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+            b"GET / HTTP/1.1\r\n: no name\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost : h\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHo st: h\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA: \x7f\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\n",
+        ];
+        for bytes in cases {
+            let error = request(bytes).unwrap_err();
+            assert!(matches!(error, Error::Handshake(HandshakeError::Malformed(_))), "{bytes:?}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn another_protocol_is_recognised_by_its_first_bytes() {
+        for (bytes, offending) in
+            [("SSH-2.0-x\r\n", 1), ("HTTP/2 200\r\n", 6), ("HTML", 3), ("ICY 200 OK\r\n", 1)]
+        {
+            let (end, error, _) = drip(Kind::Response, MAX, bytes.as_bytes());
+            assert!(matches!(error, Err(Error::Handshake(HandshakeError::Malformed(_)))), "{bytes}");
+            assert_eq!(end, offending, "{bytes}");
+        }
+        for bad in
+            ["HTTP/1.1 099 \r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/1.1\r\n\r\n"]
+        {
+            assert!(HeadReader::new(Kind::Response, MAX).read(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+    }
+}

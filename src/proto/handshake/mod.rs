@@ -1,0 +1,214 @@
+//! The opening handshake (RFC 6455 section 4), both ends of it: bytes in, bytes out, a verdict. Knows HTTP/1.1 heads
+//! and the rules that turn one into a WebSocket; must not know frames, sockets, clocks or C.
+//!
+//! | file | knows |
+//! | --- | --- |
+//! | `head` | reading and keeping an HTTP head |
+//! | `body` | the body of a refusal |
+//! | `grammar` | tokens, lists and values of header fields |
+//! | `key` | `Sec-WebSocket-Key` and `-Accept` |
+//! | `options` | what the caller adds to a handshake |
+//! | `url` | `ws` and `wss` URLs |
+//! | `client`, `server` | the two sides |
+
+mod body;
+mod client;
+mod grammar;
+mod head;
+mod key;
+mod options;
+mod server;
+mod url;
+
+pub use client::ClientHandshake;
+pub use head::Head;
+pub use key::{accept_key, generate_key};
+pub use options::HandshakeOptions;
+pub use server::ServerHandshake;
+pub use url::Url;
+
+use crate::error::Error;
+
+/// A handshake under way, from either end.
+#[derive(Debug)]
+pub enum Handshake {
+    /// The end that asks.
+    Client(ClientHandshake),
+    /// The end that is asked.
+    Server(ServerHandshake),
+}
+
+/// How far a handshake has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// More bytes are needed.
+    NeedMore,
+    /// Server only: a valid request is there and waits for [`ServerHandshake::accept`] or
+    /// [`ServerHandshake::reject`].
+    Request,
+    /// Done: whatever follows the consumed bytes is frames.
+    Done,
+}
+
+impl Handshake {
+    /// Looks at `received`, all bytes that arrived and were not yet consumed, and says how far the handshake has come
+    /// and how many of these bytes it has consumed, whatever the progress: the next call starts behind them. `eof`
+    /// says that no more will arrive.
+    ///
+    /// The cost is linear in the bytes that are new, in however small pieces they arrive. An error is final.
+    pub fn advance(&mut self, received: &[u8], eof: bool) -> Result<(Progress, usize), Error> {
+        match self {
+            Handshake::Client(client) => client.advance(received, eof),
+            Handshake::Server(server) => server.advance(received, eof),
+        }
+    }
+
+    /// The peer's head; empty while it has not arrived.
+    pub fn head(&self) -> &Head {
+        match self {
+            Handshake::Client(client) => client.head(),
+            Handshake::Server(server) => server.head(),
+        }
+    }
+
+    /// The subprotocol agreed upon, once done.
+    pub fn protocol(&self) -> Option<&str> {
+        match self {
+            Handshake::Client(client) => client.protocol(),
+            Handshake::Server(server) => server.protocol(),
+        }
+    }
+
+    /// The peer's head and the subprotocol agreed upon.
+    pub fn into_head(self) -> (Head, Option<String>) {
+        match self {
+            Handshake::Client(client) => client.into_head(),
+            Handshake::Server(server) => server.into_head(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = 16 << 10;
+
+    /// Both ends against each other, `step` bytes at a time; what each side ends up with.
+    fn shake(
+        client_options: &HandshakeOptions,
+        server_options: &HandshakeOptions,
+        step: usize,
+    ) -> [Handshake; 2] {
+        let url = Url::parse("ws://example.com/chat?room=1").unwrap();
+        let (client, request) = ClientHandshake::new(&url, client_options, MAX).unwrap();
+        let mut client = Handshake::Client(client);
+        let mut server = Handshake::Server(ServerHandshake::new(MAX));
+        assert_eq!(drive(&mut server, &request, step), (Progress::Request, request.len()));
+        let Handshake::Server(inner) = &mut server else { unreachable!() };
+        let mut response = inner.accept(None, server_options).unwrap();
+        let length = response.len();
+        response.extend_from_slice(b"\x81\x02hi");
+        assert_eq!(drive(&mut client, &response, step), (Progress::Done, length));
+        assert_eq!(server.advance(b"", false).unwrap(), (Progress::Done, 0));
+        [client, server]
+    }
+
+    fn drive(end: &mut Handshake, bytes: &[u8], step: usize) -> (Progress, usize) {
+        let mut arrived = 0;
+        let mut start = 0;
+        loop {
+            arrived = bytes.len().min(arrived + step);
+            let (progress, consumed) = end.advance(&bytes[start..arrived], false).unwrap();
+            start += consumed;
+            if progress != Progress::NeedMore {
+                return (progress, start);
+            }
+            assert!(arrived < bytes.len());
+        }
+    }
+
+    #[test]
+    fn both_ends_agree_at_every_chunk_size() {
+        let mut client_options = HandshakeOptions::default();
+        client_options.add_protocol("chat.v1").unwrap();
+        client_options.add_protocol("chat.v2").unwrap();
+        client_options.add_header("Origin", "http://example.com").unwrap();
+        let mut server_options = HandshakeOptions::default();
+        server_options.add_protocol("chat.v2").unwrap();
+        server_options.add_header("Server", "test").unwrap();
+        for step in (1..64).chain([usize::MAX >> 1]) {
+            for end in shake(&client_options, &server_options, step) {
+                assert_eq!(end.protocol(), Some("chat.v2"));
+                let is_client = matches!(end, Handshake::Client(_));
+                let (head, protocol) = end.into_head();
+                assert_eq!(protocol.as_deref(), Some("chat.v2"));
+                if is_client {
+                    assert_eq!(head.header("server"), Some("test"));
+                } else {
+                    assert_eq!(head.target(), "/chat?room=1");
+                    assert_eq!(head.header("ORIGIN"), Some("http://example.com"));
+                    assert_eq!(head.header("host"), Some("example.com"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn frames_that_arrive_with_the_101_are_left_alone() {
+        let [client, _] = shake(&HandshakeOptions::default(), &HandshakeOptions::default(), usize::MAX >> 1);
+        assert_eq!(client.head().status(), 101);
+        assert_eq!(client.protocol(), None);
+    }
+
+    /// Bytes flipped, cut, doubled and inserted in valid heads, in pieces of any size: an answer, never a panic.
+    #[test]
+    fn no_bytes_from_a_peer_panic() {
+        let url = Url::parse("ws://example.com/").unwrap();
+        let request = ClientHandshake::new(&url, &HandshakeOptions::default(), MAX).unwrap().1;
+        let responses: [&[u8]; 3] = [
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+            b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nhello",
+            b"HTTP/1.1 503 \r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n",
+        ];
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed % below.max(1) as u64) as usize
+        };
+        for round in 0..20_000 {
+            let as_server = round % 4 == 3;
+            let mut bytes = if as_server { request.clone() } else { responses[round % 4].to_vec() };
+            for _ in 0..=random(4) {
+                let at = random(bytes.len());
+                match random(4) {
+                    0 => bytes[at] = random(256) as u8,
+                    1 => bytes.truncate(at.max(1)),
+                    2 => bytes.extend_from_within(at..),
+                    _ => bytes.insert(at, b"\r\n\0 :\t,=0\xff"[random(10)]),
+                }
+            }
+            let mut end = if as_server {
+                Handshake::Server(ServerHandshake::new(256))
+            } else {
+                Handshake::Client(ClientHandshake::new(&url, &HandshakeOptions::default(), 256).unwrap().0)
+            };
+            let (mut start, mut arrived) = (0, 0);
+            loop {
+                arrived = bytes.len().min(arrived + 1 + random(40));
+                let eof = arrived == bytes.len();
+                match end.advance(&bytes[start..arrived], eof) {
+                    Ok((Progress::NeedMore, consumed)) => {
+                        assert!(!eof);
+                        start += consumed;
+                        assert!(start <= arrived);
+                    }
+                    _ => break,
+                }
+            }
+        }
+    }
+}

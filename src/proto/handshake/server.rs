@@ -1,0 +1,523 @@
+//! The server's side of the opening handshake (RFC 6455 section 4.2): judges a request and writes the response. Does
+//! not know how either travels, nor what the caller's reasons are to accept or to reject.
+
+use super::Progress;
+use super::grammar::{has_token, is_token, list};
+use super::head::{Head, HeadReader, Kind};
+use super::key::{accept_key, checked_key};
+use super::options::{HandshakeOptions, write_header};
+use crate::error::{Error, HandshakeError};
+
+/// The server's side of a handshake under way.
+#[derive(Debug)]
+pub struct ServerHandshake {
+    state: State,
+    head: Head,
+    protocol: Option<String>,
+    refusal: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum State {
+    Reading(HeadReader),
+    /// A valid request with this key waits for an answer.
+    Deciding([u8; 24]),
+    Accepted,
+    /// With this status, or 0 where the stream ended.
+    Refused(u16),
+}
+
+/// What is wrong with a request, and the status that says so.
+type Fault = (u16, &'static str);
+
+impl ServerHandshake {
+    /// Waits for a request whose head has at most `max_head_size` bytes.
+    pub fn new(max_head_size: usize) -> Self {
+        Self {
+            state: State::Reading(HeadReader::new(Kind::Request, max_head_size)),
+            head: Head::default(),
+            protocol: None,
+            refusal: Vec::new(),
+        }
+    }
+
+    /// See [`Handshake::advance`](super::Handshake::advance). After an error, [`take_refusal`](Self::take_refusal) has
+    /// the response to it.
+    pub fn advance(&mut self, received: &[u8], eof: bool) -> Result<(Progress, usize), Error> {
+        let reader = match &mut self.state {
+            State::Reading(reader) => reader,
+            State::Deciding(_) => return Ok((Progress::Request, 0)),
+            State::Accepted => return Ok((Progress::Done, 0)),
+            State::Refused(0) => return Err(HandshakeError::Incomplete.into()),
+            State::Refused(status) => return Err(HandshakeError::Refused(*status).into()),
+        };
+        match reader.read(received) {
+            Ok(Some((head, length))) => {
+                self.head = head;
+                match check(&self.head) {
+                    Ok(key) => self.state = State::Deciding(key),
+                    Err((status, why)) => return Err(self.refuse(status, HandshakeError::Rule(why).into())),
+                }
+                Ok((Progress::Request, length))
+            }
+            Ok(None) if eof => {
+                self.state = State::Refused(0);
+                Err(HandshakeError::Incomplete.into())
+            }
+            Ok(None) => Ok((Progress::NeedMore, 0)),
+            Err(error) => {
+                let status = match error {
+                    Error::Capacity(_) => 431,
+                    Error::NoMemory => 503,
+                    _ => 400,
+                };
+                Err(self.refuse(status, error))
+            }
+        }
+    }
+
+    /// Accepts the request: the response to send, after which frames follow. It carries the headers of `options` and
+    /// the subprotocol `protocol`, which the client must have offered; if that is `None`, the first of `options` that
+    /// the client offered, if any.
+    pub fn accept(&mut self, protocol: Option<&str>, options: &HandshakeOptions) -> Result<Vec<u8>, Error> {
+        let State::Deciding(key) = &self.state else { return Err(NO_REQUEST) };
+        let protocol = match protocol {
+            Some(name) if self.has_offered(name) => Some(name),
+            Some(_) => return Err(Error::InvalidArgument("the client did not offer this subprotocol")),
+            None => options.protocols().iter().map(String::as_str).find(|name| self.has_offered(name)),
+        };
+        let mut response = Vec::with_capacity(192 + protocol.map_or(0, str::len) + options.headers_len());
+        response.extend_from_slice(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+        );
+        response.extend_from_slice(&accept_key(key));
+        response.extend_from_slice(b"\r\n");
+        if let Some(name) = protocol {
+            write_header(&mut response, "Sec-WebSocket-Protocol", name.as_bytes());
+        }
+        for (name, value) in options.headers() {
+            write_header(&mut response, name, value.as_bytes());
+        }
+        response.extend_from_slice(b"\r\n");
+        self.protocol = protocol.map(str::to_owned);
+        self.state = State::Accepted;
+        Ok(response)
+    }
+
+    /// Rejects the request with a status from 300 to 599, the headers of `options` and a body, which is plain text
+    /// unless a `Content-Type` is among the headers: the response to send, after which the stream is to be closed.
+    pub fn reject(&mut self, status: u16, options: &HandshakeOptions, body: &[u8]) -> Result<Vec<u8>, Error> {
+        let State::Deciding(_) = &self.state else { return Err(NO_REQUEST) };
+        if !matches!(status, 300..=599) {
+            return Err(Error::InvalidArgument("a rejection has a status from 300 to 599"));
+        }
+        self.state = State::Refused(status);
+        Ok(write_refusal(status, options, body))
+    }
+
+    /// The response to a request that [`advance`](Self::advance) refused, to be sent before the stream is closed; empty
+    /// where there is nobody to answer.
+    pub fn take_refusal(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.refusal)
+    }
+
+    /// The head of the request; empty while it has not arrived.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The subprotocols that the client offers, its favourite first.
+    pub fn offered_protocols(&self) -> impl Iterator<Item = &str> {
+        let names = self.head.values_bytes("Sec-WebSocket-Protocol").flat_map(list);
+        names.map(|name| str::from_utf8(name).unwrap_or_default())
+    }
+
+    /// The subprotocol chosen.
+    pub fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    /// The head of the request and the subprotocol chosen.
+    pub fn into_head(self) -> (Head, Option<String>) {
+        (self.head, self.protocol)
+    }
+
+    fn has_offered(&self, name: &str) -> bool {
+        self.offered_protocols().any(|offered| offered == name)
+    }
+
+    fn refuse(&mut self, status: u16, error: Error) -> Error {
+        self.state = State::Refused(status);
+        self.refusal = write_refusal(status, &HandshakeOptions::default(), format!("{error}\n").as_bytes());
+        error
+    }
+}
+
+const NO_REQUEST: Error = Error::Misuse("no request waits for an answer");
+
+/// Checks a request (RFC 6455 section 4.2.1); its key, or the first rule that it breaks. One pass over the headers.
+fn check(head: &Head) -> Result<[u8; 24], Fault> {
+    if head.method() != "GET" {
+        return Err((405, "the method of the request is not GET"));
+    }
+    if head.minor_version() == 0 {
+        return Err((400, "the request is HTTP/1.0, where 1.1 is needed"));
+    }
+    if !head.target().starts_with('/') && !head.target().contains("://") {
+        return Err((400, "the target of the request is no path"));
+    }
+    let (mut host, mut version, mut key) = (None, None, None);
+    let (mut has_upgrade, mut has_connection) = (false, false);
+    for (name, value) in head.headers_bytes() {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        if is("Host") {
+            set(&mut host, value, "the request has more than one Host")?;
+        } else if is("Upgrade") {
+            has_upgrade |= has_token(value, "websocket");
+        } else if is("Connection") {
+            has_connection |= has_token(value, "Upgrade");
+        } else if is("Sec-WebSocket-Version") {
+            set(&mut version, value, "the request has more than one Sec-WebSocket-Version")?;
+        } else if is("Sec-WebSocket-Key") {
+            set(&mut key, value, "the request has more than one Sec-WebSocket-Key")?;
+        } else if is("Sec-WebSocket-Protocol") {
+            if !list(value).all(is_token) {
+                return Err((400, "Sec-WebSocket-Protocol is not a list of tokens"));
+            }
+        } else if is("Transfer-Encoding") || is("Content-Length") && value != b"0" {
+            // What a proxy takes for a body must not be taken for frames here.
+            return Err((400, "the request has a body"));
+        }
+    }
+    if !host.is_some_and(is_host) {
+        return Err((400, "the request has no valid Host"));
+    }
+    if !has_upgrade {
+        return Err((426, "the request has no \"Upgrade: websocket\""));
+    }
+    if !has_connection {
+        return Err((400, "the request has no \"Connection: Upgrade\""));
+    }
+    if version != Some(b"13") {
+        return Err((426, "the request has no \"Sec-WebSocket-Version: 13\""));
+    }
+    let key = key.ok_or((400, "the request has no Sec-WebSocket-Key"))?;
+    checked_key(key).ok_or((400, "Sec-WebSocket-Key is not base64 of 16 bytes"))
+}
+
+fn set<'a>(place: &mut Option<&'a [u8]>, value: &'a [u8], twice: &'static str) -> Result<(), Fault> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err((400, twice)),
+    }
+}
+
+/// Whether this may be a host and a port: not the full grammar, but nothing that two readers could read differently.
+fn is_host(value: &[u8]) -> bool {
+    let is_foreign =
+        |byte: &u8| matches!(byte, b' ' | b'\t' | b'/' | b'\\' | b'?' | b'#' | b'@' | b'"' | b'<' | b'>');
+    !value.is_empty() && !value.iter().any(is_foreign)
+}
+
+fn write_refusal(status: u16, options: &HandshakeOptions, body: &[u8]) -> Vec<u8> {
+    let mut response = Vec::with_capacity(256 + options.headers_len() + body.len());
+    response.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason(status)).as_bytes());
+    match status {
+        405 => write_header(&mut response, "Allow", b"GET"),
+        426 => {
+            write_header(&mut response, "Upgrade", b"websocket");
+            write_header(&mut response, "Sec-WebSocket-Version", b"13");
+        }
+        _ => {}
+    }
+    write_header(&mut response, "Connection", if status == 426 { b"Upgrade, close" } else { b"close" });
+    if options.header("Content-Type").is_none() {
+        write_header(&mut response, "Content-Type", b"text/plain; charset=utf-8");
+    }
+    write_header(&mut response, "Content-Length", body.len().to_string().as_bytes());
+    for (name, value) in options.headers() {
+        write_header(&mut response, name, value.as_bytes());
+    }
+    response.extend_from_slice(b"\r\n");
+    response.extend_from_slice(body);
+    response
+}
+
+/// The usual reason phrase; it may be empty (RFC 9112 section 4).
+fn reason(status: u16) -> &'static str {
+    match status {
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::CapacityError;
+
+    const MAX: usize = 16 << 10;
+    const GOOD: &str = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+    fn server(request: &str) -> Result<ServerHandshake, Error> {
+        let mut server = ServerHandshake::new(MAX);
+        assert_eq!(server.advance(request.as_bytes(), false)?, (Progress::Request, request.len()));
+        Ok(server)
+    }
+
+    fn with(line: &str) -> String {
+        GOOD.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"))
+    }
+
+    fn response_head(bytes: &[u8]) -> (Head, Vec<u8>) {
+        let (head, length) = HeadReader::new(Kind::Response, MAX).read(bytes).unwrap().unwrap();
+        (head, bytes[length..].to_vec())
+    }
+
+    /// Asserts that a request is refused with this status; the head of the refusal.
+    #[track_caller]
+    fn refused(status: u16, request: &str) -> Head {
+        let mut server = ServerHandshake::new(MAX);
+        let error = server.advance(request.as_bytes(), false).expect_err(request);
+        let (head, body) = response_head(&server.take_refusal());
+        assert_eq!(head.status(), status, "{error}: {request}");
+        assert_eq!(body, format!("{error}\n").as_bytes());
+        assert_eq!(head.header("content-length"), Some(body.len().to_string().as_str()));
+        assert!(has_token(head.header("connection").unwrap().as_bytes(), "close"));
+        assert!(server.take_refusal().is_empty());
+        let again = server.advance(request.as_bytes(), false).unwrap_err();
+        assert!(matches!(again, Error::Handshake(HandshakeError::Refused(code)) if code == status));
+        assert!(matches!(server.accept(None, &HandshakeOptions::default()), Err(Error::Misuse(_))));
+        head
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_is_accepted() {
+        let mut server = server(GOOD).unwrap();
+        assert_eq!(server.advance(b"", true).unwrap(), (Progress::Request, 0));
+        let response = server.accept(None, &HandshakeOptions::default()).unwrap();
+        assert_eq!(
+            str::from_utf8(&response).unwrap(),
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+        );
+        assert_eq!(server.advance(b"", false).unwrap(), (Progress::Done, 0));
+        assert!(matches!(server.accept(None, &HandshakeOptions::default()), Err(Error::Misuse(_))));
+        let (head, protocol) = server.into_head();
+        assert_eq!((head.target(), protocol), ("/chat", None));
+    }
+
+    #[test]
+    fn one_byte_at_a_time_is_accepted_too() {
+        let mut server = ServerHandshake::new(MAX);
+        for end in 0..GOOD.len() {
+            assert_eq!(server.advance(&GOOD.as_bytes()[..end], false).unwrap(), (Progress::NeedMore, 0));
+        }
+        let frames_too = format!("{GOOD}frames");
+        assert_eq!(server.advance(frames_too.as_bytes(), false).unwrap(), (Progress::Request, GOOD.len()));
+    }
+
+    #[test]
+    fn header_names_and_tokens_in_any_case_lists_and_repeated_headers_are_understood() {
+        for (from, to) in [
+            ("Connection: Upgrade", "connection: keep-alive, Upgrade"),
+            ("Connection: Upgrade", "CONNECTION: keep-alive\r\nConnection: upgrade"),
+            ("Upgrade: websocket", "uPGRADE: h2c, WebSocket"),
+            ("Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: WEBSOCKET"),
+            ("Sec-WebSocket-Key: ", "sec-websocket-key:\t"),
+            ("Sec-WebSocket-Version: 13", "SEC-WEBSOCKET-VERSION:13"),
+            ("Host: server.example.com", "host: [::1]:9001"),
+            ("GET /chat", "GET http://server.example.com/chat"),
+            ("\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n"),
+            ("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate; x=\"a,b\"\r\n\r\n"),
+        ] {
+            assert!(server(&GOOD.replace(from, to)).is_ok(), "{to}");
+        }
+    }
+
+    #[test]
+    fn connection_notupgrade_is_no_upgrade() {
+        refused(400, &GOOD.replace("Connection: Upgrade", "Connection: notupgrade"));
+        refused(400, &GOOD.replace("Connection: Upgrade\r\n", ""));
+        for upgrade in ["", "Upgrade: notwebsocket\r\n", "Upgrade: h2c\r\n"] {
+            let head = refused(426, &GOOD.replace("Upgrade: websocket\r\n", upgrade));
+            assert_eq!(head.header("upgrade"), Some("websocket"));
+        }
+    }
+
+    #[test]
+    fn post_and_http_1_0_are_refused() {
+        assert_eq!(refused(405, &GOOD.replace("GET", "POST")).header("allow"), Some("GET"));
+        refused(405, &GOOD.replace("GET", "get"));
+        refused(400, &GOOD.replace("HTTP/1.1", "HTTP/1.0"));
+        refused(400, &GOOD.replace("HTTP/1.1", "HTTP/2.0"));
+        refused(400, &GOOD.replace("/chat", "*"));
+        refused(400, &GOOD.replace("/chat", "server.example.com:80"));
+    }
+
+    #[test]
+    fn version_12_is_answered_with_426_and_the_version_that_works() {
+        for version in ["12", "8", "0", "14", "013", "13, 8", "", "x"] {
+            let head = refused(426, &GOOD.replace("Version: 13", &format!("Version: {version}")));
+            assert_eq!(head.header("sec-websocket-version"), Some("13"));
+        }
+        refused(426, &GOOD.replace("Sec-WebSocket-Version: 13\r\n", ""));
+        refused(400, &with("Sec-WebSocket-Version: 13"));
+    }
+
+    #[test]
+    fn a_key_of_15_or_17_bytes_bad_base64_missing_or_twice_is_refused() {
+        let key = "dGhlIHNhbXBsZSBub25jZQ==";
+        for bad in [
+            "BwcHBwcHBwcHBwcHBwcH",
+            "BwcHBwcHBwcHBwcHBwcHBwc=",
+            "",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25!ZQ==",
+        ] {
+            refused(400, &GOOD.replace(key, bad));
+        }
+        refused(400, &GOOD.replace(&format!("Sec-WebSocket-Key: {key}\r\n"), ""));
+        refused(400, &with(&format!("Sec-WebSocket-Key: {key}")));
+        refused(400, &GOOD.replace(key, &format!("{key}, {key}")));
+    }
+
+    #[test]
+    fn host_is_there_exactly_once() {
+        refused(400, &GOOD.replace("Host: server.example.com\r\n", ""));
+        refused(400, &with("Host: server.example.com"));
+        for bad in ["", "a b", "a, b", "a/b", "user@a"] {
+            refused(400, &GOOD.replace("Host: server.example.com", &format!("Host: {bad}")));
+        }
+    }
+
+    #[test]
+    fn a_request_with_a_body_is_refused() {
+        for line in [
+            "Content-Length: 1",
+            "content-length: 00",
+            "Content-Length:",
+            "Content-Length: -1",
+            "Content-Length: 0\r\nContent-Length: 5",
+            "Transfer-Encoding: chunked",
+            "transfer-encoding: identity",
+            "Transfer-Encoding:",
+        ] {
+            refused(400, &with(line));
+        }
+    }
+
+    #[test]
+    fn malformed_and_oversized_heads_are_answered() {
+        refused(400, &GOOD.replace("\r\n", "\n"));
+        refused(400, &with("X: a\r\n folded"));
+        refused(400, &with("X: a\0b"));
+        refused(400, &with("no colon"));
+        refused(431, &with(&format!("X: {}", "a".repeat(10 << 20))));
+        refused(431, &with(&vec!["A:b"; 10_000].join("\r\n")));
+        let error = server(&with(&vec!["A:b"; 10_000].join("\r\n"))).unwrap_err();
+        assert!(matches!(error, Error::Capacity(CapacityError::TooManyHeaders { .. })));
+    }
+
+    #[test]
+    fn a_stream_that_ends_early_is_incomplete_and_gets_no_answer() {
+        for end in [0, 1, GOOD.len() - 1] {
+            let mut server = ServerHandshake::new(MAX);
+            for _ in 0..2 {
+                let error = server.advance(&GOOD.as_bytes()[..end], true).unwrap_err();
+                assert!(matches!(error, Error::Handshake(HandshakeError::Incomplete)));
+            }
+            assert!(server.take_refusal().is_empty());
+        }
+    }
+
+    #[test]
+    fn the_servers_favourite_among_the_offered_subprotocols_is_chosen() {
+        let request = with("Sec-WebSocket-Protocol: c, a\r\nSec-WebSocket-Protocol:,b,");
+        let choose = |protocol: Option<&str>, configured: &[&str]| {
+            let mut options = HandshakeOptions::default();
+            for name in configured {
+                options.add_protocol(name).unwrap();
+            }
+            let mut server = server(&request).unwrap();
+            assert_eq!(server.offered_protocols().collect::<Vec<_>>(), ["c", "a", "b"]);
+            let response = server.accept(protocol, &options)?;
+            let head = response_head(&response).0;
+            assert_eq!(head.header("sec-websocket-protocol"), server.protocol());
+            Ok::<_, Error>(server.into_head().1)
+        };
+        assert_eq!(choose(None, &["x", "b", "c"]).unwrap().as_deref(), Some("b"));
+        assert_eq!(choose(None, &["x", "A"]).unwrap(), None);
+        assert_eq!(choose(None, &[]).unwrap(), None);
+        assert_eq!(choose(Some("a"), &["b"]).unwrap().as_deref(), Some("a"));
+        for name in ["x", "A", "", "a\r\nX: y"] {
+            assert!(matches!(choose(Some(name), &["a"]), Err(Error::InvalidArgument(_))), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_list_of_subprotocols_is_refused() {
+        for bad in ["a b", "a;b", "\"a\"", "a, b/c", "ä"] {
+            refused(400, &with(&format!("Sec-WebSocket-Protocol: {bad}")));
+        }
+    }
+
+    #[test]
+    fn a_refused_argument_leaves_the_request_waiting() {
+        let mut server = server(GOOD).unwrap();
+        let options = HandshakeOptions::default();
+        assert!(matches!(server.accept(Some("x"), &options), Err(Error::InvalidArgument(_))));
+        for status in [0, 101, 200, 299, 600, u16::MAX] {
+            assert!(
+                matches!(server.reject(status, &options, b""), Err(Error::InvalidArgument(_))),
+                "{status}"
+            );
+        }
+        assert!(server.accept(None, &options).is_ok());
+    }
+
+    #[test]
+    fn a_rejection_has_status_headers_and_body() {
+        let mut options = HandshakeOptions::default();
+        options.add_header("WWW-Authenticate", "Basic").unwrap();
+        let mut server = server(GOOD).unwrap();
+        let (head, body) = response_head(&server.reject(401, &options, "Wer da? ü".as_bytes()).unwrap());
+        assert_eq!((head.status(), head.reason()), (401, "Unauthorized"));
+        assert_eq!(head.header("www-authenticate"), Some("Basic"));
+        assert_eq!(head.header("content-type"), Some("text/plain; charset=utf-8"));
+        assert_eq!((head.header("content-length"), head.header("connection")), (Some("10"), Some("close")));
+        assert_eq!(body, "Wer da? ü".as_bytes());
+        let again = server.advance(b"", false).unwrap_err();
+        assert!(matches!(again, Error::Handshake(HandshakeError::Refused(401))));
+        assert!(matches!(server.reject(401, &options, b""), Err(Error::Misuse(_))));
+    }
+
+    #[test]
+    fn nothing_can_be_answered_before_there_is_a_request() {
+        let mut server = ServerHandshake::new(MAX);
+        let options = HandshakeOptions::default();
+        assert!(matches!(server.accept(None, &options), Err(Error::Misuse(_))));
+        assert!(matches!(server.reject(400, &options, b""), Err(Error::Misuse(_))));
+    }
+}

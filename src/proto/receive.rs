@@ -1,0 +1,375 @@
+//! Bytes to messages: takes frames out of the receive buffer, unmasks and validates them where they lie, and puts
+//! fragmented messages together (RFC 6455 sections 5.4 to 5.6).
+//!
+//! A message that lies whole in the buffer is lent as a view of it, without a copy. Every other one is assembled in
+//! a second buffer, and the bytes of a long frame are received straight into that. Text is validated piece by piece
+//! as it arrives. Knows nothing of the closing state, of answers, or of where bytes come from.
+
+use crate::config::WebSocketConfig;
+use crate::error::{CapacityError, Error, ProtocolError, Result};
+use crate::message::{Kind, Role};
+use crate::proto::buffer::Buffer;
+use crate::proto::frame::{self, Header, Opcode};
+use crate::proto::mask::{self, MaskKey};
+use crate::proto::utf8::{InvalidUtf8, Utf8Stream};
+
+/// From so many missing bytes on, a frame is received straight into the message.
+const DIRECT: u64 = 4 << 10;
+/// Bounds of how much room for a message is made ahead of the bytes that arrive.
+const AHEAD: std::ops::RangeInclusive<usize> = 16 << 10..=256 << 10;
+/// Payloads are unmasked and validated in steps of this size, so that the second pass finds them in the cache.
+const STEP: usize = 16 << 10;
+
+/// Something that arrived whole, or a part of a message where parts are delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// What it is.
+    pub kind: Kind,
+    /// False for a part of a message that goes on.
+    pub is_final: bool,
+    place: Place,
+    start: usize,
+    len: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Input,
+    Message,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Receiver {
+    input: Buffer,
+    message: Assembly,
+    frame: Option<DataFrame>,
+    /// What has been lent and must stay where it is until the next call of [`Receiver::next`].
+    lent: Option<Place>,
+    /// Whether the room last given out was in the message instead of the input buffer.
+    direct: bool,
+    /// Bytes of the stream before the frame at hand.
+    frame_offset: u64,
+    offset: u64,
+}
+
+/// A data frame of which a part is still to come.
+#[derive(Debug, Clone, Copy)]
+struct DataFrame {
+    missing: u64,
+    key: Option<MaskKey>,
+    fin: bool,
+}
+
+/// A message that is being put together. `bytes[..len]` is its payload so far; what follows is room, of which
+/// `fresh` bytes have been received and are still masked.
+#[derive(Debug, Default)]
+struct Assembly {
+    bytes: Vec<u8>,
+    len: usize,
+    fresh: usize,
+    /// Length of the part that was delivered last and may be dropped now.
+    delivered: usize,
+    kind: Option<Kind>,
+    fragments: u32,
+    /// Bytes of the whole message, delivered parts included.
+    total: u64,
+    text: Utf8Stream,
+}
+
+impl Receiver {
+    /// A receiver that has received `part` already.
+    pub fn with_received(part: Vec<u8>) -> Self {
+        Self { input: Buffer::with_received(part), ..Self::default() }
+    }
+
+    /// Room to receive into; empty only while a lent view is in the way or whole messages wait to be read.
+    pub fn space(&mut self) -> Result<&mut [u8]> {
+        let free = self.lent != Some(Place::Message) && self.input.filled().is_empty();
+        match self.frame {
+            Some(frame) if free && frame.missing - self.message.fresh as u64 >= DIRECT => {
+                self.direct = true;
+                self.message.space(frame.missing)
+            }
+            _ => {
+                self.direct = false;
+                self.input.space(self.lent != Some(Place::Input))
+            }
+        }
+    }
+
+    /// Room for an HTTP head, which is parsed whole.
+    pub fn space_for_head(&mut self) -> Result<&mut [u8]> {
+        self.direct = false;
+        self.input.space_for_whole()
+    }
+
+    /// The first `n` bytes of the room last given out have been received.
+    #[inline]
+    pub fn commit(&mut self, n: usize) {
+        if self.direct { self.message.fresh += n } else { self.input.commit(n) }
+    }
+
+    /// What has been received and not been looked at.
+    pub fn buffered(&self) -> &[u8] {
+        self.input.filled()
+    }
+
+    /// Drops bytes from the front of [`buffered`](Self::buffered): the HTTP head.
+    pub fn skip(&mut self, n: usize) {
+        self.input.consume(n);
+        self.offset += n as u64;
+    }
+
+    /// Drops everything that has arrived: nothing after a Close or a broken rule is looked at.
+    pub fn discard(&mut self) {
+        self.lent = None;
+        self.frame = None;
+        self.message = Assembly::default();
+        self.skip(self.input.filled().len());
+    }
+
+    /// Gives back the memory that nothing lies in.
+    pub fn release(&mut self) {
+        if self.lent.is_none() {
+            self.input.release();
+            if self.message.kind.is_none() {
+                self.message.bytes = Vec::new();
+            }
+        }
+    }
+
+    /// Whether bytes of an unfinished frame or message have arrived.
+    pub fn is_mid_message(&self) -> bool {
+        self.frame.is_some() || self.message.kind.is_some() || !self.input.filled().is_empty()
+    }
+
+    /// Bytes of the stream, counted from its first, before the frame that was looked at last.
+    pub fn frame_offset(&self) -> u64 {
+        self.frame_offset
+    }
+
+    /// The payload of what [`next`](Self::next) returned last; there until it is called again.
+    #[inline]
+    pub fn payload(&self, received: &Received) -> &[u8] {
+        match received.place {
+            Place::Input => self.input.at(received.start, received.len),
+            Place::Message => &self.message.bytes[received.start..received.start + received.len],
+        }
+    }
+
+    /// Takes the next message, part or control frame out of what has arrived; `None`: more bytes are needed.
+    /// After an error only [`discard`](Self::discard) makes sense.
+    #[inline]
+    pub fn next(&mut self, role: Role, config: &WebSocketConfig) -> Result<Option<Received>> {
+        if self.lent.take() == Some(Place::Message) {
+            self.message.drop_delivered();
+        }
+        loop {
+            if self.frame.is_some() {
+                match self.continue_frame(config)? {
+                    Some(received) => return Ok(Some(received)),
+                    None if self.frame.is_some() => return Ok(None),
+                    None => {}
+                }
+            }
+            self.frame_offset = self.offset;
+            let parsed = frame::parse(self.input.filled(), role, config.accept_unmasked_frames)?;
+            let Some((header, header_len)) = parsed else { return Ok(None) };
+            match header.opcode {
+                Opcode::Kind(kind) if kind.is_control() => return Ok(self.take_control(kind, &header, header_len)),
+                _ => {}
+            }
+            self.check_data(&header, config)?;
+            let whole = header.len <= (self.input.filled().len() - header_len) as u64;
+            match header.opcode {
+                Opcode::Kind(kind) if header.fin && whole => {
+                    return self.lend_whole(kind, &header, header_len).map(Some);
+                }
+                Opcode::Kind(kind) => self.message.begin(kind),
+                Opcode::Continuation => {}
+            }
+            self.message.fragments += 1;
+            self.message.total += header.len;
+            self.consume(header_len);
+            self.frame = Some(DataFrame { missing: header.len, key: header.mask, fin: header.fin });
+        }
+    }
+
+    fn take_control(&mut self, kind: Kind, header: &Header, header_len: usize) -> Option<Received> {
+        let len = header.len as usize; // at most 125
+        let payload = self.input.filled_mut()[header_len..].get_mut(..len)?;
+        if let Some(key) = header.mask {
+            mask::apply(payload, key);
+        }
+        self.consume(header_len);
+        let start = self.input.position();
+        self.consume(len);
+        self.lent = Some(Place::Input);
+        Some(Received { kind, is_final: true, place: Place::Input, start, len })
+    }
+
+    /// The rules between this data frame and those before it, and the limits, before a byte of payload is taken.
+    #[inline]
+    fn check_data(&self, header: &Header, config: &WebSocketConfig) -> Result<()> {
+        match (header.opcode, self.message.kind) {
+            (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation.into()),
+            (Opcode::Kind(_), Some(_)) => return Err(ProtocolError::ExpectedContinuation.into()),
+            _ => {}
+        }
+        if let Some(max) = config.max_frame_size.map(|max| max as u64).filter(|max| header.len > *max) {
+            return Err(CapacityError::FrameTooLong { size: header.len, max }.into());
+        }
+        let total = self.message.total.saturating_add(header.len);
+        let addressable = if config.deliver_fragments { u64::MAX } else { isize::MAX as u64 };
+        let max = config.max_message_size.map_or(addressable, |max| max as u64);
+        if total > max {
+            return Err(CapacityError::MessageTooLong { size: total, max }.into());
+        }
+        if let Some(max) = config.max_fragments.map(|max| max as u64) {
+            if u64::from(self.message.fragments) >= max {
+                return Err(CapacityError::TooManyFragments { max }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// A message in one frame that has arrived whole: unmasked, validated and lent where it lies.
+    #[inline]
+    fn lend_whole(&mut self, kind: Kind, header: &Header, header_len: usize) -> Result<Received> {
+        let len = header.len as usize;
+        let payload = &mut self.input.filled_mut()[header_len..header_len + len];
+        let mut text = Utf8Stream::default();
+        let is_text = kind == Kind::Text;
+        if take_piece(payload, header.mask, is_text.then_some(&mut text)).and_then(|()| text.finish()).is_err() {
+            return Err(Error::Utf8);
+        }
+        self.consume(header_len);
+        let start = self.input.position();
+        self.consume(len);
+        self.lent = Some(Place::Input);
+        Ok(Received { kind, is_final: true, place: Place::Input, start, len })
+    }
+
+    /// Takes what has arrived of the frame at hand into the message.
+    fn continue_frame(&mut self, config: &WebSocketConfig) -> Result<Option<Received>> {
+        let Some(mut frame) = self.frame else { return Ok(None) };
+        let message = &mut self.message;
+        let mut taken = message.fresh;
+        if taken == 0 {
+            let arrived = self.input.filled();
+            taken = usize::try_from(frame.missing).map_or(arrived.len(), |missing| missing.min(arrived.len()));
+            message.append(&arrived[..taken])?;
+            self.input.consume(taken);
+        }
+        message.take_fresh(frame.key)?;
+        self.offset += taken as u64;
+        frame.missing -= taken as u64;
+        frame.key = frame.key.map(|key| key.advanced(taken));
+        let ended = frame.missing == 0;
+        self.frame = (!ended).then_some(frame);
+        // Room lent for the rest of the frame may have been followed by bytes in the input buffer.
+        if !ended && !self.input.filled().is_empty() {
+            return self.continue_frame(config);
+        }
+        let is_final = ended && frame.fin;
+        if is_final && self.message.text.finish().is_err() {
+            return Err(Error::Utf8);
+        }
+        let Some(kind) = self.message.kind else { return Ok(None) };
+        let len = self.message.len - self.message.text.incomplete();
+        if is_final || (config.deliver_fragments && len > 0) {
+            self.message.delivered = len;
+            self.lent = Some(Place::Message);
+            if is_final {
+                self.message.kind = None;
+            }
+            return Ok(Some(Received { kind, is_final, place: Place::Message, start: 0, len }));
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn consume(&mut self, n: usize) {
+        self.input.consume(n);
+        self.offset += n as u64;
+    }
+}
+
+impl Assembly {
+    fn begin(&mut self, kind: Kind) {
+        self.kind = Some(kind);
+        (self.len, self.fragments, self.total) = (0, 0, 0);
+        self.text = Utf8Stream::default();
+    }
+
+    /// What was delivered is dropped; up to three bytes of an incomplete character stay.
+    fn drop_delivered(&mut self) {
+        let delivered = std::mem::take(&mut self.delivered);
+        self.bytes.copy_within(delivered..self.len, 0);
+        self.len -= delivered;
+        if self.kind.is_none() {
+            (self.fragments, self.total) = (0, 0);
+        }
+    }
+
+    /// Room for the next bytes of a frame of which `missing` are to come: grows with what has arrived, never by
+    /// what was declared.
+    fn space(&mut self, missing: u64) -> Result<&mut [u8]> {
+        let used = self.len + self.fresh;
+        let missing = missing - self.fresh as u64;
+        let wanted = used.clamp(*AHEAD.start(), *AHEAD.end());
+        let wanted = usize::try_from(missing).map_or(wanted, |missing| missing.min(wanted));
+        self.reserve(wanted)?;
+        let end = usize::try_from(missing).map_or(self.bytes.len(), |m| self.bytes.len().min(used + m));
+        Ok(&mut self.bytes[used..end])
+    }
+
+    fn append(&mut self, piece: &[u8]) -> Result<()> {
+        self.reserve(piece.len())?;
+        let used = self.len + self.fresh;
+        self.bytes[used..used + piece.len()].copy_from_slice(piece);
+        self.fresh += piece.len();
+        Ok(())
+    }
+
+    fn reserve(&mut self, more: usize) -> Result<()> {
+        let needed = self.len + self.fresh + more;
+        if needed > self.bytes.len() {
+            self.bytes.try_reserve(needed - self.bytes.len()).map_err(|_| Error::NoMemory)?;
+            self.bytes.resize(needed, 0);
+        }
+        Ok(())
+    }
+
+    /// The fresh bytes become payload.
+    fn take_fresh(&mut self, key: Option<MaskKey>) -> Result<()> {
+        let piece = &mut self.bytes[self.len..self.len + self.fresh];
+        let is_text = self.kind == Some(Kind::Text);
+        take_piece(piece, key, is_text.then_some(&mut self.text)).map_err(|_| Error::Utf8)?;
+        self.len += std::mem::take(&mut self.fresh);
+        Ok(())
+    }
+}
+
+/// Unmasks and validates a piece of payload where it lies, in steps that stay in the cache.
+#[inline]
+fn take_piece(
+    payload: &mut [u8],
+    key: Option<MaskKey>,
+    mut text: Option<&mut Utf8Stream>,
+) -> Result<(), InvalidUtf8> {
+    for step in payload.chunks_mut(STEP) {
+        // STEP is a multiple of the key's length: the key needs no turning.
+        let ascii = match key {
+            Some(key) => !mask::apply(step, key),
+            None => text.is_some() && step.is_ascii(),
+        };
+        match &mut text {
+            Some(text) if ascii => text.push_ascii(step)?,
+            Some(text) => text.push(step)?,
+            None => {}
+        }
+    }
+    Ok(())
+}

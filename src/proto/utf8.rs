@@ -1,0 +1,108 @@
+//! Validates UTF-8 that arrives in pieces, and fails at the first byte that cannot be mended by what follows
+//! (RFC 6455 section 8.1). Knows nothing of frames.
+
+/// Text that has been seen so far: valid, but for a character that may be incomplete at its end.
+#[derive(Debug, Default, Clone)]
+pub struct Utf8Stream {
+    tail: [u8; 4],
+    tail_len: u8,
+}
+
+/// The text is not, and whatever follows cannot become, UTF-8.
+#[derive(Debug, PartialEq, Eq)]
+pub struct InvalidUtf8;
+
+impl Utf8Stream {
+    /// Takes the next piece.
+    pub fn push(&mut self, mut piece: &[u8]) -> Result<(), InvalidUtf8> {
+        while self.tail_len > 0 {
+            let Some((first, rest)) = piece.split_first() else { return Ok(()) };
+            self.tail[usize::from(self.tail_len)] = *first;
+            self.tail_len += 1;
+            piece = rest;
+            match std::str::from_utf8(&self.tail[..usize::from(self.tail_len)]) {
+                Ok(_) => self.tail_len = 0,
+                Err(error) if error.error_len().is_none() => {}
+                Err(_) => return Err(InvalidUtf8),
+            }
+        }
+        if let Err(error) = simdutf8::compat::from_utf8(piece) {
+            if error.error_len().is_some() {
+                return Err(InvalidUtf8);
+            }
+            let tail = &piece[error.valid_up_to()..];
+            self.tail[..tail.len()].copy_from_slice(tail);
+            self.tail_len = tail.len() as u8;
+        }
+        Ok(())
+    }
+
+    /// Takes a piece that is known to be ASCII.
+    pub fn push_ascii(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
+        if self.tail_len > 0 && !piece.is_empty() { Err(InvalidUtf8) } else { Ok(()) }
+    }
+
+    /// How many bytes at the end belong to a character that is not complete yet: 0 to 3.
+    pub fn incomplete(&self) -> usize {
+        usize::from(self.tail_len)
+    }
+
+    /// The text is over: it must not end inside a character. Ready for the next text.
+    pub fn finish(&mut self) -> Result<(), InvalidUtf8> {
+        if std::mem::take(&mut self.tail_len) > 0 { Err(InvalidUtf8) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_pieces(text: &[u8], size: usize) -> (Result<(), InvalidUtf8>, usize) {
+        let mut stream = Utf8Stream::default();
+        for (i, piece) in text.chunks(size).enumerate() {
+            if stream.push(piece).is_err() {
+                return (Err(InvalidUtf8), (i + 1) * size);
+            }
+        }
+        (stream.finish(), text.len())
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_verdict_of_the_whole() {
+        let long = "κόσμε \u{10ffff} Grüße 漢字 ".repeat(20);
+        let samples: &[&[u8]] = &[
+            b"",
+            b"plain",
+            long.as_bytes(),
+            b"\xf4\x8f\xbf\xbf",
+            b"\xf4\x90\x80\x80",
+            b"\xed\xa0\x80",
+            b"\xc0\xaf",
+            b"\xe2\x28\xa1",
+            b"ok\xff",
+            b"\xce\xba\xe1\xbd",
+            b"\xf0\x9f\x98",
+            b"\x80",
+        ];
+        for sample in samples {
+            for size in [1, 2, 3, 7, 64] {
+                assert_eq!(in_pieces(sample, size).0.is_ok(), std::str::from_utf8(sample).is_ok(), "{sample:x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_byte_fails_at_once_and_not_at_the_end() {
+        assert_eq!(in_pieces(b"\xce\xba\xe1\xbd\xb9\xcf\x83\xf4\x90\x80\x80edited", 1), (Err(InvalidUtf8), 9));
+        assert_eq!(in_pieces(b"\xed\xa0\x80", 1), (Err(InvalidUtf8), 2));
+    }
+
+    #[test]
+    fn ascii_inside_a_character_is_refused() {
+        let mut stream = Utf8Stream::default();
+        stream.push(b"\xe2\x82").unwrap();
+        assert_eq!(stream.incomplete(), 2);
+        stream.push_ascii(b"").unwrap();
+        assert_eq!(stream.push_ascii(b"a"), Err(InvalidUtf8));
+    }
+}

@@ -1,0 +1,392 @@
+//! The Rust face: [`WebSocket`], a connection joined to a stream that reads and writes.
+//!
+//! Every call first tries to send what is pending, and every wait is the stream's own: with a stream that does not
+//! block, calls end in [`Error::Io`] with [`WouldBlock`](io::ErrorKind::WouldBlock) and can be repeated. Knows no
+//! protocol rule and no kind of stream.
+
+use crate::config::WebSocketConfig;
+use crate::error::{Error, Result};
+use crate::message::{CloseCode, CloseFrame, Kind, Message, Role};
+use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
+use crate::proto::handshake::Head;
+use crate::proto::receive::Received;
+use std::borrow::Cow;
+use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
+
+/// Most pieces handed to the stream in one write.
+const MAX_SLICES: usize = 64;
+
+/// A WebSocket connection over a stream.
+///
+/// Made by [`connect`](crate::connect()), [`client`](crate::client) or [`accept`](crate::accept), or without an opening
+/// handshake by [`from_raw_socket`](Self::from_raw_socket) and [`from_partially_read`](Self::from_partially_read).
+#[derive(Debug)]
+pub struct WebSocket<Stream> {
+    stream: Stream,
+    pub(crate) connection: Connection,
+    /// Bytes were written since the stream was last flushed.
+    unflushed: bool,
+}
+
+/// A received message that lies in the connection's own memory, until the next call on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageView<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// The payload: valid UTF-8 for a text; of a Close, its reason.
+    pub data: &'a [u8],
+    /// Of a Close, its code ([`CloseCode::NO_STATUS`] where it had none).
+    pub close_code: Option<CloseCode>,
+    /// False for a part of a message that goes on
+    /// ([`deliver_fragments`](crate::WebSocketConfig::deliver_fragments)).
+    pub is_final: bool,
+}
+
+/// Making and unmaking, configuration.
+impl<Stream> WebSocket<Stream> {
+    /// A connection over a stream whose opening handshake is over.
+    pub fn from_raw_socket(stream: Stream, role: Role, config: Option<WebSocketConfig>) -> Self {
+        Self::from_partially_read(stream, Vec::new(), role, config)
+    }
+
+    /// Like [`from_raw_socket`](Self::from_raw_socket), where `part` has already been read from the stream: it is
+    /// delivered first.
+    pub fn from_partially_read(
+        stream: Stream,
+        part: Vec<u8>,
+        role: Role,
+        config: Option<WebSocketConfig>,
+    ) -> Self {
+        Self::over(stream, Connection::open(role, Arc::new(config.unwrap_or_default()), part))
+    }
+
+    pub(crate) fn over(stream: Stream, connection: Connection) -> Self {
+        Self { stream, connection, unflushed: false }
+    }
+
+    /// The stream.
+    pub fn get_ref(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// The stream. Reading from it or writing to it breaks the connection.
+    pub fn get_mut(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
+    /// The stream back; what was queued or received and not read is dropped.
+    pub fn into_inner(self) -> Stream {
+        self.stream
+    }
+
+    /// Changes the configuration; it holds from the next call on.
+    pub fn set_config(&mut self, change: impl FnOnce(&mut WebSocketConfig)) {
+        change(self.connection.config_mut());
+    }
+
+    /// The configuration.
+    pub fn get_config(&self) -> &WebSocketConfig {
+        self.connection.config()
+    }
+
+    /// Whether messages can still be read: not after the peer's Close, but after our own.
+    pub fn can_read(&self) -> bool {
+        self.connection.can_read()
+    }
+
+    /// Whether messages can still be written: not after a Close of either side.
+    pub fn can_write(&self) -> bool {
+        self.connection.can_write()
+    }
+
+    /// The peer's part of the opening handshake, where there was one.
+    pub fn head(&self) -> Option<&Head> {
+        self.connection.head()
+    }
+
+    /// The subprotocol agreed on.
+    pub fn protocol(&self) -> Option<&str> {
+        self.connection.protocol()
+    }
+
+    /// Why the connection was given up: what, and where in the stream.
+    pub fn failure(&self) -> Option<&str> {
+        self.connection.failure().map(|failure| failure.sentence.as_str())
+    }
+
+    /// Takes the time, in milliseconds on any clock that does not go backwards, and does what is due by the
+    /// timeouts of the configuration: sends a Ping, or ends the connection with [`Error::Timeout`]. Without a call
+    /// no timeout runs.
+    pub fn tick(&mut self, now_ms: u64) -> Result<()> {
+        self.connection.tick(now_ms)
+    }
+}
+
+/// Messages.
+impl<Stream: Read + Write> WebSocket<Stream> {
+    /// Reads a message.
+    ///
+    /// Sends what is pending first, whether or not the stream takes it. A Ping is answered by itself, at the latest
+    /// by the next call. When the peer says Close this returns [`Message::Close`]: read on, until
+    /// [`Error::ConnectionClosed`] says that the stream can be dropped. After that comes [`Error::AlreadyClosed`].
+    ///
+    /// With [`deliver_fragments`](WebSocketConfig::deliver_fragments), use [`read_view`](Self::read_view).
+    pub fn read_message(&mut self) -> Result<Message> {
+        let view = self.read_view()?;
+        let text = |data: &[u8]| String::from_utf8(data.to_vec()).map_err(|_| Error::Utf8);
+        Ok(match view.kind {
+            Kind::Text => Message::Text(text(view.data)?),
+            Kind::Binary => Message::Binary(view.data.to_vec()),
+            Kind::Ping => Message::Ping(view.data.to_vec()),
+            Kind::Pong => Message::Pong(view.data.to_vec()),
+            Kind::Close => Message::Close(match view.close_code {
+                None | Some(CloseCode::NO_STATUS) => None,
+                Some(code) => Some(CloseFrame { code, reason: Cow::Owned(text(view.data)?) }),
+            }),
+        })
+    }
+
+    /// Like [`read_message`](Self::read_message), without a copy: the message is lent.
+    pub fn read_view(&mut self) -> Result<MessageView<'_>> {
+        let received = self.receive()?;
+        Ok(self.view(&received))
+    }
+
+    /// Sends a message, or queues it.
+    ///
+    /// `Ok`: it was accepted whole, whether or not the stream has taken it yet. [`Error::SendQueueFull`] hands it back.
+    /// A Pong jumps the queue, and replaces one that has not been sent; a Close always finds room.
+    pub fn write_message(&mut self, message: Message) -> Result<()> {
+        let outgoing = match &message {
+            Message::Text(text) => Outgoing::Text(text),
+            Message::Binary(data) => Outgoing::Binary(data),
+            Message::Ping(data) => Outgoing::Ping(data),
+            Message::Pong(data) => Outgoing::Pong(data),
+            Message::Close(frame) => {
+                Outgoing::Close(frame.as_ref().map(|frame| (frame.code, frame.reason.as_ref())))
+            }
+        };
+        match self.send(&outgoing)? {
+            Accepted::Yes => Ok(()),
+            Accepted::QueueFull => Err(Error::SendQueueFull(message)),
+        }
+    }
+
+    /// Sends what is pending; [`WouldBlock`](io::ErrorKind::WouldBlock) while the stream does not take it all. After
+    /// a Close this ends in [`Error::ConnectionClosed`], as reading does.
+    pub fn write_pending(&mut self) -> Result<()> {
+        if self.connection.state().can_read() {
+            return self.flush();
+        }
+        self.drive_to_end()
+    }
+
+    /// Begins the closing handshake: queues a Close, for which there is always room. Again is harmless. Then read on,
+    /// until [`Error::ConnectionClosed`].
+    pub fn close(&mut self, frame: Option<CloseFrame>) -> Result<()> {
+        self.write_message(Message::Close(frame))
+    }
+
+    /// [`read_view`](Self::read_view) in two steps, for callers that keep the answer.
+    #[inline]
+    pub(crate) fn receive(&mut self) -> Result<Received> {
+        let mut broken = None;
+        loop {
+            let stuck = self.flush_before_reading(&mut broken);
+            if let Some(received) = self.connection.poll_read()? {
+                return Ok(received);
+            }
+            if !stuck && self.connection.has_output() {
+                // An answer was queued, and the peer may be waiting for it before it sends anything.
+                self.flush_before_reading(&mut broken);
+            }
+            match (self.fill(), broken.take()) {
+                (Ok(()), still) => broken = still,
+                (Err(error), Some(cause)) if error.is_would_block() => {
+                    return Err(self.connection.stream_failed(cause));
+                }
+                (Err(error), _) => return Err(error),
+            }
+        }
+    }
+
+    /// The payload and more of what [`receive`](Self::receive) returned last.
+    #[inline]
+    pub(crate) fn view(&self, received: &Received) -> MessageView<'_> {
+        MessageView {
+            kind: received.kind,
+            data: self.connection.payload(received),
+            close_code: if received.kind == Kind::Close { self.connection.close_code() } else { None },
+            is_final: received.is_final,
+        }
+    }
+
+    /// Sends or queues a message; a refused one leaves everything as it was.
+    pub(crate) fn send(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+        self.connection.check(message)?;
+        let (kind, payload) = match message {
+            Outgoing::Text(text) => (Kind::Text, text.as_bytes()),
+            Outgoing::Binary(data) => (Kind::Binary, *data),
+            Outgoing::Ping(data) => (Kind::Ping, *data),
+            Outgoing::Pong(_) | Outgoing::Close(_) => return self.queue_and_flush(message),
+        };
+        let Some(header) = self.connection.direct_header(kind, payload.len()) else {
+            return self.queue_and_flush(message);
+        };
+        let sent = match self.write(&[IoSlice::new(&header), IoSlice::new(payload)]) {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(self.connection.stream_failed(error)),
+        };
+        self.connection.queue_rest(&header, payload, sent)?;
+        self.flush_quietly()?;
+        Ok(Accepted::Yes)
+    }
+
+    /// Sends or queues a fragment of a message.
+    pub(crate) fn send_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
+        let mut accepted = self.connection.queue_fragment(kind, data, is_final)?;
+        if accepted == Accepted::QueueFull {
+            self.flush_quietly()?;
+            accepted = self.connection.queue_fragment(kind, data, is_final)?;
+        }
+        self.flush_quietly()?;
+        Ok(accepted)
+    }
+
+    /// Drives the opening handshake until a server has a request to decide on, or messages can flow.
+    pub(crate) fn handshake(&mut self) -> Result<Opening> {
+        loop {
+            self.flush_quietly()?;
+            match self.connection.poll_handshake() {
+                Ok(Opening::NeedsBytes) => self.fill()?,
+                other => {
+                    let _ = self.flush_quietly();
+                    return other;
+                }
+            }
+        }
+    }
+
+    /// Sends what is pending. Where the stream does not take it all: `WouldBlock`.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.try_flush().map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => error.into(),
+            _ => self.connection.stream_failed(error),
+        })
+    }
+
+    /// [`flush`](Self::flush), where it does not matter yet that the stream does not take it all.
+    pub(crate) fn flush_quietly(&mut self) -> Result<()> {
+        match self.flush() {
+            Err(error) if error.is_would_block() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Before reading it does not matter either that the stream takes nothing any more: it may still have something
+    /// to give, and what was to be sent is lost in any case. Returns whether something stays unsent.
+    #[inline]
+    fn flush_before_reading(&mut self, broken: &mut Option<io::Error>) -> bool {
+        match self.try_flush() {
+            Ok(()) => false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
+            Err(error) => {
+                self.connection.discard_output();
+                *broken = Some(error);
+                false
+            }
+        }
+    }
+
+    #[inline]
+    fn try_flush(&mut self) -> io::Result<()> {
+        while self.connection.has_output() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let used = self.connection.gather(&mut slices);
+            let sent = write_some(&mut self.stream, &slices[..used])?;
+            self.connection.sent(sent);
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            self.stream.flush()?;
+            self.unflushed = false;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let sent = write_some(&mut self.stream, slices)?;
+        self.unflushed = true;
+        Ok(sent)
+    }
+
+    /// Receives once. What the stream says after both Closes, be it an error, is its end.
+    fn fill(&mut self) -> Result<()> {
+        let space = self.connection.space()?;
+        match read_some(&mut self.stream, space) {
+            Ok(0) => self.connection.received_eof(),
+            Ok(n) => self.connection.received(n),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.connection.release();
+                return Err(error.into());
+            }
+            Err(_) if !self.connection.is_opening() && !self.connection.can_read() => {
+                self.connection.received_eof();
+            }
+            Err(error) => return Err(self.connection.stream_failed(error)),
+        }
+        Ok(())
+    }
+
+    /// After the peer's Close, or a failure: sends what is pending and waits for the end of the stream, where that is
+    /// to come first.
+    fn drive_to_end(&mut self) -> Result<()> {
+        let mut broken = None;
+        loop {
+            let stuck = self.flush_before_reading(&mut broken);
+            // Finds no message any more: drops what arrives, and tells the end.
+            self.connection.poll_read()?;
+            match self.fill() {
+                Err(error) if error.is_would_block() && !stuck => return Ok(()),
+                other => other?,
+            }
+        }
+    }
+
+    fn queue_and_flush(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+        let mut accepted = self.connection.queue(message)?;
+        if accepted == Accepted::QueueFull {
+            self.flush_quietly()?;
+            accepted = self.connection.queue(message)?;
+        }
+        self.flush_quietly()?;
+        Ok(accepted)
+    }
+}
+
+fn read_some(stream: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(space) {
+            Ok(n) if n > space.len() => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the stream claims to have read more than there was room for"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+fn write_some(stream: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        match stream.write_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) if n > slices.iter().map(|slice| slice.len()).sum() => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the stream claims to have written more than it was given"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
