@@ -49,6 +49,9 @@ pub enum Error {
     /// The call does not fit the state the connection is in; nothing happened.
     #[error("{0}")]
     Misuse(&'static str),
+    /// A bug in this library: the connection is dead.
+    #[error("internal error: the connection is dead")]
+    Internal,
     /// A buffer could not be allocated.
     #[error("out of memory")]
     NoMemory,

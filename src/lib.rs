@@ -12,6 +12,7 @@ mod error;
 mod message;
 mod opening;
 pub mod proto;
+pub mod transport;
 mod websocket;
 
 pub use config::WebSocketConfig;

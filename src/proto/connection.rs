@@ -75,6 +75,10 @@ pub struct Connection {
     eof: bool,
     /// A deadline passed that leaves nothing to wait for.
     abandoned: bool,
+    /// Something arrived that a read has not looked at.
+    unread: bool,
+    /// Room has been lent to the caller, who is receiving into it.
+    input_lent: bool,
     config: Arc<WebSocketConfig>,
     handshake: Option<Box<Handshake>>,
     /// The peer's part of the opening handshake, and the subprotocol that came of it.
@@ -100,7 +104,7 @@ struct OutgoingFragments {
 impl Connection {
     /// A connection whose opening handshake is over; `part` has been read of its frames already.
     pub fn open(role: Role, config: Arc<WebSocketConfig>, part: Vec<u8>) -> Self {
-        Self { receiver: Receiver::with_received(part), ..Self::new(role, config, None) }
+        Self { unread: !part.is_empty(), receiver: Receiver::with_received(part), ..Self::new(role, config, None) }
     }
 
     /// A client that begins with `request`, the bytes that go with `handshake`.
@@ -121,6 +125,8 @@ impl Connection {
             state: State::Active,
             eof: false,
             abandoned: false,
+            unread: false,
+            input_lent: false,
             config,
             handshake: handshake.map(Box::new),
             head: None,
@@ -206,6 +212,7 @@ impl Connection {
     }
 
     fn finish_handshake(&mut self) {
+        self.unread = !self.receiver.buffered().is_empty();
         self.head = self.handshake.take().map(|handshake| Box::new(handshake.into_head()));
     }
 
@@ -243,11 +250,35 @@ impl Connection {
     pub fn received(&mut self, n: usize) {
         self.receiver.commit(n);
         self.deadlines.received();
+        self.unread = true;
     }
 
     /// The stream has ended: nothing more will arrive.
     pub fn received_eof(&mut self) {
         self.eof = true;
+        self.unread = true;
+    }
+
+    /// [`space`](Self::space), lent until [`commit_lent`](Self::commit_lent): until then it stays where it is, whatever
+    /// is read or sent.
+    pub fn lend_space(&mut self) -> Result<&mut [u8]> {
+        if self.input_lent {
+            return Err(Error::Misuse("room for input is lent already: commit it first"));
+        }
+        self.input_lent = true;
+        self.space()
+    }
+
+    /// The first `n` bytes of the lent room have been received; it is not lent any more.
+    pub fn commit_lent(&mut self, n: usize) {
+        if std::mem::take(&mut self.input_lent) && n > 0 {
+            self.received(n);
+        }
+    }
+
+    /// Whether a read would find something new without more bytes: a message, the end, a failure.
+    pub fn is_readable(&self) -> bool {
+        self.unread || self.is_over()
     }
 
     /// The stream failed: it can be dropped once this error has been handed on.
@@ -267,12 +298,16 @@ impl Connection {
         loop {
             if !self.state.can_read() {
                 self.receiver.discard();
+                self.unread = false;
                 return self.poll_end().map(|()| None);
             }
             let received = match self.receiver.next(self.role, &self.config) {
                 Ok(Some(received)) => received,
                 Ok(None) if self.eof => return Err(self.ended_early()),
-                Ok(None) => return Ok(None),
+                Ok(None) => {
+                    self.unread = false;
+                    return Ok(None);
+                }
                 Err(error) => return Err(self.fail(error)),
             };
             match received.kind {
@@ -306,8 +341,7 @@ impl Connection {
     /// `AlreadyClosed`.
     pub fn poll_end(&mut self) -> Result<()> {
         self.check_not_over()?;
-        let (all_sent, ended) = (self.sender.is_empty(), self.eof);
-        if self.state.is_over(self.role, all_sent || self.abandoned, ended || self.abandoned) {
+        if self.is_over() {
             self.state = State::Terminated;
             return Err(Error::ConnectionClosed);
         }
@@ -316,8 +350,16 @@ impl Connection {
 
     /// Gives back the memory of buffers that nothing lies in. For when the stream has nothing more to give.
     pub fn release(&mut self) {
-        self.receiver.release();
+        if !self.input_lent {
+            self.receiver.release();
+        }
         self.sender.release();
+    }
+
+    fn is_over(&self) -> bool {
+        let (all_sent, ended) = (self.sender.is_empty(), self.eof);
+        self.state != State::Terminated
+            && self.state.is_over(self.role, all_sent || self.abandoned, ended || self.abandoned)
     }
 
     fn take_close(&mut self, received: &Received) -> Result<()> {
@@ -542,7 +584,8 @@ impl Connection {
 
     /// Whether bytes from the peer make a difference: messages, its Close, or the end of the stream.
     pub fn wants_bytes(&self) -> bool {
-        !self.eof && self.state != State::Terminated
+        let waits_for_end = matches!(self.state, State::ClosedByPeer | State::CloseAcknowledged);
+        !self.eof && (self.state.can_read() || (waits_for_end && self.role == Role::Client))
     }
 
     /// The code of the Close that arrived, [`CloseCode::NO_STATUS`] where it had none; otherwise the code that says
@@ -587,6 +630,13 @@ impl Connection {
                 if gives_up_waiting { Ok(()) } else { Err(self.fail(Error::Timeout(deadline))) }
             }
         }
+    }
+
+    /// Whether there is any deadline to run: without one the time need not be asked for.
+    #[inline]
+    pub fn needs_clock(&self) -> bool {
+        let open = self.state == State::Active && self.handshake.is_none();
+        !open || self.config.ping_interval.is_some() || self.config.idle_timeout.is_some()
     }
 
     /// When [`tick`](Self::tick) has something to do next, or [`NEVER`].
@@ -646,6 +696,7 @@ impl Connection {
     fn give_up(&mut self, sentence: String, code: CloseCode) {
         self.failure = Some(Box::new(Failure { sentence, code }));
         self.state = State::Failed;
+        self.unread = true;
         self.receiver.discard();
     }
 }

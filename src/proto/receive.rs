@@ -121,11 +121,12 @@ impl Receiver {
         self.offset += n as u64;
     }
 
-    /// Drops everything that has arrived: nothing after a Close or a broken rule is looked at.
+    /// Drops everything that has arrived: nothing after a Close or a broken rule is looked at. The memory stays, for
+    /// somebody may be receiving into it.
     pub fn discard(&mut self) {
         self.lent = None;
         self.frame = None;
-        self.message = Assembly::default();
+        self.message.clear();
         self.skip(self.input.filled().len());
     }
 
@@ -298,9 +299,12 @@ impl Receiver {
 
 impl Assembly {
     fn begin(&mut self, kind: Kind) {
+        self.clear();
         self.kind = Some(kind);
-        (self.len, self.fragments, self.total) = (0, 0, 0);
-        self.text = Utf8Stream::default();
+    }
+
+    fn clear(&mut self) {
+        *self = Self { bytes: std::mem::take(&mut self.bytes), ..Self::default() };
     }
 
     /// What was delivered is dropped; up to three bytes of an incomplete character stay.

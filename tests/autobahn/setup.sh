@@ -91,7 +91,7 @@ make_environment() {
     "$dir/tools/bin/pip" install --quiet "$virtualenv"
     "$dir/tools/bin/virtualenv" --quiet --python "$1" "$dir/python"
     # The suite alone: naming autobahn here as well would drop the extra that brings its masking in C.
-    "$dir/python/bin/pip" install --quiet "$suite"
+    "$dir/python/bin/pip" install --quiet --no-python-version-warning "$suite"
     "$dir/python/bin/python" -c 'import wsaccel.xormask'
 }
 

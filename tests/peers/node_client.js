@@ -5,6 +5,8 @@ const WebSocket = require('ws');
 const { deflateOptions, options } = require('./node_options.js');
 
 const SIZES = [0, 1, 125, 126, 127, 65535, 65536, 1 << 20];
+const PERIOD = 20011; // repeats that only a large compression window reaches
+const DATA = Buffer.from(Uint8Array.from({ length: SIZES.at(-1) }, (_, i) => (i % PERIOD) ** 2 % PERIOD % 251));
 const { url, deflate } = options();
 let count = 0;
 
@@ -22,7 +24,7 @@ async function messages(ws) {
         check(await echoes(ws, Buffer.from(text), false, () => ws.send(text)), `text, ${name}`);
     }
     for (const size of SIZES) {
-        const data = Buffer.from(Uint8Array.from({ length: size }, (_, i) => i % 251));
+        const data = DATA.subarray(0, size);
         check(await echoes(ws, data, true, () => ws.send(data)), `binary of ${size} bytes`);
     }
     const text = Buffer.from('fragmented 🦀'); // the last cut is within the crab

@@ -18,6 +18,7 @@
 #include <string.h>
 
 enum { LONGEST = 1 << 20, CONNECTIONS = 20, BURST = 500, TIMEOUT_MS = 10000 };
+enum { PERIOD = 20011 }; /* repeats that only a large compression window reaches */
 
 struct options {
     const char *url;
@@ -153,7 +154,8 @@ static void binaries(ws_conn *conn) {
     static unsigned char data[LONGEST];
     size_t i;
     for (i = 0; i < LONGEST; i++) {
-        data[i] = (unsigned char)(options.mirror ? 'a' + i % 26 : i % 251); /* a mirror makes it text */
+        unsigned value = (unsigned)((i % PERIOD) * (i % PERIOD) % PERIOD);
+        data[i] = (unsigned char)(options.mirror ? 'a' + value % 26 : value % 251); /* a mirror makes it text */
     }
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         send_message(conn, WS_BINARY, data, sizes[i]);

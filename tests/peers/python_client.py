@@ -1,6 +1,5 @@
 """The battery run by the client of Python's websockets."""
 import asyncio
-import itertools
 
 from checks import Checks
 from python_options import extensions, options
@@ -9,6 +8,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 SIZES = 0, 1, 125, 126, 127, 65535, 65536, 1 << 20
+PERIOD = 20011  # repeats that only a large compression window reaches
+DATA = (bytes(k * k % PERIOD % 251 for k in range(PERIOD)) * (SIZES[-1] // PERIOD + 1))[:SIZES[-1]]
 report = Checks("python_client")
 check = report.check
 
@@ -34,9 +35,8 @@ async def messages(ws):
         await ws.send(text)
         check(await ws.recv() == text, "text, " + name)
     for size in SIZES:
-        data = bytes(itertools.islice(itertools.cycle(range(251)), size))
-        await ws.send(data)
-        check(await ws.recv() == data, "binary of %d bytes" % size)
+        await ws.send(DATA[:size])
+        check(await ws.recv() == DATA[:size], "binary of %d bytes" % size)
     await ws.send(["frag", "", "mented ", "🦀"])
     check(await ws.recv() == "fragmented 🦀", "text in four fragments")
     await ws.send([b"\xff" * 70000, b"", b"\xfe"])

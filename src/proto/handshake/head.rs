@@ -284,21 +284,23 @@ impl HeadReader {
             {
                 self.examined += plain as u64 + 1;
             }
+            if window.get(at) == Some(&b'\r') {
+                match window.get(at + 1) {
+                    None => break, // to be looked at again, with the next byte
+                    Some(b'\n') => {}
+                    Some(_) => return malformed("CR without LF"),
+                }
+                let is_empty = at == self.line;
+                at += 2;
+                if is_empty && self.lines > 0 {
+                    return Ok(Some(at));
+                }
+                self.end_line(is_empty, at)?;
+                continue;
+            }
             match window.get(at) {
                 None => {}
                 Some(b'\t') => at += 1,
-                Some(b'\r') => match window.get(at + 1) {
-                    None => break, // to be looked at again, with the next byte
-                    Some(b'\n') => {
-                        let is_empty = at == self.line;
-                        at += 2;
-                        if is_empty && self.lines > 0 {
-                            return Ok(Some(at));
-                        }
-                        self.end_line(is_empty, at)?;
-                    }
-                    Some(_) => return malformed("CR without LF"),
-                },
                 Some(b'\n') => return malformed("LF without CR"),
                 Some(0) => return malformed("NUL"),
                 Some(_) => return malformed("control character"),

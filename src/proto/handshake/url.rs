@@ -17,6 +17,14 @@ pub struct Url {
 impl Url {
     /// Reads a URL. Characters that RFC 3986 does not allow have to be percent-encoded by the caller.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
+        match Self::parse_local(text)? {
+            Self { port: 0, .. } => Err(UrlError::Port),
+            url => Ok(url),
+        }
+    }
+
+    /// Like [`parse`](Self::parse), for a place to listen at: port 0 stands for any free one.
+    pub fn parse_local(text: &str) -> Result<Self, UrlError> {
         let uri = Uri::parse(text).map_err(|_| UrlError::Malformed)?;
         let scheme = uri.scheme().as_str();
         let secure = if scheme.eq_ignore_ascii_case("ws") {
@@ -47,9 +55,6 @@ impl Url {
         }
         let default_port = if secure { 443 } else { 80 };
         let port = authority.port_to_u16().map_err(|_| UrlError::Port)?.unwrap_or(default_port);
-        if port == 0 {
-            return Err(UrlError::Port);
-        }
         let mut target = uri.path().as_str().to_owned();
         if target.is_empty() {
             target.push('/');

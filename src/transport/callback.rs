@@ -1,0 +1,49 @@
+//! A transport made of two functions of the caller's. They may block; they hold up the connection while they do.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+/// Receives into the slice: how many bytes, 0 at the end of the stream.
+pub type Receive = Box<dyn FnMut(&mut [u8]) -> io::Result<usize> + Send>;
+/// Sends from the slice: how many bytes were taken.
+pub type Send_ = Box<dyn FnMut(&[u8]) -> io::Result<usize> + Send>;
+
+/// See the module.
+pub struct Callback {
+    receive: Receive,
+    send: Send_,
+}
+
+impl Callback {
+    /// Joins the two functions.
+    pub fn new(receive: Receive, send: Send_) -> Self {
+        Self { receive, send }
+    }
+}
+
+impl Read for Callback {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        (self.receive)(space)
+    }
+}
+
+impl Write for Callback {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match (self.send)(bytes)? {
+            n if n > bytes.len() => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "the callback claims to have sent more than it was given"))
+            }
+            n => Ok(n),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Callback")
+    }
+}

@@ -1,0 +1,431 @@
+//! A connection that several threads may use: a [`WebSocket`] over a [`Link`], behind a lock.
+//!
+//! Calls are serialised; **a thread that waits for the peer holds nobody up**, for it waits outside the lock, and is
+//! woken when another thread leaves it something to do. One thread reads at a time. Blocking is here: a wait with a
+//! timeout around calls that never block. Knows threads and time; rules and kinds of socket are others' matter.
+
+use crate::config::WebSocketConfig;
+use crate::error::{Error, Result};
+use crate::message::{Kind, Role};
+use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
+use crate::proto::deadline::NEVER;
+use crate::proto::handshake::{ClientHandshake, HandshakeOptions, ServerHandshake, Url};
+use crate::transport::Link;
+use crate::transport::clock;
+use crate::transport::wait::{self, Interest, Waker};
+use crate::websocket::{MessageView, WebSocket};
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+/// How calls on an endpoint behave, beyond the protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Wait for the peer instead of answering `WouldBlock`; only where there is a socket to wait for.
+    pub blocking: bool,
+    /// How long a blocking read waits.
+    pub read_timeout: Option<Duration>,
+    /// How long a blocking write waits.
+    pub write_timeout: Option<Duration>,
+    /// A server takes every valid request by itself.
+    pub auto_accept: bool,
+    /// Sends small messages at once (TCP_NODELAY).
+    pub nodelay: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { blocking: true, read_timeout: None, write_timeout: None, auto_accept: true, nodelay: true }
+    }
+}
+
+/// All that a new endpoint can be configured with.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// The protocol's part.
+    pub websocket: Arc<WebSocketConfig>,
+    /// The opening handshake's part.
+    pub handshake: Arc<HandshakeOptions>,
+    /// The endpoint's part.
+    pub settings: Settings,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Endpoint {
+    core: Mutex<Core>,
+    /// The thread that holds `core`, so that a callback that calls back is told instead of waiting for itself.
+    owner: AtomicUsize,
+    /// A thread reads, or waits to.
+    reading: AtomicBool,
+    /// That thread waits, and can be woken.
+    waker: OnceLock<Waker>,
+    waiting: AtomicBool,
+}
+
+/// What the lock protects.
+#[derive(Debug)]
+pub struct Core {
+    socket: WebSocket<Link>,
+    /// How calls behave.
+    pub settings: Settings,
+    options: Arc<HandshakeOptions>,
+}
+
+/// Making one, and what needs no waiting.
+impl Endpoint {
+    /// An endpoint of this connection over this transport.
+    pub fn new(connection: Connection, link: Link, setup: &Setup) -> Self {
+        let core = Core {
+            socket: WebSocket::over(link, connection),
+            settings: setup.settings.clone(),
+            options: Arc::clone(&setup.handshake),
+        };
+        Self {
+            core: Mutex::new(core),
+            owner: AtomicUsize::new(0),
+            reading: AtomicBool::new(false),
+            waker: OnceLock::new(),
+            waiting: AtomicBool::new(false),
+        }
+    }
+
+    /// A connection whose opening handshake is over; `part` of its frames has been read already.
+    pub fn open(setup: &Setup, role: Role, part: Vec<u8>) -> Self {
+        Self::new(Connection::open(role, Arc::clone(&setup.websocket), part), Link::Memory, setup)
+    }
+
+    /// A client of this URL.
+    pub fn client(setup: &Setup, url: &Url, link: Link) -> Result<Self> {
+        let config = Arc::clone(&setup.websocket);
+        let (handshake, request) = ClientHandshake::new(url, &setup.handshake, config.max_head_size)?;
+        Ok(Self::new(Connection::client(config, handshake, &request)?, link, setup))
+    }
+
+    /// A server that waits for a request.
+    pub fn server(setup: &Setup, link: Link) -> Self {
+        let handshake = ServerHandshake::new(setup.websocket.max_head_size);
+        Self::new(Connection::server(Arc::clone(&setup.websocket), handshake), link, setup)
+    }
+
+    /// Gives an endpoint that was made without one its transport.
+    pub fn set_link(&self, link: Link) -> Result<()> {
+        let mut core = self.lock()?;
+        match core.socket.get_ref() {
+            Link::Memory => *core.socket.get_mut() = link,
+            _ => return Err(Error::Misuse("this connection has its transport already")),
+        }
+        Ok(())
+    }
+
+    /// Looks at the connection, or does a thing to it that needs no waiting.
+    pub fn with<R>(&self, look: impl FnOnce(&mut Core) -> R) -> Result<R> {
+        let mut core = self.lock()?;
+        let result = look(&mut core);
+        self.wake_for_output(&core);
+        Ok(result)
+    }
+}
+
+/// Calls that may wait.
+impl Endpoint {
+    /// Drives the opening handshake until it is done, or until a server has a request to decide on that it does not
+    /// take by itself.
+    pub fn handshake(&self) -> Result<Opening> {
+        self.read_around(Core::handshake)
+    }
+
+    /// Reads the next message and shows it to `take`; its memory stays until the next read. Does the opening handshake
+    /// first, where that is not done.
+    #[inline]
+    pub fn read<R>(&self, mut take: impl FnMut(&MessageView<'_>) -> R) -> Result<R> {
+        self.read_around(|core| {
+            if core.connection().is_opening() && core.handshake()? == Opening::Request {
+                return Err(Error::Misuse("the request has to be accepted or rejected first"));
+            }
+            let received = core.socket.receive()?;
+            Ok(take(&core.socket.view(&received)))
+        })
+    }
+
+    /// Sends or queues a message. Blocking, it waits until the message has left, and for room before that; the
+    /// message counts as accepted however that wait ends.
+    pub fn write(&self, message: &Outgoing<'_>) -> Result<Accepted> {
+        self.write_with(|core| core.socket.send(message))
+    }
+
+    /// Like [`write`](Self::write), for a fragment of a message.
+    pub fn write_fragment(&self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
+        self.write_with(|core| core.socket.send_fragment(kind, data, is_final))
+    }
+
+    /// Queues a message without sending anything.
+    pub fn queue(&self, message: &Outgoing<'_>) -> Result<Accepted> {
+        self.lock()?.socket.connection.queue(message)
+    }
+
+    /// Sends what is pending.
+    pub fn write_pending(&self) -> Result<()> {
+        let mut until = None;
+        loop {
+            let mut core = self.lock()?;
+            core.tick()?;
+            let error = match core.socket.write_pending() {
+                Err(error) if error.is_would_block() && core.blocks() => error,
+                other => return other,
+            };
+            until = until.or_else(|| end_of(core.settings.write_timeout));
+            if !self.wait_to_write(core, until)? {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Waits until a read or a write has something to do, for `timeout` at most; whether it has. Beside a thread that
+    /// reads, it waits for room to write only.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
+        let until = end_of(timeout);
+        let reader = self.begin_reading();
+        let core = self.lock()?;
+        match reader {
+            Ok(_) if core.connection().is_readable() => Ok(true),
+            Ok(_) => self.wait_to_read(core, until),
+            Err(_) => self.wait_to_write(core, until),
+        }
+    }
+
+    fn write_with(&self, mut write: impl FnMut(&mut Core) -> Result<Accepted>) -> Result<Accepted> {
+        let mut until = None;
+        loop {
+            let mut core = self.lock()?;
+            core.tick()?;
+            let accepted = write(&mut core)?;
+            self.wake_for_output(&core);
+            if !core.blocks() || !core.connection().has_output() {
+                return Ok(accepted);
+            }
+            until = until.or_else(|| end_of(core.settings.write_timeout));
+            if accepted == Accepted::Yes {
+                drop(core);
+                self.wait_for_output(until)?;
+                return Ok(accepted);
+            }
+            if !self.wait_to_write(core, until)? {
+                return Ok(accepted);
+            }
+        }
+    }
+
+    /// Waits until all output has left. A message that was accepted stays accepted: what goes wrong now is told by the
+    /// next call.
+    fn wait_for_output(&self, until: Option<Instant>) -> Result<()> {
+        loop {
+            let mut core = self.lock()?;
+            match core.socket.flush() {
+                Err(error) if error.is_would_block() => {}
+                _ => return Ok(()),
+            }
+            if !self.wait_to_write(core, until)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Repeats a call that reads, with waits in between, where the endpoint is a blocking one.
+    #[inline]
+    fn read_around<R>(&self, mut call: impl FnMut(&mut Core) -> Result<R>) -> Result<R> {
+        let _reader = self.begin_reading()?;
+        let mut until = None;
+        loop {
+            let mut core = self.lock()?;
+            core.tick()?;
+            let error = match call(&mut core) {
+                Err(error) if error.is_would_block() && core.blocks() => error,
+                other => return other,
+            };
+            until = until.or_else(|| end_of(core.settings.read_timeout));
+            if !self.wait_to_read(core, until)? {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Waits, outside the lock, for what the reading thread waits for. Another thread may wake it: that is arranged
+    /// before the lock is let go. False where `until` came first.
+    fn wait_to_read(&self, core: Locked<'_>, until: Option<Instant>) -> Result<bool> {
+        let plan = core.plan(until)?;
+        let waker = match self.waker.get() {
+            Some(waker) => waker,
+            None => {
+                let waker = Waker::new()?;
+                self.waker.get_or_init(|| waker)
+            }
+        };
+        self.waiting.store(true, Ordering::Relaxed);
+        drop(core);
+        let ready = wait::wait(plan.fd, plan.interest, plan.until, Some(waker));
+        self.waiting.store(false, Ordering::Relaxed);
+        Ok(ready? || plan.ends_in_deadline)
+    }
+
+    /// Waits, outside the lock, for room to write.
+    fn wait_to_write(&self, core: Locked<'_>, until: Option<Instant>) -> Result<bool> {
+        let plan = core.plan(until)?;
+        drop(core);
+        let ready = wait::wait(plan.fd, Interest { read: false, write: true }, plan.until, None)?;
+        Ok(ready || plan.ends_in_deadline)
+    }
+
+    /// The thread that waits takes care of what another leaves unsent, and of the deadlines of a closing handshake.
+    fn wake_for_output(&self, core: &Core) {
+        let connection = core.connection();
+        if self.waiting.load(Ordering::Relaxed) && (connection.has_output() || !connection.can_write()) {
+            if let Some(waker) = self.waker.get() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn begin_reading(&self) -> Result<Reader<'_>> {
+        if self.reading.swap(true, Ordering::Acquire) {
+            return Err(Error::Misuse("another thread is reading from this connection"));
+        }
+        Ok(Reader(&self.reading))
+    }
+
+    fn lock(&self) -> Result<Locked<'_>> {
+        let me = thread_token();
+        if self.owner.load(Ordering::Relaxed) == me {
+            return Err(Error::Misuse("a callback called back into its own connection"));
+        }
+        let core = self.core.lock().map_err(|_| Error::Internal)?;
+        self.owner.store(me, Ordering::Relaxed);
+        Ok(Locked { core, owner: &self.owner })
+    }
+}
+
+impl Core {
+    /// The connection.
+    pub fn connection(&self) -> &Connection {
+        &self.socket.connection
+    }
+
+    /// The connection, for what needs no transport.
+    pub fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.socket.connection
+    }
+
+    /// The transport.
+    pub fn link(&self) -> &Link {
+        self.socket.get_ref()
+    }
+
+    /// Server: takes the request (see [`Connection::accept`]) and sends what it can of the response.
+    pub fn accept(&mut self, protocol: Option<&str>) -> Result<()> {
+        self.socket.connection.accept(protocol, &self.options)?;
+        self.socket.flush_quietly()
+    }
+
+    /// Server: refuses the request and sends what it can of the response.
+    pub fn reject(&mut self, status: u16, body: &[u8]) -> Result<()> {
+        self.socket.connection.reject(status, &self.options, body)?;
+        self.socket.flush_quietly()
+    }
+
+    /// What a wait for this connection would be for. Nothing, where its end is only to be told.
+    pub fn interest(&self) -> Interest {
+        match self.link() {
+            Link::Connecting(_) => Interest { read: false, write: true },
+            _ => Interest { read: self.connection().wants_bytes(), write: self.connection().has_output() },
+        }
+    }
+
+    fn handshake(&mut self) -> Result<Opening> {
+        loop {
+            match self.socket.handshake()? {
+                Opening::Request if self.settings.auto_accept => self.accept(None)?,
+                opening => return Ok(opening),
+            }
+        }
+    }
+
+    /// Lets the library's own clock run, where it does.
+    fn tick(&mut self) -> Result<()> {
+        if self.link().has_clock() && self.connection().needs_clock() {
+            self.socket.connection.tick(clock::now_ms())?;
+        }
+        Ok(())
+    }
+
+    fn blocks(&self) -> bool {
+        self.settings.blocking && self.link().fd().is_some()
+    }
+
+    fn plan(&self, until: Option<Instant>) -> Result<Plan> {
+        let fd = self.link().fd().ok_or(Error::Misuse("there is no socket to wait for"))?;
+        let deadline = match self.connection().next_deadline() {
+            NEVER => None,
+            at => Instant::now().checked_add(Duration::from_millis(at.saturating_sub(clock::now_ms()))),
+        };
+        let ends_in_deadline = deadline.is_some_and(|deadline| until.is_none_or(|until| deadline < until));
+        let until = if ends_in_deadline { deadline } else { until };
+        Ok(Plan { fd, interest: self.interest(), until, ends_in_deadline })
+    }
+}
+
+/// A wait, decided on under the lock and carried out outside it.
+#[derive(Debug)]
+struct Plan {
+    fd: RawFd,
+    interest: Interest,
+    until: Option<Instant>,
+    /// At its end something is due on the connection's own clock.
+    ends_in_deadline: bool,
+}
+
+fn end_of(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}
+
+/// The right to read.
+#[derive(Debug)]
+struct Reader<'a>(&'a AtomicBool);
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// The lock, held.
+struct Locked<'a> {
+    core: MutexGuard<'a, Core>,
+    owner: &'a AtomicUsize,
+}
+
+impl std::ops::Deref for Locked<'_> {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+impl std::ops::DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.owner.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A number of this thread's own: the address of a thread-local without a destructor.
+fn thread_token() -> usize {
+    thread_local!(static TOKEN: u8 = const { 0 });
+    TOKEN.with(|token| std::ptr::from_ref(token).addr())
+}

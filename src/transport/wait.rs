@@ -1,0 +1,68 @@
+//! Waiting for a socket, outside every lock, and being woken while at it.
+
+use crate::transport::sys;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// What to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interest {
+    /// Bytes to read, or the end.
+    pub read: bool,
+    /// Room to write.
+    pub write: bool,
+}
+
+/// Wakes a thread that waits, for one that comes after it, too.
+#[derive(Debug)]
+pub struct Waker {
+    sleeper: UnixStream,
+    waker: UnixStream,
+}
+
+impl Waker {
+    /// A new one.
+    pub fn new() -> io::Result<Self> {
+        let (sleeper, waker) = UnixStream::pair()?;
+        sleeper.set_nonblocking(true)?;
+        waker.set_nonblocking(true)?;
+        Ok(Self { sleeper, waker })
+    }
+
+    /// Ends the wait under way, or the next one.
+    pub fn wake(&self) {
+        // Full means that it will wake in any case.
+        let _ = (&self.waker).write(&[1]);
+    }
+
+    fn drain(&self) {
+        let mut scratch = [0; 64];
+        while matches!((&self.sleeper).read(&mut scratch), Ok(1..)) {}
+    }
+}
+
+/// Waits until the socket is ready or the waker called; false where `until` came first.
+pub fn wait(fd: RawFd, interest: Interest, until: Option<Instant>, waker: Option<&Waker>) -> io::Result<bool> {
+    loop {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let mut fds =
+            [sys::poll_fd(fd, interest.read, interest.write), sys::poll_fd(-1, true, false)];
+        if let Some(waker) = waker {
+            fds[1].fd = waker.sleeper.as_raw_fd();
+        }
+        sys::poll(&mut fds, left)?;
+        if sys::is_ready(&fds[1]) {
+            if let Some(waker) = waker {
+                waker.drain();
+            }
+        }
+        if fds.iter().any(sys::is_ready) {
+            return Ok(true);
+        }
+        if left == Some(Duration::ZERO) {
+            return Ok(false);
+        }
+    }
+}
