@@ -9,6 +9,7 @@
 
 mod config;
 mod error;
+pub mod ffi;
 mod message;
 mod opening;
 pub mod proto;

@@ -77,8 +77,8 @@ pub struct Connection {
     abandoned: bool,
     /// Something arrived that a read has not looked at.
     unread: bool,
-    /// Room has been lent to the caller, who is receiving into it.
-    input_lent: bool,
+    /// How much room has been lent to the caller, who is receiving into it.
+    input_lent: Option<usize>,
     config: Arc<WebSocketConfig>,
     handshake: Option<Box<Handshake>>,
     /// The peer's part of the opening handshake, and the subprotocol that came of it.
@@ -126,7 +126,7 @@ impl Connection {
             eof: false,
             abandoned: false,
             unread: false,
-            input_lent: false,
+            input_lent: None,
             config,
             handshake: handshake.map(Box::new),
             head: None,
@@ -262,18 +262,34 @@ impl Connection {
     /// [`space`](Self::space), lent until [`commit_lent`](Self::commit_lent): until then it stays where it is, whatever
     /// is read or sent.
     pub fn lend_space(&mut self) -> Result<&mut [u8]> {
-        if self.input_lent {
+        if self.input_lent.is_some() {
             return Err(Error::Misuse("room for input is lent already: commit it first"));
         }
-        self.input_lent = true;
-        self.space()
+        let space = match self.handshake {
+            Some(_) => self.receiver.space_for_head()?,
+            None => self.receiver.space()?,
+        };
+        self.input_lent = Some(space.len());
+        Ok(space)
     }
 
     /// The first `n` bytes of the lent room have been received; it is not lent any more.
-    pub fn commit_lent(&mut self, n: usize) {
-        if std::mem::take(&mut self.input_lent) && n > 0 {
-            self.received(n);
+    pub fn commit_lent(&mut self, n: usize) -> Result<()> {
+        match self.input_lent.take() {
+            None => return Err(Error::Misuse("no room for input is lent")),
+            Some(lent) if n > lent => {
+                self.input_lent = Some(lent);
+                return Err(Error::InvalidArgument("more bytes than there was room for"));
+            }
+            Some(_) if n > 0 => self.received(n),
+            Some(_) => {}
         }
+        Ok(())
+    }
+
+    /// Whether the stream has ended.
+    pub fn has_ended(&self) -> bool {
+        self.eof
     }
 
     /// Whether a read would find something new without more bytes: a message, the end, a failure.
@@ -350,7 +366,7 @@ impl Connection {
 
     /// Gives back the memory of buffers that nothing lies in. For when the stream has nothing more to give.
     pub fn release(&mut self) {
-        if !self.input_lent {
+        if self.input_lent.is_none() {
             self.receiver.release();
         }
         self.sender.release();
@@ -570,6 +586,11 @@ impl Connection {
     /// Whether the opening handshake is still going on.
     pub fn is_opening(&self) -> bool {
         self.handshake.is_some()
+    }
+
+    /// Whether a server has a request to decide on.
+    pub fn awaits_decision(&self) -> bool {
+        matches!(self.handshake.as_deref(), Some(Handshake::Server(_))) && self.head().is_some()
     }
 
     /// Whether messages of the peer may still come.

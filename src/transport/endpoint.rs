@@ -119,6 +119,11 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Whether this very thread is in a call on it: this is one of its callbacks then.
+    pub fn is_held_here(&self) -> bool {
+        self.owner.load(Ordering::Relaxed) == thread_token()
+    }
+
     /// Looks at the connection, or does a thing to it that needs no waiting.
     pub fn with<R>(&self, look: impl FnOnce(&mut Core) -> R) -> Result<R> {
         let mut core = self.lock()?;
@@ -296,7 +301,7 @@ impl Endpoint {
 
     fn lock(&self) -> Result<Locked<'_>> {
         let me = thread_token();
-        if self.owner.load(Ordering::Relaxed) == me {
+        if self.is_held_here() {
             return Err(Error::Misuse("a callback called back into its own connection"));
         }
         let core = self.core.lock().map_err(|_| Error::Internal)?;

@@ -1,6 +1,8 @@
 """The battery run by the WebSocket of headless Chromium: chromium_page.html, served from here, reports back here."""
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,10 +22,11 @@ FLAGS = ("--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and the browser with it
     report = Checks("chromium_client")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as http, tempfile.TemporaryDirectory() as profile:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as http:
+        http.told = threading.Event()
         threading.Thread(target=http.serve_forever, daemon=True).start()
         page = "http://127.0.0.1:%d/?url=%s" % (http.server_port, quote(sys.argv[1], safe=""))
-        with browser(page, profile):
+        with browser(page):
             told = http.told.wait(25)
         http.shutdown()
     report.check(told, "the page reported")
@@ -50,21 +53,19 @@ class Page(BaseHTTPRequestHandler):
         pass
 
 
-class browser:
+@contextlib.contextmanager
+def browser(page):
     """Chromium and the processes that it starts, in a group of their own that ends with the block."""
-
-    def __init__(self, page, profile):
-        self.command = ["chromium-headless-shell", *FLAGS, "--user-data-dir=" + profile, page]
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True)
-
-    def __exit__(self, *_):
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+    profile = tempfile.mkdtemp(prefix="peers-")
+    process = subprocess.Popen(["chromium-headless-shell", *FLAGS, "--user-data-dir=" + profile, page],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               start_new_session=True)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        shutil.rmtree(profile, ignore_errors=True)  # its last children may still be going
 
 
-ThreadingHTTPServer.told = threading.Event()
 main()

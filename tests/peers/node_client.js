@@ -28,11 +28,11 @@ async function messages(ws) {
         check(await echoes(ws, data, true, () => ws.send(data)), `binary of ${size} bytes`);
     }
     const text = Buffer.from('fragmented 🦀'); // the last cut is within the crab
-    check(await echoes(ws, text, false, () => sendParts(ws, false, [text.subarray(0, 4), text.subarray(4, 13), text.subarray(13)])),
-        'text in three fragments');
+    const pieces = [text.subarray(0, 4), text.subarray(4, 13), text.subarray(13)];
+    check(await echoes(ws, text, false, () => sendPieces(ws, false, pieces)), 'text in three fragments');
     const data = Buffer.alloc(70001, 0xff);
-    check(await echoes(ws, data, true, () => sendParts(ws, true, [data.subarray(1), Buffer.alloc(0), data.subarray(0, 1)])),
-        'binary in three fragments');
+    const chunks = [data.subarray(1), Buffer.alloc(0), data.subarray(0, 1)];
+    check(await echoes(ws, data, true, () => sendPieces(ws, true, chunks)), 'binary in three fragments');
     for (const payload of ['', 'ping', 'p'.repeat(125)]) {
         ws.ping(payload);
         const [pong] = await once(ws, 'pong');
@@ -60,7 +60,8 @@ async function subprotocols() {
 
 async function many() {
     const all = await Promise.all(Array.from({ length: 20 }, connect));
-    const same = await Promise.all(all.map((ws, i) => echoes(ws, Buffer.from(`number ${i}`), false, () => ws.send(`number ${i}`))));
+    const texts = all.map((_, i) => `number ${i}`);
+    const same = await Promise.all(all.map((ws, i) => echoes(ws, Buffer.from(texts[i]), false, () => ws.send(texts[i]))));
     check(same.every(Boolean), '20 connections at once');
     await Promise.all(all.map(ws => { ws.close(1000); return once(ws, 'close'); }));
     check(true, '20 clean closes');
@@ -79,8 +80,8 @@ async function echoes(ws, expected, binary, send) {
     return isBinary === binary && data.equals(expected);
 }
 
-function sendParts(ws, binary, parts) {
-    parts.forEach((part, i) => ws.send(part, { binary, fin: i === parts.length - 1 }));
+function sendPieces(ws, binary, pieces) {
+    pieces.forEach((piece, i) => ws.send(piece, { binary, fin: i === pieces.length - 1 }));
 }
 
 function collect(ws, wanted) {

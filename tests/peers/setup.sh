@@ -47,7 +47,8 @@ install_ws() {
 
 install_websockets() {
     python3 -c 'import ensurepip' || apt_install python3-venv || return
-    python3 -m venv --clear $home/venv && $home/venv/bin/pip install --disable-pip-version-check "websockets==$WEBSOCKETS"
+    python3 -m venv --clear $home/venv &&
+        $home/venv/bin/pip install --disable-pip-version-check "websockets==$WEBSOCKETS"
 }
 
 apt_install() { # the package lists of a fresh machine are empty or old: fetched where the first try fails

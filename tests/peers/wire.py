@@ -1,6 +1,7 @@
 """A TCP relay that keeps what passes through it, and the rules of RFC 6455 and RFC 7692 checked on what it kept."""
 import asyncio
 import contextlib
+import io
 import threading
 import time
 import zlib
@@ -97,7 +98,7 @@ def must(condition, text, *args):
 
 
 def check(connection, ours, extension=None, ending="clean"):
-    """Holds one connection against the rules; returns how many were checked.
+    """Holds one connection against the rules.
 
     `ours` is the side that our engine plays. `extension` is what the server must have answered for
     Sec-WebSocket-Extensions. `ending` is "clean" (a closing handshake, and the server ends its stream first), "hasty"
@@ -106,7 +107,7 @@ def check(connection, ours, extension=None, ending="clean"):
     """
     status, headers, frames = opened(connection)
     if status != 101:
-        return 1  # a refusal: the client's program tells whether it was understood
+        return  # a refusal: the client's program tells whether it was understood
     must(same_extension(headers.get("sec-websocket-extensions"), extension),
          "extensions: {!r} where {!r} was due", headers.get("sec-websocket-extensions"), extension)
     messages = {side: check_frames(side, frames[side], extension) for side in frames}
@@ -118,16 +119,13 @@ def check(connection, ours, extension=None, ending="clean"):
         check_echo(messages, ending)
     if any(frames.values()):
         check_ending(connection, frames, ours, ending)
-    return 6
 
 
 def opened(connection):
     """The handshake's status and headers, and each side's frames."""
     request, _, client_rest = bytes(connection.sent[CLIENT]).partition(b"\r\n\r\n")
     response, _, server_rest = bytes(connection.sent[SERVER]).partition(b"\r\n\r\n")
-    if not response:
-        return None, {}, {}
-    must(request.startswith(b"GET "), "not a request: {!r}", request[:80])
+    must(request.startswith(b"GET ") and response.startswith(b"HTTP/1.1 "), "no handshake: {!r}", response)
     lines = response.decode("latin-1").split("\r\n")
     headers = {}
     for line in lines[1:]:
@@ -140,24 +138,25 @@ def opened(connection):
 
 
 def parse(data):
-    frames, at = [], 0
-    while at + 2 <= len(data):
-        first, second = data[at], data[at + 1]
-        at += 2
-        length = second & 127
-        if length > 125:
-            width = 2 if length == 126 else 8
-            length = int.from_bytes(data[at:at + width], "big")
-            must(length > (125 if width == 2 else 65535), "length {} in {} bytes", length, width)
-            at += width
-        mask = None
-        if second & 128:
-            mask = data[at:at + 4]
-            at += 4
-        if at + length > len(data):
-            break  # the stream ended here: check_ending says whether it might
-        frames.append(Frame(first >> 7, first >> 4 & 7, first & 15, mask, unmask(data[at:at + length], mask)))
-        at += length
+    """The whole frames in `data`. What the end of the stream cut off is left out."""
+    frames, stream = [], io.BytesIO(data)
+
+    def take(count):
+        taken = stream.read(count)
+        if len(taken) < count:
+            raise EOFError
+        return taken
+
+    with contextlib.suppress(EOFError):
+        while True:
+            first, second = take(2)
+            length = second & 127
+            if length > 125:
+                width, least = (2, 126) if length == 126 else (8, 1 << 16)
+                length = int.from_bytes(take(width), "big")
+                must(length >= least, "length {} in {} bytes", length, width)
+            mask = take(4) if second & 128 else None
+            frames.append(Frame(first >> 7, first >> 4 & 7, first & 15, mask, unmask(take(length), mask)))
     return frames
 
 
@@ -208,11 +207,11 @@ class Inflater:
         if not self.zlib or not self.keeps_context:
             self.zlib = zlib.decompressobj(-self.bits)
         data, out = data + b"\0\0\xff\xff", []
+        step = (1 << self.bits) // 8  # within one step, zlib would let references reach past the window
         try:
-            while data:  # in small steps: within one, zlib would let references reach past the window
-                out.append(self.zlib.decompress(data, 64))
+            while data:
+                out.append(self.zlib.decompress(data, step))
                 data = self.zlib.unconsumed_tail
-            out.append(self.zlib.flush() if self.zlib.eof else b"")
         except zlib.error as error:
             raise Violation("does not inflate with {} bits: {}".format(self.bits, error))
         return b"".join(out)

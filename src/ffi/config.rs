@@ -1,0 +1,238 @@
+//! CONFIGURATION. What a connection or listener begins with. It is copied when it is used: change or free it at any time
+//! afterwards. One thread at a time may use a configuration.
+
+use crate::config::WebSocketConfig;
+use crate::error::{Error, Result};
+use crate::ffi::guard;
+use crate::ffi::types::{ws_option, ws_status_t};
+use crate::transport::endpoint::{Settings, Setup};
+use std::ffi::c_char;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A configuration.
+#[derive(Debug, Clone)]
+pub struct ws_config {
+    pub(super) setup: Setup,
+    /// WS_OPT_BLOCKING, where it was set.
+    blocking: Option<bool>,
+}
+
+impl ws_config {
+    fn new() -> Self {
+        let websocket = WebSocketConfig { deliver_control: false, ..WebSocketConfig::default() };
+        Self { setup: Setup { websocket: Arc::new(websocket), ..Setup::default() }, blocking: None }
+    }
+
+    /// A copy of the caller's configuration, or the defaults; `blocking` unless it says otherwise.
+    ///
+    /// # Safety
+    /// `config` is NULL or a configuration that has not been freed.
+    pub(super) unsafe fn setup(config: *const Self, blocking: bool) -> Setup {
+        // SAFETY: passed on from the caller.
+        let config = unsafe { config.as_ref() }.cloned().unwrap_or_else(Self::new);
+        let mut setup = config.setup;
+        setup.settings.blocking = config.blocking.unwrap_or(blocking);
+        setup
+    }
+}
+
+/// Makes a configuration with the defaults.
+///
+/// Returns the configuration, never NULL, to be freed with ws_config_free().
+#[unsafe(no_mangle)]
+pub extern "C" fn ws_config_new() -> *mut ws_config {
+    Box::into_raw(Box::new(ws_config::new()))
+}
+
+/// Frees a configuration. NULL is fine.
+///
+/// # Safety
+/// `config` is NULL or came from ws_config_new() and has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_config_free(config: *mut ws_config) {
+    if !config.is_null() {
+        // SAFETY: by the caller's word it came out of Box::into_raw, and is not used again.
+        drop(unsafe { Box::from_raw(config) });
+    }
+}
+
+/// Sets an option (a value of ws_option).
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no such option, or a value that it cannot have.
+///
+/// # Safety
+/// `config` is NULL or a configuration that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_config_set(config: *mut ws_config, option: i32, value: u64) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let config = unsafe { guard::out(config) }?;
+        let setup = &mut config.setup;
+        set(Arc::make_mut(&mut setup.websocket), &mut setup.settings, option, value)?;
+        if option == ws_option::WS_OPT_BLOCKING as i32 {
+            config.blocking = Some(setup.settings.blocking);
+        }
+        Ok(())
+    })
+}
+
+/// Reads an option into *out.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no such option.
+///
+/// # Safety
+/// `config` is NULL or a configuration that has not been freed; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_config_get(config: *const ws_config, option: i32, out: *mut u64) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let config = unsafe { config.as_ref() }.ok_or(Error::InvalidArgument("the configuration is NULL"))?;
+        // SAFETY: by the caller's word.
+        *unsafe { guard::out(out) }? = get(&config.setup.websocket, &config.setup.settings, option)?;
+        Ok(())
+    })
+}
+
+/// Adds a header to the request of a client, or to the response of a server; one name may be added several times.
+/// Host is replaced; the headers of the handshake itself cannot be added.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, not a header by HTTP's grammar (CR, LF, NUL), or one of the handshake's own.
+///
+/// # Safety
+/// `config` is NULL or a configuration that has not been freed; the strings are NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_config_add_header(
+    config: *mut ws_config,
+    name: *const c_char,
+    value: *const c_char,
+) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (config, name, value) = unsafe { (guard::out(config)?, guard::string(name)?, guard::string(value)?) };
+        Arc::make_mut(&mut config.setup.handshake).add_header(name, value)
+    })
+}
+
+/// Adds a subprotocol, the favourite first: a client offers them all, a server takes the first of its own that was
+/// offered.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, not a token, or there already.
+///
+/// # Safety
+/// `config` is NULL or a configuration that has not been freed; `name` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_config_add_protocol(config: *mut ws_config, name: *const c_char) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (config, name) = unsafe { (guard::out(config)?, guard::string(name)?) };
+        Arc::make_mut(&mut config.setup.handshake).add_protocol(name)
+    })
+}
+
+/// Sets an option by its number.
+pub(super) fn set(websocket: &mut WebSocketConfig, settings: &mut Settings, option: i32, value: u64) -> Result<()> {
+    use ws_option::*;
+    match known(option)? {
+        WS_OPT_MAX_MESSAGE_SIZE => websocket.max_message_size = limit(value)?,
+        WS_OPT_MAX_FRAME_SIZE => websocket.max_frame_size = limit(value)?,
+        WS_OPT_MAX_FRAGMENTS => websocket.max_fragments = limit(value)?,
+        WS_OPT_MAX_HEAD_SIZE if value < 256 => {
+            return Err(Error::InvalidArgument("an HTTP head needs room for 256 bytes at least"));
+        }
+        WS_OPT_MAX_HEAD_SIZE => websocket.max_head_size = size(value)?,
+        WS_OPT_MAX_SEND_QUEUE => websocket.max_send_queue = limit(value)?,
+        WS_OPT_MAX_SEND_BYTES => websocket.max_send_bytes = limit(value)?,
+        WS_OPT_ACCEPT_UNMASKED_FRAMES => websocket.accept_unmasked_frames = flag(value)?,
+        WS_OPT_BLOCKING => settings.blocking = flag(value)?,
+        WS_OPT_READ_TIMEOUT_MS => settings.read_timeout = time(value),
+        WS_OPT_HANDSHAKE_TIMEOUT_MS => websocket.handshake_timeout = time(value),
+        WS_OPT_CLOSE_TIMEOUT_MS => websocket.close_timeout = time(value),
+        WS_OPT_PING_INTERVAL_MS => websocket.ping_interval = time(value),
+        WS_OPT_IDLE_TIMEOUT_MS => websocket.idle_timeout = time(value),
+        WS_OPT_PONG_TIMEOUT_MS => websocket.pong_timeout = time(value),
+        WS_OPT_WRITE_TIMEOUT_MS => settings.write_timeout = time(value),
+        WS_OPT_AUTO_PONG => websocket.auto_pong = flag(value)?,
+        WS_OPT_DELIVER_CONTROL => websocket.deliver_control = flag(value)?,
+        WS_OPT_DELIVER_FRAGMENTS => websocket.deliver_fragments = flag(value)?,
+        WS_OPT_AUTO_ACCEPT => settings.auto_accept = flag(value)?,
+        WS_OPT_TCP_NODELAY => settings.nodelay = flag(value)?,
+    }
+    Ok(())
+}
+
+/// Reads an option by its number.
+pub(super) fn get(websocket: &WebSocketConfig, settings: &Settings, option: i32) -> Result<u64> {
+    use ws_option::*;
+    let limit = |limit: Option<usize>| limit.unwrap_or_default() as u64;
+    let time = |time: Option<Duration>| time.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    Ok(match known(option)? {
+        WS_OPT_MAX_MESSAGE_SIZE => limit(websocket.max_message_size),
+        WS_OPT_MAX_FRAME_SIZE => limit(websocket.max_frame_size),
+        WS_OPT_MAX_FRAGMENTS => limit(websocket.max_fragments),
+        WS_OPT_MAX_HEAD_SIZE => websocket.max_head_size as u64,
+        WS_OPT_MAX_SEND_QUEUE => limit(websocket.max_send_queue),
+        WS_OPT_MAX_SEND_BYTES => limit(websocket.max_send_bytes),
+        WS_OPT_ACCEPT_UNMASKED_FRAMES => websocket.accept_unmasked_frames.into(),
+        WS_OPT_BLOCKING => settings.blocking.into(),
+        WS_OPT_READ_TIMEOUT_MS => time(settings.read_timeout),
+        WS_OPT_HANDSHAKE_TIMEOUT_MS => time(websocket.handshake_timeout),
+        WS_OPT_CLOSE_TIMEOUT_MS => time(websocket.close_timeout),
+        WS_OPT_PING_INTERVAL_MS => time(websocket.ping_interval),
+        WS_OPT_IDLE_TIMEOUT_MS => time(websocket.idle_timeout),
+        WS_OPT_PONG_TIMEOUT_MS => time(websocket.pong_timeout),
+        WS_OPT_WRITE_TIMEOUT_MS => time(settings.write_timeout),
+        WS_OPT_AUTO_PONG => websocket.auto_pong.into(),
+        WS_OPT_DELIVER_CONTROL => websocket.deliver_control.into(),
+        WS_OPT_DELIVER_FRAGMENTS => websocket.deliver_fragments.into(),
+        WS_OPT_AUTO_ACCEPT => settings.auto_accept.into(),
+        WS_OPT_TCP_NODELAY => settings.nodelay.into(),
+    })
+}
+
+fn known(option: i32) -> Result<ws_option> {
+    use ws_option::*;
+    const ALL: &[ws_option] = &[
+        WS_OPT_MAX_MESSAGE_SIZE,
+        WS_OPT_MAX_FRAME_SIZE,
+        WS_OPT_MAX_FRAGMENTS,
+        WS_OPT_MAX_HEAD_SIZE,
+        WS_OPT_MAX_SEND_QUEUE,
+        WS_OPT_MAX_SEND_BYTES,
+        WS_OPT_ACCEPT_UNMASKED_FRAMES,
+        WS_OPT_BLOCKING,
+        WS_OPT_READ_TIMEOUT_MS,
+        WS_OPT_HANDSHAKE_TIMEOUT_MS,
+        WS_OPT_CLOSE_TIMEOUT_MS,
+        WS_OPT_PING_INTERVAL_MS,
+        WS_OPT_IDLE_TIMEOUT_MS,
+        WS_OPT_PONG_TIMEOUT_MS,
+        WS_OPT_WRITE_TIMEOUT_MS,
+        WS_OPT_AUTO_PONG,
+        WS_OPT_DELIVER_CONTROL,
+        WS_OPT_DELIVER_FRAGMENTS,
+        WS_OPT_AUTO_ACCEPT,
+        WS_OPT_TCP_NODELAY,
+    ];
+    ALL.iter().copied().find(|known| *known as i32 == option).ok_or(Error::InvalidArgument("no such option"))
+}
+
+fn size(value: u64) -> Result<usize> {
+    usize::try_from(value).map_err(|_| Error::InvalidArgument("the value is too large for this machine"))
+}
+
+fn limit(value: u64) -> Result<Option<usize>> {
+    Ok(Some(size(value)?).filter(|limit| *limit > 0))
+}
+
+fn time(value: u64) -> Option<Duration> {
+    Some(Duration::from_millis(value)).filter(|time| !time.is_zero())
+}
+
+fn flag(value: u64) -> Result<bool> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Error::InvalidArgument("an option that is on or off takes 1 or 0")),
+    }
+}

@@ -1,0 +1,323 @@
+//! CONNECTIONS. A connection is made here, is given a transport, and is freed. Any thread may call any function on it;
+//! calls are serialised inside, and a thread that waits for the peer holds nobody up. One thread at a time reads.
+//!
+//! There are four transports and one set of verbs: a socket that the library opens (ws_connect, ws_listen), a socket of
+//! the caller's (ws_set_socket), two functions of the caller's (ws_set_io), and memory (none of these: ws_feed and
+//! ws_output move the bytes).
+
+use crate::error::{Error, Result, UrlError};
+use crate::ffi::config::ws_config;
+use crate::ffi::guard;
+use crate::ffi::status;
+use crate::ffi::types::{ws_message, ws_recv_fn, ws_role, ws_send_fn, ws_socket, ws_status, ws_status_t};
+use crate::message::Role;
+use crate::proto::handshake::Url;
+use crate::transport::Link;
+use crate::transport::callback::Callback;
+use crate::transport::connect::Connecting;
+use crate::transport::endpoint::{Endpoint, Setup};
+use crate::transport::socket::Socket;
+use std::cell::UnsafeCell;
+use std::ffi::{CString, c_char, c_void};
+use std::fmt;
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// A connection.
+pub struct ws_conn {
+    pub(super) endpoint: Endpoint,
+    /// Written by the one thread that reads, before it returns.
+    pub(super) message: UnsafeCell<ws_message>,
+    pub(super) protocol: OnceLock<CString>,
+    last_error: Mutex<LastError>,
+    dead: AtomicBool,
+}
+
+/// What went wrong last.
+#[derive(Default)]
+struct LastError {
+    sentence: CString,
+    io_error: i32,
+}
+
+// SAFETY: `message` is the only part that is not thread-safe by itself. It is written only under the endpoint's right to
+// read, which one thread at a time has, and its pointer is handed to that thread.
+unsafe impl Send for ws_conn {}
+// SAFETY: as above.
+unsafe impl Sync for ws_conn {}
+
+impl ws_conn {
+    /// Moves an endpoint to the heap, for C to own.
+    pub(super) fn into_handle(endpoint: Endpoint) -> *mut Self {
+        let message = ws_message { data: [].as_ptr(), len: 0, kind: 0, close_code: 0, is_final: 1 };
+        Box::into_raw(Box::new(Self {
+            endpoint,
+            message: UnsafeCell::new(message),
+            protocol: OnceLock::new(),
+            last_error: Mutex::default(),
+            dead: AtomicBool::new(false),
+        }))
+    }
+
+    /// Keeps the words of an error, and says its status. "Not now" has none; nor has the end, once its reason is kept.
+    pub(super) fn remember(&self, error: &Error) -> ws_status {
+        let status = status::of(error);
+        if matches!(status, ws_status::WS_ERR_WOULD_BLOCK) {
+            return status;
+        }
+        let ended = matches!(error, Error::ConnectionClosed | Error::AlreadyClosed);
+        let failure = |endpoint: &Endpoint| {
+            let sentence = endpoint.with(|core| core.connection().failure().map(|failure| failure.sentence.clone()));
+            sentence.ok().flatten()
+        };
+        let from_peer = matches!(error, Error::Protocol(_) | Error::Utf8 | Error::Capacity(_));
+        let sentence = if from_peer { failure(&self.endpoint) } else { None };
+        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if !(ended && !last.sentence.is_empty()) {
+            last.sentence = CString::new(sentence.unwrap_or_else(|| error.to_string())).unwrap_or_default();
+        }
+        if let Error::Io(error) = error {
+            last.io_error = error.raw_os_error().unwrap_or_default();
+        }
+        status
+    }
+
+    /// The words of the last error, until the next one.
+    pub(super) fn last_sentence(&self) -> *const c_char {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).sentence.as_ptr()
+    }
+
+    /// The code of the transport's last error.
+    pub(super) fn last_io_error(&self) -> i32 {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).io_error
+    }
+
+    /// The endpoint, unless a bug has killed it.
+    pub(super) fn alive(&self) -> Result<&Endpoint> {
+        if self.dead.load(Ordering::Relaxed) { Err(Error::Internal) } else { Ok(&self.endpoint) }
+    }
+
+    /// A panic went through this connection.
+    pub(super) fn poison(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for ws_conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ws_conn").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// Starts a connection to a ws:// URL over TCP. ws_handshake() completes it and tells what went wrong on the way, be it
+/// that the name is not known or that nobody listens; reading does it, too. The name is looked up before this returns.
+/// Blocking, unless WS_OPT_BLOCKING says otherwise. `config` may be NULL.
+///
+/// WS_OK: *out is the connection, to be freed with ws_free(); WS_ERR_INVALID_ARGUMENT: NULL, or not UTF-8; WS_ERR_URL:
+/// the URL cannot be used; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_NO_MEMORY. *out is NULL then.
+///
+/// # Safety
+/// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_connect(
+    config: *const ws_config,
+    url: *const c_char,
+    out: *mut *mut ws_conn,
+) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (out, url, setup) = unsafe {
+            guard::null_first(out);
+            (guard::out(out)?, guard::string(url)?, ws_config::setup(config, true))
+        };
+        let url = Url::parse(url)?;
+        if url.secure() {
+            return Err(UrlError::TlsUnsupported.into());
+        }
+        let connecting = Connecting::start(url.host(), url.port(), setup.settings.nodelay);
+        *out = ws_conn::into_handle(Endpoint::client(&setup, &url, Link::Connecting(connecting))?);
+        Ok(())
+    })
+}
+
+/// Makes a client for a ws:// or wss:// URL over a transport of the caller's, who sees to TLS. Give it a socket or
+/// callbacks next, or neither for memory mode, then call ws_handshake(). `config` may be NULL.
+///
+/// WS_OK: *out is the connection, to be freed with ws_free(); WS_ERR_INVALID_ARGUMENT; WS_ERR_URL; WS_ERR_NO_MEMORY.
+///
+/// # Safety
+/// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_client_new(
+    config: *const ws_config,
+    url: *const c_char,
+    out: *mut *mut ws_conn,
+) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (out, url, setup) = unsafe {
+            guard::null_first(out);
+            (guard::out(out)?, guard::string(url)?, ws_config::setup(config, false))
+        };
+        *out = ws_conn::into_handle(Endpoint::client(&setup, &Url::parse(url)?, Link::Memory)?);
+        Ok(())
+    })
+}
+
+/// Makes a server's end of a connection over a transport of the caller's. Give it a socket or callbacks next, or neither
+/// for memory mode, then call ws_handshake(). `config` may be NULL.
+///
+/// WS_OK: *out is the connection, to be freed with ws_free(); WS_ERR_INVALID_ARGUMENT.
+///
+/// # Safety
+/// `config` is NULL or a configuration; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_server_new(config: *const ws_config, out: *mut *mut ws_conn) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (out, setup) = unsafe {
+            guard::null_first(out);
+            (guard::out(out)?, ws_config::setup(config, false))
+        };
+        *out = ws_conn::into_handle(Endpoint::server(&setup, Link::Memory));
+        Ok(())
+    })
+}
+
+/// Makes a connection whose opening handshake somebody else has done. `part` is what has been read after the head; it is
+/// delivered first, and copied. `role` is WS_CLIENT or WS_SERVER. `config` may be NULL.
+///
+/// WS_OK: *out is the connection, to be freed with ws_free(); WS_ERR_INVALID_ARGUMENT; WS_ERR_NO_MEMORY.
+///
+/// # Safety
+/// `config` is NULL or a configuration; `part` is NULL or has `len` bytes; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_from_partially_read(
+    config: *const ws_config,
+    role: i32,
+    part: *const u8,
+    len: usize,
+    out: *mut *mut ws_conn,
+) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (out, part, setup) = unsafe {
+            guard::null_first(out);
+            (guard::out(out)?, guard::bytes(part, len)?, ws_config::setup(config, false))
+        };
+        let role = match role {
+            role if role == ws_role::WS_CLIENT as i32 => Role::Client,
+            role if role == ws_role::WS_SERVER as i32 => Role::Server,
+            _ => return Err(Error::InvalidArgument("no such role")),
+        };
+        *out = open(&setup, role, part)?;
+        Ok(())
+    })
+}
+
+/// Lets two functions of the caller's move the bytes. They are called from within calls on this connection, one at a
+/// time, whichever thread makes them; they must not call back into it (WS_ERR_MISUSE). They may block, and hold up
+/// every other call on this connection while they do.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL; WS_ERR_MISUSE: the connection has its transport already.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; the functions behave as ws_recv_fn and ws_send_fn say, with
+/// `userdata`, from any thread, until ws_free().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_set_io(
+    conn: *mut ws_conn,
+    recv: ws_recv_fn,
+    send: ws_send_fn,
+    userdata: *mut c_void,
+) -> ws_status_t {
+    let set_io = |conn: &ws_conn| {
+        let (Some(recv), Some(send)) = (recv, send) else {
+            return Err(Error::InvalidArgument("a callback is NULL"));
+        };
+        let userdata = Userdata(userdata);
+        let receive = move |space: &mut [u8]| {
+            let mut n = 0;
+            // SAFETY: by the caller's word; the pointer and length are those of a live, writable slice.
+            let code = unsafe { recv(userdata.get(), space.as_mut_ptr(), space.len(), &mut n) };
+            moved(code, n)
+        };
+        let send = move |bytes: &[u8]| {
+            let mut n = 0;
+            // SAFETY: by the caller's word; the pointer and length are those of a live slice.
+            let code = unsafe { send(userdata.get(), bytes.as_ptr(), bytes.len(), &mut n) };
+            match moved(code, n)? {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                n => Ok(n),
+            }
+        };
+        conn.alive()?.set_link(Link::Callback(Callback::new(Box::new(receive), Box::new(send))))
+    };
+    // SAFETY: by the caller's word.
+    unsafe { guard::call_on(conn, set_io) }
+}
+
+/// Lets a connected stream socket of the caller's move the bytes. It is used without blocking whatever its flags say,
+/// keeps its flags, and is never closed here: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no socket; WS_ERR_MISUSE: the connection has its transport already.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; `socket` stays open until ws_free().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_set_socket(conn: *mut ws_conn, socket: ws_socket) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::call_on(conn, |conn| {
+            let fd = RawFd::try_from(socket).ok().filter(|fd| *fd >= 0);
+            let fd = fd.ok_or(Error::InvalidArgument("this is no socket"))?;
+            // SAFETY: it is not -1, and stays open by the caller's word.
+            let fd = BorrowedFd::borrow_raw(fd);
+            conn.alive()?.set_link(Link::Socket(Socket::borrowed(fd)))
+        })
+    }
+}
+
+/// Frees a connection, and closes the socket if the library opened it: at once, without a Close of its own. For a closing
+/// handshake call ws_close() and read until CONNECTION_CLOSED first. NULL is fine. No other thread may be in a call on
+/// the connection, nor may one of its callbacks make this call: it does nothing then.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed, and nobody uses it any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_free(conn: *mut ws_conn) {
+    // SAFETY: by the caller's word.
+    let in_callback = unsafe { conn.as_ref() }.is_none_or(|conn| conn.endpoint.is_held_here());
+    if !in_callback {
+        // SAFETY: by the caller's word it came out of Box::into_raw, and is not used again.
+        let conn = unsafe { Box::from_raw(conn) };
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || drop(conn)));
+    }
+}
+
+fn open(setup: &Setup, role: Role, part: &[u8]) -> Result<*mut ws_conn> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(part.len()).map_err(|_| Error::NoMemory)?;
+    copy.extend_from_slice(part);
+    Ok(ws_conn::into_handle(Endpoint::open(setup, role, copy)))
+}
+
+/// What a callback has moved, or why not.
+fn moved(code: i32, n: usize) -> io::Result<usize> {
+    if code == 0 { Ok(n) } else { Err(io::Error::from_raw_os_error(code)) }
+}
+
+/// The caller's pointer, on its way back to the caller's functions.
+#[derive(Clone, Copy)]
+struct Userdata(*mut c_void);
+
+// SAFETY: it is only handed back to functions that the caller has said may be called from any thread.
+unsafe impl Send for Userdata {}
+
+impl Userdata {
+    fn get(self) -> *mut c_void {
+        self.0
+    }
+}

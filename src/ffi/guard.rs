@@ -1,0 +1,119 @@
+//! What every C function needs: checked pointers, caught panics, and errors turned into a status that the handle
+//! remembers the words of.
+
+use crate::error::{Error, Result};
+use crate::ffi::connection::ws_conn;
+use crate::ffi::status;
+use crate::ffi::types::{ws_status, ws_status_t};
+use std::ffi::{CStr, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs a call that has no handle to remember its error.
+pub fn call(body: impl FnOnce() -> Result<()>) -> ws_status_t {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => ws_status::WS_OK as i32,
+        Ok(Err(error)) => status::of(&error) as i32,
+        Err(_) => ws_status::WS_ERR_INTERNAL as i32,
+    }
+}
+
+/// Runs a call on a connection, which remembers what went wrong.
+///
+/// # Safety
+/// `conn` is NULL or a handle that has not been freed.
+pub unsafe fn call_on(conn: *const ws_conn, body: impl FnOnce(&ws_conn) -> Result<()>) -> ws_status_t {
+    // SAFETY: passed on from the caller.
+    let Some(conn) = (unsafe { conn.as_ref() }) else { return ws_status::WS_ERR_INVALID_ARGUMENT as i32 };
+    match catch_unwind(AssertUnwindSafe(|| body(conn))) {
+        Ok(Ok(())) => ws_status::WS_OK as i32,
+        Ok(Err(error)) => conn.remember(&error) as i32,
+        Err(_) => {
+            conn.poison();
+            ws_status::WS_ERR_INTERNAL as i32
+        }
+    }
+}
+
+/// Asks a connection something; `otherwise` for NULL, a dead handle, or a panic.
+///
+/// # Safety
+/// `conn` is NULL or a handle that has not been freed.
+pub unsafe fn ask<R>(conn: *const ws_conn, otherwise: R, body: impl FnOnce(&ws_conn) -> Result<R>) -> R {
+    // SAFETY: passed on from the caller.
+    let Some(conn) = (unsafe { conn.as_ref() }) else { return otherwise };
+    match catch_unwind(AssertUnwindSafe(|| body(conn))) {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => otherwise,
+        Err(_) => {
+            conn.poison();
+            otherwise
+        }
+    }
+}
+
+/// A slice of the caller's. NULL with length 0 is an empty one.
+///
+/// # Safety
+/// `data` is NULL or points at `len` readable bytes that stay until the call returns.
+pub unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8]> {
+    match (data.is_null(), len) {
+        (_, 0) => Ok(&[]),
+        (true, _) => Err(Error::InvalidArgument("a pointer is NULL although its length is not 0")),
+        (false, _) if len > isize::MAX as usize => Err(Error::InvalidArgument("a length is impossibly large")),
+        // SAFETY: not NULL, not too long, and the rest is passed on from the caller.
+        (false, _) => Ok(unsafe { std::slice::from_raw_parts(data, len) }),
+    }
+}
+
+/// Text of the caller's.
+///
+/// # Safety
+/// As for [`bytes`].
+pub unsafe fn text<'a>(data: *const u8, len: usize) -> Result<&'a str> {
+    // SAFETY: passed on from the caller.
+    simdutf8::basic::from_utf8(unsafe { bytes(data, len) }?).map_err(|_| Error::Utf8)
+}
+
+/// A C string of the caller's.
+///
+/// # Safety
+/// `string` is NULL or points at a NUL-terminated string that stays until the call returns.
+pub unsafe fn string<'a>(string: *const c_char) -> Result<&'a str> {
+    if string.is_null() {
+        return Err(Error::InvalidArgument("a string is NULL"));
+    }
+    // SAFETY: not NULL, and the rest is passed on from the caller.
+    unsafe { CStr::from_ptr(string) }.to_str().map_err(|_| Error::InvalidArgument("a string is not valid UTF-8"))
+}
+
+/// A C string of the caller's, or `None` for NULL.
+///
+/// # Safety
+/// As for [`string`].
+pub unsafe fn optional_string<'a>(pointer: *const c_char) -> Result<Option<&'a str>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: passed on from the caller.
+    unsafe { string(pointer) }.map(Some)
+}
+
+/// A place for a result.
+///
+/// # Safety
+/// `out` is NULL or points at a writable `T` that nobody else uses until the call returns.
+pub unsafe fn out<'a, T>(out: *mut T) -> Result<&'a mut T> {
+    // SAFETY: passed on from the caller.
+    unsafe { out.as_mut() }.ok_or(Error::InvalidArgument("the pointer for a result is NULL"))
+}
+
+/// Sets the place for a pointer to NULL, so that it is that wherever the call fails.
+///
+/// # Safety
+/// As for [`out`].
+pub unsafe fn null_first<T>(out: *mut *mut T) {
+    if !out.is_null() {
+        // SAFETY: not NULL, and writable by the caller's word.
+        unsafe { out.write(std::ptr::null_mut()) };
+    }
+}

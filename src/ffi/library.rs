@@ -1,0 +1,57 @@
+//! LIBRARY. Version and words. These functions may be called at any time from any thread.
+
+use crate::ffi::status;
+use crate::ffi::types::{WS_ABI_VERSION, ws_status, ws_status_t};
+use std::ffi::{CStr, c_char};
+
+const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => c"",
+};
+
+/// The ABI version of the library that was loaded. Where it is not WS_ABI_VERSION, the header belongs to another one.
+#[unsafe(no_mangle)]
+pub extern "C" fn ws_abi_version() -> u32 {
+    WS_ABI_VERSION
+}
+
+/// The version of the library that was loaded: major × 1000000 + minor × 1000 + patch.
+#[unsafe(no_mangle)]
+pub extern "C" fn ws_version_number() -> u32 {
+    let part = |text: &str| text.parse::<u32>().unwrap_or_default();
+    part(env!("CARGO_PKG_VERSION_MAJOR")) * 1_000_000
+        + part(env!("CARGO_PKG_VERSION_MINOR")) * 1_000
+        + part(env!("CARGO_PKG_VERSION_PATCH"))
+}
+
+/// The version of the library that was loaded, for instance "0.1.0". Static.
+#[unsafe(no_mangle)]
+pub extern "C" fn ws_version_string() -> *const c_char {
+    VERSION.as_ptr()
+}
+
+/// The name of a status, for instance "WS_ERR_IO"; "unknown status" for a number that is none. Static.
+#[unsafe(no_mangle)]
+pub extern "C" fn ws_status_name(status: ws_status_t) -> *const c_char {
+    status::name(status).as_ptr()
+}
+
+/// The meaning of a status in a few words. ws_error_message() says more about a particular failure. Static.
+#[unsafe(no_mangle)]
+pub extern "C" fn ws_status_message(status: ws_status_t) -> *const c_char {
+    status::meaning(status).as_ptr()
+}
+
+/// 1 where a connection that gave this status can carry no more messages, else 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn ws_status_is_fatal(status: ws_status_t) -> i32 {
+    let harmless = [
+        ws_status::WS_OK,
+        ws_status::WS_ERR_WOULD_BLOCK,
+        ws_status::WS_ERR_SEND_QUEUE_FULL,
+        ws_status::WS_ERR_INVALID_ARGUMENT,
+        ws_status::WS_ERR_MISUSE,
+        ws_status::WS_ERR_UNSUPPORTED,
+    ];
+    i32::from(!harmless.iter().any(|harmless| *harmless as i32 == status))
+}

@@ -1,0 +1,219 @@
+//! MESSAGES. Every read and write first tries to send what is pending. A received Ping is answered by itself, and so is
+//! a Close; both answers leave with the next call at the latest, if the transport takes them.
+
+use crate::error::{Error, Result};
+use crate::ffi::connection::ws_conn;
+use crate::ffi::guard;
+use crate::ffi::types::{ws_kind, ws_message, ws_status, ws_status_t};
+use crate::message::{CloseCode, Kind};
+use crate::proto::connection::{Accepted, Outgoing};
+use std::ffi::{c_char, c_void};
+
+/// Reads the next message. Completes the opening handshake first, where that is not done.
+///
+/// *out is NULL but for WS_OK. The message belongs to the connection until the next read on it; it may be passed
+/// straight to ws_write_message(). When the peer closes, its Close comes as a message of kind WS_CLOSE; its answer is
+/// queued: read on, until CONNECTION_CLOSED.
+///
+/// WS_OK: *out is a message. WS_ERR_WOULD_BLOCK: nothing complete yet; blocking, WS_OPT_READ_TIMEOUT_MS ran out.
+/// WS_ERR_PROTOCOL, WS_ERR_UTF8, WS_ERR_CAPACITY: the peer broke a rule or a limit. The Close that says so is queued, and
+/// the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_CONNECTION_CLOSED: the closing handshake is done, or
+/// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TIMEOUT: the
+/// connection is over. WS_ERR_HANDSHAKE: as ws_handshake(). WS_ERR_MISUSE: another thread reads, or a request waits for
+/// ws_accept(). WS_ERR_NO_MEMORY. WS_ERR_INVALID_ARGUMENT: NULL.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws_message) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::null_first(out.cast::<*mut ws_message>());
+        guard::call_on(conn, |conn| {
+            let out = guard::out(out)?;
+            let message = conn.message.get();
+            conn.alive()?.read(|view| {
+                // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
+                *message = ws_message {
+                    data: view.data.as_ptr(),
+                    len: view.data.len(),
+                    kind: view.kind as i32,
+                    close_code: view.close_code.map_or(0, |code| code.0.into()),
+                    is_final: view.is_final.into(),
+                };
+            })?;
+            *out = message;
+            Ok(())
+        })
+    }
+}
+
+/// Sends a message of a kind (ws_kind), or queues what the transport does not take. The bytes are used before this
+/// returns. A WS_PONG jumps the queue, and replaces one that has not been sent. A WS_CLOSE is ws_close() with code 1000
+/// and the bytes as its reason. Blocking, this waits until the transport has taken the message, and for room in the
+/// queue before that.
+///
+/// WS_OK: accepted whole, and sent or queued. WS_ERR_SEND_QUEUE_FULL: not accepted, and nothing has changed: call
+/// ws_write_pending(), then send it again. Never WOULD_BLOCK. WS_ERR_CAPACITY: over WS_OPT_MAX_MESSAGE_SIZE; WS_ERR_UTF8:
+/// a text that is not UTF-8; WS_ERR_INVALID_ARGUMENT: NULL, no such kind, a Ping or Pong over 125 bytes, a reason over
+/// 123; WS_ERR_MISUSE: the opening handshake is not done, or a message is being sent in fragments: all of these change
+/// nothing. WS_ERR_CONNECTION_CLOSED: closing, not accepted; WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TIMEOUT: the
+/// connection is over. WS_ERR_NO_MEMORY.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; `data` is NULL or has `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_write_message(
+    conn: *mut ws_conn,
+    kind: i32,
+    data: *const c_void,
+    len: usize,
+) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        unless_full(conn, |conn| {
+            let message = outgoing(kind, data, len)?;
+            conn.alive()?.write(&message)
+        })
+    }
+}
+
+/// ws_write_message() without sending: the message leaves with the next call that sends, all queued ones together.
+///
+/// Statuses as ws_write_message(), without WS_ERR_IO and WS_ERR_TIMEOUT.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; `data` is NULL or has `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_queue_message(
+    conn: *mut ws_conn,
+    kind: i32,
+    data: *const c_void,
+    len: usize,
+) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        unless_full(conn, |conn| {
+            let message = outgoing(kind, data, len)?;
+            conn.alive()?.queue(&message)
+        })
+    }
+}
+
+/// Sends the next fragment of a text or binary message; the last one has `is_final` 1. All of them have the same kind.
+/// Text may be cut anywhere. Pings, Pongs and a Close may be sent in between, other messages not.
+///
+/// Statuses as ws_write_message(); WS_ERR_MISUSE also for another kind than the first fragment's.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; `data` is NULL or has `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_write_fragment(
+    conn: *mut ws_conn,
+    kind: i32,
+    data: *const c_void,
+    len: usize,
+    is_final: i32,
+) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        unless_full(conn, |conn| {
+            let data = guard::bytes(data.cast(), len)?;
+            let is_final = match is_final {
+                0 => false,
+                1 => true,
+                _ => return Err(Error::InvalidArgument("is_final is 0 or 1")),
+            };
+            conn.alive()?.write_fragment(self::kind(kind)?, data, is_final)
+        })
+    }
+}
+
+/// Sends what is pending.
+///
+/// WS_OK: nothing is left to send. WS_ERR_WOULD_BLOCK: the transport does not take it all. After a Close:
+/// WS_ERR_CONNECTION_CLOSED, once, when the connection is over, as from ws_read_message(); then WS_ERR_ALREADY_CLOSED.
+/// WS_ERR_IO, WS_ERR_TIMEOUT: the connection is over. WS_ERR_INVALID_ARGUMENT: NULL.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_write_pending(conn: *mut ws_conn) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe { guard::call_on(conn, |conn| conn.alive()?.write_pending()) }
+}
+
+/// Begins the closing handshake: queues a Close, for which there is always room, behind what was accepted before. Code 0
+/// sends neither code nor reason. Then read on, until CONNECTION_CLOSED. Calling it again is harmless.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, a code that must not be sent (RFC 6455 section 7.4: 1000 to 1003, 1007 to 1014
+/// and 3000 to 4999 may), a reason over 123 bytes, or one with code 0; WS_ERR_UTF8: a reason that is not UTF-8;
+/// WS_ERR_MISUSE: the opening handshake is not done; WS_ERR_ALREADY_CLOSED; WS_ERR_IO; WS_ERR_NO_MEMORY.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; `reason` is NULL or has `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_close(
+    conn: *mut ws_conn,
+    code: u16,
+    reason: *const c_char,
+    len: usize,
+) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        unless_full(conn, |conn| {
+            let frame = match (code, guard::text(reason.cast(), len)?) {
+                (0, "") => None,
+                (0, _) => return Err(Error::InvalidArgument("a reason needs a code")),
+                (code, reason) => Some((CloseCode(code), reason)),
+            };
+            conn.alive()?.write(&Outgoing::Close(frame))
+        })
+    }
+}
+
+/// Runs a call that may find the queue full, which is a status and no error.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+unsafe fn unless_full(
+    conn: *const ws_conn,
+    call: impl FnOnce(&ws_conn) -> Result<Accepted>,
+) -> ws_status_t {
+    let mut accepted = Accepted::Yes;
+    // SAFETY: passed on from the caller.
+    let status = unsafe {
+        guard::call_on(conn, |conn| {
+            accepted = call(conn)?;
+            Ok(())
+        })
+    };
+    if accepted == Accepted::QueueFull { ws_status::WS_ERR_SEND_QUEUE_FULL as i32 } else { status }
+}
+
+/// # Safety
+/// As for [`guard::bytes`].
+unsafe fn outgoing<'a>(kind: i32, data: *const c_void, len: usize) -> Result<Outgoing<'a>> {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        Ok(match self::kind(kind)? {
+            Kind::Text => Outgoing::Text(guard::text(data.cast(), len)?),
+            Kind::Binary => Outgoing::Binary(guard::bytes(data.cast(), len)?),
+            Kind::Ping => Outgoing::Ping(guard::bytes(data.cast(), len)?),
+            Kind::Pong => Outgoing::Pong(guard::bytes(data.cast(), len)?),
+            Kind::Close => Outgoing::Close(Some((CloseCode::NORMAL, guard::text(data.cast(), len)?))),
+        })
+    }
+}
+
+fn kind(kind: i32) -> Result<Kind> {
+    let known = [
+        (ws_kind::WS_TEXT, Kind::Text),
+        (ws_kind::WS_BINARY, Kind::Binary),
+        (ws_kind::WS_CLOSE, Kind::Close),
+        (ws_kind::WS_PING, Kind::Ping),
+        (ws_kind::WS_PONG, Kind::Pong),
+    ];
+    let found = known.into_iter().find(|(number, _)| *number as i32 == kind);
+    found.map(|(_, kind)| kind).ok_or(Error::InvalidArgument("no such kind of message"))
+}

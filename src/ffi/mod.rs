@@ -1,0 +1,30 @@
+//! The C ABI: pointers, handles, status codes, panics. Knows no rule of the protocol: every function is a few lines over
+//! a safe call. [`guard`] and [`status`] hold the mechanism, [`types`] what C sees, and each other file is a chapter of
+//! `include/wsabi.h`, whose text its opening lines are.
+
+#![allow(non_camel_case_types)]
+
+mod guard;
+mod status;
+
+pub mod config;
+pub mod connection;
+pub mod handshake;
+pub mod library;
+pub mod listener;
+pub mod memory;
+pub mod message;
+pub mod time;
+pub mod types;
+pub mod watching;
+
+pub use config::*;
+pub use connection::*;
+pub use handshake::*;
+pub use library::*;
+pub use listener::*;
+pub use memory::*;
+pub use message::*;
+pub use time::*;
+pub use types::*;
+pub use watching::*;

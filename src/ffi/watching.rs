@@ -1,0 +1,181 @@
+//! WATCHING. What a connection is at and waits for, what ended it, and its options. None of these waits for the peer.
+
+use crate::error::{Error, Result};
+use crate::ffi::config;
+use crate::ffi::connection::ws_conn;
+use crate::ffi::guard;
+use crate::ffi::types::{ws_flag, ws_option, ws_socket, ws_state, ws_status, ws_status_t};
+use crate::proto::closing::State;
+use crate::proto::connection::Connection;
+use std::ffi::c_char;
+
+/// How far the connection has come: a value of ws_state; WS_ERR_INVALID_ARGUMENT for NULL, WS_ERR_INTERNAL for a dead
+/// handle, WS_ERR_MISUSE from a callback.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_get_state(conn: *const ws_conn) -> i32 {
+    let mut state = 0;
+    // SAFETY: by the caller's word.
+    let status = unsafe {
+        guard::call_on(conn, |conn| {
+            state = conn.alive()?.with(|core| state_of(core.connection()) as i32)?;
+            Ok(())
+        })
+    };
+    if status == ws_status::WS_OK as i32 { state } else { status }
+}
+
+/// 1 where messages of the peer may still come: not before the opening handshake is done, not after the peer's Close.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_can_read(conn: *const ws_conn) -> i32 {
+    // SAFETY: by the caller's word.
+    unsafe { look(conn, 0, |connection| connection.can_read().into()) }
+}
+
+/// 1 where messages can be sent: not before the opening handshake is done, not after a Close of either side.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_can_write(conn: *const ws_conn) -> i32 {
+    // SAFETY: by the caller's word.
+    unsafe { look(conn, 0, |connection| connection.can_write().into()) }
+}
+
+/// What to wait for before the next call: WS_WANT_READ, WS_WANT_WRITE, both or none (values of ws_flag, joined). Ask
+/// after a call gave WOULD_BLOCK; before, messages may be there that have arrived already.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_interest(conn: *const ws_conn) -> u32 {
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::ask(conn, 0, |conn| {
+            let interest = conn.alive()?.with(|core| core.interest())?;
+            let read = if interest.read { ws_flag::WS_WANT_READ as u32 } else { 0 };
+            let write = if interest.write { ws_flag::WS_WANT_WRITE as u32 } else { 0 };
+            Ok(read | write)
+        })
+    }
+}
+
+/// How many bytes wait to be sent.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_queued_bytes(conn: *const ws_conn) -> usize {
+    // SAFETY: by the caller's word.
+    unsafe { look(conn, 0, Connection::queued_bytes) }
+}
+
+/// The code of the peer's Close, 1005 where it had none. Without a Close, why the connection was given up: the code that
+/// the peer was told (1002, 1007, 1009, …), or 1006 where it could not be told. 0 while nothing of that has happened.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_close_code(conn: *const ws_conn) -> i32 {
+    // SAFETY: by the caller's word.
+    unsafe { look(conn, 0, |connection| connection.close_code().map_or(0, |code| code.0.into())) }
+}
+
+/// errno, or what a callback returned, of the last WS_ERR_IO. 0 where there was none, or the system gave no number.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_io_error(conn: *const ws_conn) -> i32 {
+    // SAFETY: by the caller's word.
+    unsafe { guard::ask(conn, 0, |conn| Ok(conn.last_io_error())) }
+}
+
+/// What went wrong last on this connection, in a sentence: what, and where in the stream. "" where nothing did; never
+/// NULL. It stays until the next call on this connection that fails, on whichever thread.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_error_message(conn: *const ws_conn) -> *const c_char {
+    // SAFETY: by the caller's word.
+    unsafe { guard::ask(conn, c"".as_ptr(), |conn| Ok(conn.last_sentence())) }
+}
+
+/// Sets an option (ws_option) of a connection; it holds from the next call on.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no such option, a value that it cannot have, or one for a configuration only.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_set_option(conn: *mut ws_conn, option: i32, value: u64) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::call_on(conn, |conn| {
+            if option == ws_option::WS_OPT_TCP_NODELAY as i32 {
+                return Err(Error::InvalidArgument("this option is for a configuration only"));
+            }
+            conn.alive()?.with(|core| {
+                let mut settings = core.settings.clone();
+                config::set(core.connection_mut().config_mut(), &mut settings, option, value)?;
+                core.settings = settings;
+                Ok(())
+            })?
+        })
+    }
+}
+
+/// Reads an option (ws_option) of a connection into *out.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no such option.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_get_option(conn: *const ws_conn, option: i32, out: *mut u64) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::call_on(conn, |conn| {
+            let out = guard::out(out)?;
+            *out = conn.alive()?.with(|core| config::get(core.connection().config(), &core.settings, option))??;
+            Ok(())
+        })
+    }
+}
+
+/// The socket of a connection, for a poll of the caller's; -1 where it has none. It may change while it is connecting.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_get_socket(conn: *const ws_conn) -> ws_socket {
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::ask(conn, -1, |conn| conn.alive()?.with(|core| core.link().fd().map_or(-1, |fd| fd as ws_socket)))
+    }
+}
+
+fn state_of(connection: &Connection) -> ws_state {
+    match connection.state() {
+        State::Active if connection.awaits_decision() => ws_state::WS_STATE_REQUEST,
+        State::Active if connection.is_opening() => ws_state::WS_STATE_CONNECTING,
+        State::Active => ws_state::WS_STATE_OPEN,
+        State::Terminated => ws_state::WS_STATE_CLOSED,
+        _ => ws_state::WS_STATE_CLOSING,
+    }
+}
+
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+unsafe fn look<R>(conn: *const ws_conn, otherwise: R, ask: impl FnOnce(&Connection) -> R) -> R {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        guard::ask(conn, otherwise, |conn| -> Result<R> { conn.alive()?.with(|core| ask(core.connection())) })
+    }
+}

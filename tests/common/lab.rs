@@ -1,0 +1,365 @@
+//! Ends, raw peers and pairs over a scripted link; and scenarios run over every transport and every link.
+
+use crate::common::end::{Beginning, End, Event, Fault, Outcome, Seen};
+use crate::common::face::Face;
+use crate::common::link::{Activity, Block, Pipe, Script, ScriptedStream, join};
+use crate::common::sans_io::SansIo;
+use crate::common::wire::{self, Frame};
+use std::cell::{Cell, RefCell};
+use std::fmt::Debug;
+use std::rc::Rc;
+use wsabi::{Decision, HandshakeOptions, Kind, Role, WebSocketConfig};
+
+/// So many calls that each move something are more than any scenario needs.
+const PATIENCE: usize = 10_000_000;
+
+/// The ways to drive a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// `WebSocket<Stream>`.
+    Face,
+    /// `Connection`, with `gather` and `sent`.
+    Gathered,
+    /// `Connection`, with `output` and `advance_output`.
+    Lent,
+}
+
+impl Transport {
+    pub const ALL: [Self; 3] = [Self::Face, Self::Gathered, Self::Lent];
+
+    /// Whether messages can be written in fragments.
+    pub fn writes_fragments(self) -> bool {
+        self != Self::Face
+    }
+
+    fn end(self, stream: ScriptedStream, beginning: Beginning, config: WebSocketConfig) -> Box<dyn End> {
+        match self {
+            Self::Face => Box::new(Face::new(stream, beginning, config)),
+            Self::Gathered => Box::new(SansIo::new(stream, beginning, config, false)),
+            Self::Lent => Box::new(SansIo::new(stream, beginning, config, true)),
+        }
+    }
+}
+
+/// Runs a scenario over every transport, every chunk size and with `WouldBlock` at every position. What it returns must
+/// be the same each time.
+pub fn everywhere<R: PartialEq + Debug>(scenario: impl Fn(&Lab) -> R) {
+    everywhere_on(&Transport::ALL, scenario);
+}
+
+/// [`everywhere`], over these transports only.
+pub fn everywhere_on<R: PartialEq + Debug>(transports: &[Transport], scenario: impl Fn(&Lab) -> R) {
+    let expected = Lab::new(transports[0], Script::WHOLE).run(&scenario).0;
+    for transport in transports {
+        over_every_link_from(*transport, &expected, &scenario);
+    }
+}
+
+/// [`everywhere`], over one transport.
+pub fn over_every_link<R: PartialEq + Debug>(transport: Transport, scenario: impl Fn(&Lab) -> R) {
+    everywhere_on(&[transport], scenario);
+}
+
+fn over_every_link_from<R: PartialEq + Debug>(
+    transport: Transport,
+    expected: &R,
+    scenario: &impl Fn(&Lab) -> R,
+) {
+    let check = |script: Script| {
+        let (result, calls) = Lab::new(transport, script).run(scenario);
+        assert_eq!(&result, expected, "over {transport:?} with {script:?}");
+        calls
+    };
+    Script::all().into_iter().for_each(|script| drop(check(script)));
+    for (read, write) in [(usize::MAX, usize::MAX), (2, 3)] {
+        let mut at = 0;
+        // Past 300, one position in seven: they are the same over and over.
+        while check(Script { read, write, block: Block::At(at) }) > at && at < 3000 {
+            at += if at < 300 { 1 } else { 7 };
+        }
+    }
+}
+
+/// Where a scenario takes place.
+pub struct Lab {
+    pub transport: Transport,
+    pub script: Script,
+    pub activity: Rc<Activity>,
+}
+
+impl Lab {
+    pub fn new(transport: Transport, script: Script) -> Self {
+        Self { transport, script, activity: Rc::default() }
+    }
+
+    /// The result of a scenario, and how many calls it took.
+    fn run<R>(self, scenario: &impl Fn(&Lab) -> R) -> (R, usize) {
+        struct Report(Transport, Script);
+        impl Drop for Report {
+            fn drop(&mut self) {
+                if std::thread::panicking() {
+                    eprintln!("over {:?} with {:?}:", self.0, self.1);
+                }
+            }
+        }
+        let _report = Report(self.transport, self.script);
+        let result = scenario(&self);
+        (result, self.activity.calls.get())
+    }
+
+    /// An end whose handshake is over, and the raw peer at its other side.
+    pub fn end(&self, role: Role, config: WebSocketConfig) -> (Endpoint, Peer) {
+        self.end_after(role, &[], config)
+    }
+
+    /// Like [`end`](Self::end); `part` was read together with the handshake.
+    pub fn end_after(&self, role: Role, part: &[u8], config: WebSocketConfig) -> (Endpoint, Peer) {
+        self.begin(role, Beginning::Open(role, part.to_vec()), config)
+    }
+
+    /// A client before its handshake, and a raw server.
+    pub fn client(&self, url: &'static str, options: HandshakeOptions, config: WebSocketConfig) -> (Endpoint, Peer) {
+        self.begin(Role::Client, Beginning::Client(url, options), config)
+    }
+
+    /// A server before its handshake, and a raw client.
+    pub fn server(&self, decision: Decision, config: WebSocketConfig) -> (Endpoint, Peer) {
+        self.begin(Role::Server, Beginning::Server(decision), config)
+    }
+
+    /// Both ends, joined, after the handshake.
+    pub fn pair(&self, client: WebSocketConfig, server: WebSocketConfig) -> (Endpoint, Endpoint) {
+        let (one, other) = join(self.script, &self.activity);
+        (
+            self.endpoint(one, Beginning::Open(Role::Client, vec![]), client),
+            self.endpoint(other, Beginning::Open(Role::Server, vec![]), server),
+        )
+    }
+
+    /// Both ends, joined, before the handshake.
+    pub fn strangers(
+        &self,
+        (url, options): (&'static str, HandshakeOptions),
+        decision: Decision,
+        config: &WebSocketConfig,
+    ) -> (Endpoint, Endpoint) {
+        let (one, other) = join(self.script, &self.activity);
+        (
+            self.endpoint(one, Beginning::Client(url, options), config.clone()),
+            self.endpoint(other, Beginning::Server(decision), config.clone()),
+        )
+    }
+
+    fn begin(&self, role: Role, beginning: Beginning, config: WebSocketConfig) -> (Endpoint, Peer) {
+        let (ours, theirs) = join(self.script, &self.activity);
+        let peer = Peer {
+            role: wire::other(role),
+            to_end: Rc::clone(&ours.incoming),
+            from_end: Rc::clone(&ours.outgoing),
+            seen: Cell::new(0),
+        };
+        drop(theirs);
+        peer.to_end.borrow_mut().ended = false;
+        (self.endpoint(ours, beginning, config), peer)
+    }
+
+    fn endpoint(&self, stream: ScriptedStream, beginning: Beginning, config: WebSocketConfig) -> Endpoint {
+        let most_slices = Rc::clone(&stream.most_slices);
+        let inner = self.transport.end(stream, beginning, config);
+        Endpoint { inner, activity: Rc::clone(&self.activity), most_slices }
+    }
+}
+
+/// Both ends do their handshakes in turns; how it ended for the client and for the server.
+pub fn shake(client: &mut Endpoint, server: &mut Endpoint) -> (Outcome<()>, Outcome<()>) {
+    let mut results = [Err(Fault::WouldBlock); 2];
+    for _ in 0..PATIENCE {
+        for (end, result) in [&mut *client, &mut *server].into_iter().zip(&mut results) {
+            if *result == Err(Fault::WouldBlock) {
+                *result = end.inner.handshake();
+            }
+        }
+        if !results.contains(&Err(Fault::WouldBlock)) {
+            break;
+        }
+    }
+    (results[0], results[1])
+}
+
+/// An end of the connection under test. Its calls are patient: they are repeated as long as `WouldBlock` came of the
+/// script, or bytes have moved; so a `WouldBlock` that comes out of them says that nothing more can happen for now.
+pub struct Endpoint {
+    pub inner: Box<dyn End>,
+    activity: Rc<Activity>,
+    /// Most slices that one write was given.
+    pub most_slices: Rc<Cell<usize>>,
+}
+
+impl Endpoint {
+    fn patiently<T>(&mut self, mut call: impl FnMut(&mut dyn End) -> Outcome<T>) -> Outcome<T> {
+        for _ in 0..PATIENCE {
+            let before = self.activity.events.get();
+            match call(&mut *self.inner) {
+                Err(Fault::WouldBlock) if self.activity.events.get() != before => {}
+                other => return other,
+            }
+        }
+        panic!("no end to WouldBlock");
+    }
+
+    pub fn handshake(&mut self) -> Outcome<()> {
+        self.patiently(|end| end.handshake())
+    }
+
+    pub fn read(&mut self) -> Outcome<Event> {
+        self.patiently(|end| end.read())
+    }
+
+    /// Reads until something is in the way: what came, and what that was.
+    pub fn read_all(&mut self) -> (Vec<Event>, Fault) {
+        let mut events = Vec::new();
+        loop {
+            match self.read() {
+                Ok(event) => events.push(event),
+                Err(fault) => return (events, fault),
+            }
+        }
+    }
+
+    /// Writing never ends in `WouldBlock`.
+    pub fn write(&mut self, kind: Kind, data: &[u8]) -> Outcome<()> {
+        let result = self.inner.write(kind, data);
+        assert_ne!(result, Err(Fault::WouldBlock), "a message is accepted or not: there is no third way");
+        result
+    }
+
+    pub fn text(&mut self, text: &str) -> Outcome<()> {
+        self.write(Kind::Text, text.as_bytes())
+    }
+
+    pub fn binary(&mut self, data: &[u8]) -> Outcome<()> {
+        self.write(Kind::Binary, data)
+    }
+
+    pub fn write_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Outcome<()> {
+        let result = self.inner.write_fragment(kind, data, is_final);
+        assert_ne!(result, Err(Fault::WouldBlock), "a fragment is accepted or not: there is no third way");
+        result
+    }
+
+    pub fn write_pending(&mut self) -> Outcome<()> {
+        self.patiently(|end| end.write_pending())
+    }
+
+    pub fn close(&mut self, frame: Option<(u16, &str)>) -> Outcome<()> {
+        let result = self.inner.close(frame);
+        assert_ne!(result, Err(Fault::WouldBlock), "a Close always finds room");
+        result
+    }
+
+    pub fn tick(&mut self, now: u64) -> Outcome<()> {
+        self.inner.tick(now)
+    }
+
+    pub fn can_read(&self) -> bool {
+        self.inner.can_read()
+    }
+
+    pub fn can_write(&self) -> bool {
+        self.inner.can_write()
+    }
+
+    pub fn configure(&mut self, change: impl Fn(&mut WebSocketConfig)) {
+        self.inner.configure(&change);
+    }
+
+    pub fn failure(&self) -> String {
+        self.inner.failure().unwrap_or_default()
+    }
+
+    pub fn seen(&self) -> Seen {
+        self.inner.seen()
+    }
+
+    /// How many more bytes its stream takes.
+    pub fn set_window(&mut self, window: usize) {
+        self.inner.stream().outgoing.borrow_mut().window = window;
+    }
+
+    /// The end of a connection: once `Closed`, and `AlreadyClosed` for whatever is tried after it.
+    pub fn assert_over(&mut self) {
+        assert_eq!(self.read(), Err(Fault::Closed));
+        self.assert_already_closed();
+    }
+
+    pub fn assert_already_closed(&mut self) {
+        for _ in 0..2 {
+            assert_eq!(self.read(), Err(Fault::AlreadyClosed));
+            assert_eq!(self.write_pending(), Err(Fault::AlreadyClosed));
+            assert_eq!(self.text("late"), Err(Fault::AlreadyClosed));
+            assert_eq!(self.close(None), Err(Fault::AlreadyClosed));
+        }
+    }
+}
+
+/// The other side of an end, in raw bytes: it is never cut or blocked.
+pub struct Peer {
+    pub role: Role,
+    pub to_end: Rc<RefCell<Pipe>>,
+    pub from_end: Rc<RefCell<Pipe>>,
+    /// Bytes of `from_end` that were asked for already.
+    seen: Cell<usize>,
+}
+
+impl Peer {
+    /// Sends one frame that is in order.
+    pub fn send(&self, first: u8, payload: &[u8]) {
+        self.send_raw(&wire::frame(self.role, first, payload));
+    }
+
+    /// Sends a Close.
+    pub fn send_close(&self, code: u16, reason: &str) {
+        self.send(wire::CLOSE, &wire::close_payload(code, reason));
+    }
+
+    pub fn send_raw(&self, bytes: &[u8]) {
+        self.to_end.borrow_mut().put(bytes);
+    }
+
+    /// Sends no more.
+    pub fn end(&self) {
+        self.to_end.borrow_mut().ended = true;
+    }
+
+    /// How many more bytes it takes.
+    pub fn set_window(&self, window: usize) {
+        self.from_end.borrow_mut().window = window;
+    }
+
+    /// The frames that came since this was last asked; an unfinished one is left for the next time.
+    pub fn frames(&self) -> Vec<Frame> {
+        let pipe = self.from_end.borrow();
+        let bytes = &pipe.log[self.seen.get()..];
+        let (frames, left) = wire::parse(wire::other(self.role), bytes);
+        self.seen.set(pipe.log.len() - left);
+        frames
+    }
+
+    /// [`frames`](Self::frames), as first byte and payload.
+    pub fn received(&self) -> Vec<(u8, Vec<u8>)> {
+        self.frames().into_iter().map(|frame| (frame.first, frame.payload)).collect()
+    }
+
+    /// The bytes that came since this was last asked: an HTTP head.
+    pub fn raw(&self) -> Vec<u8> {
+        let pipe = self.from_end.borrow();
+        let bytes = pipe.log[self.seen.get()..].to_vec();
+        self.seen.set(pipe.log.len());
+        bytes
+    }
+
+    /// Whether the end has closed the stream.
+    pub fn sees_end(&self) -> bool {
+        self.from_end.borrow().ended
+    }
+}

@@ -1,0 +1,221 @@
+//! Two byte pipes and the streams at their ends. A stream cuts what it reads and writes, and blocks, as its script says;
+//! nothing depends on time or on threads.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::rc::Rc;
+
+/// So many calls in a row, during which nothing happens, count as an endless loop.
+const SPINNING: u32 = 10_000;
+
+/// When a call would block although it could go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Block {
+    Never,
+    /// Every n-th read and every n-th write or flush of a stream; n is at least 2.
+    Every(usize),
+    /// One call of all, counted from 0 over all streams of a lab.
+    At(usize),
+}
+
+/// How a stream behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Script {
+    /// Most bytes one read gives.
+    pub read: usize,
+    /// Most bytes one write takes.
+    pub write: usize,
+    pub block: Block,
+}
+
+impl Script {
+    /// As many bytes as there are, and no blocking.
+    pub const WHOLE: Self = Self { read: usize::MAX, write: usize::MAX, block: Block::Never };
+
+    /// Every chunk size both ways, and blocking every so often.
+    pub fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for read in [1, 2, 3, 7, 1024, usize::MAX] {
+            for write in [1, 3, 1024, usize::MAX] {
+                all.push(Self { read, write, block: Block::Never });
+            }
+        }
+        for every in [2, 3, 5] {
+            for (read, write) in [(1, 1), (2, usize::MAX), (7, 3), (usize::MAX, 1), (usize::MAX, usize::MAX)] {
+                all.push(Self { read, write, block: Block::Every(every) });
+            }
+        }
+        all
+    }
+}
+
+/// What the streams of one lab have done, all together.
+#[derive(Debug, Default)]
+pub struct Activity {
+    /// Calls that moved bytes, or might have.
+    pub calls: Cell<usize>,
+    /// Bytes moved and blocks that the script asked for: where this stands still, waiting helps nobody.
+    pub events: Cell<u64>,
+}
+
+impl Activity {
+    fn happens(&self) {
+        self.events.set(self.events.get() + 1);
+    }
+}
+
+/// One direction of a link.
+#[derive(Debug)]
+pub struct Pipe {
+    bytes: VecDeque<u8>,
+    /// All that ever went in.
+    pub log: Vec<u8>,
+    /// How many more bytes it takes.
+    pub window: usize,
+    /// Nothing more will come.
+    pub ended: bool,
+    /// What a read says when the bytes are used up.
+    pub read_error: Option<ErrorKind>,
+    /// What a write says.
+    pub write_error: Option<ErrorKind>,
+}
+
+impl Pipe {
+    fn new() -> Rc<RefCell<Self>> {
+        Rc::new(RefCell::new(Self {
+            bytes: VecDeque::new(),
+            log: Vec::new(),
+            window: usize::MAX,
+            ended: false,
+            read_error: None,
+            write_error: None,
+        }))
+    }
+
+    /// Puts bytes in, from outside.
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.bytes.extend(bytes);
+        self.log.extend_from_slice(bytes);
+    }
+
+    /// Bytes that nobody has taken yet.
+    pub fn waiting(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// One end of a link.
+#[derive(Debug)]
+pub struct ScriptedStream {
+    pub script: Script,
+    pub activity: Rc<Activity>,
+    pub incoming: Rc<RefCell<Pipe>>,
+    pub outgoing: Rc<RefCell<Pipe>>,
+    reads: Cell<usize>,
+    writes: Cell<usize>,
+    idle: Cell<(u64, u32)>,
+    /// Most slices that one write was given.
+    pub most_slices: Rc<Cell<usize>>,
+}
+
+/// Two streams, joined.
+pub fn join(script: Script, activity: &Rc<Activity>) -> (ScriptedStream, ScriptedStream) {
+    let (there, back) = (Pipe::new(), Pipe::new());
+    let stream = |incoming: &Rc<RefCell<Pipe>>, outgoing: &Rc<RefCell<Pipe>>| ScriptedStream {
+        script,
+        activity: Rc::clone(activity),
+        incoming: Rc::clone(incoming),
+        outgoing: Rc::clone(outgoing),
+        reads: Cell::new(0),
+        writes: Cell::new(0),
+        idle: Cell::new((0, 0)),
+        most_slices: Rc::default(),
+    };
+    (stream(&back, &there), stream(&there, &back))
+}
+
+impl ScriptedStream {
+    fn gate(&self, own: &Cell<usize>) -> io::Result<()> {
+        let call = self.activity.calls.replace(self.activity.calls.get() + 1);
+        let own_call = own.replace(own.get() + 1);
+        self.detect_spinning();
+        let blocks = match self.script.block {
+            Block::Never => false,
+            Block::Every(n) => own_call % n == n - 1,
+            Block::At(at) => call == at,
+        };
+        if blocks {
+            self.activity.happens();
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        Ok(())
+    }
+
+    fn detect_spinning(&self) {
+        let now = self.activity.events.get();
+        let (before, calls) = self.idle.get();
+        let calls = if now == before { calls + 1 } else { 0 };
+        self.idle.set((now, calls));
+        assert!(calls < SPINNING, "the connection spins: {calls} calls and nothing happens");
+    }
+}
+
+impl Read for ScriptedStream {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        assert!(!space.is_empty(), "a read without room looks like the end of the stream");
+        self.gate(&self.reads)?;
+        let mut pipe = self.incoming.borrow_mut();
+        let n = space.len().min(self.script.read).min(pipe.bytes.len());
+        if n > 0 {
+            space.iter_mut().zip(pipe.bytes.drain(..n)).for_each(|(to, from)| *to = from);
+            self.activity.happens();
+            return Ok(n);
+        }
+        match (pipe.read_error, pipe.ended) {
+            (Some(error), _) => Err(error.into()),
+            (None, true) => Ok(0),
+            (None, false) => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Write for ScriptedStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.gate(&self.writes)?;
+        self.most_slices.set(self.most_slices.get().max(slices.len()));
+        let mut pipe = self.outgoing.borrow_mut();
+        if let Some(error) = pipe.write_error {
+            return Err(error.into());
+        }
+        let mut room = self.script.write.min(pipe.window);
+        let mut taken = 0;
+        for slice in slices {
+            let n = slice.len().min(room);
+            pipe.put(&slice[..n]);
+            room -= n;
+            taken += n;
+        }
+        if taken == 0 {
+            assert!(slices.iter().any(|slice| !slice.is_empty()), "a write of nothing");
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        pipe.window = pipe.window.saturating_sub(taken);
+        self.activity.happens();
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.gate(&self.writes)
+    }
+}
+
+impl Drop for ScriptedStream {
+    fn drop(&mut self) {
+        self.outgoing.borrow_mut().ended = true;
+    }
+}

@@ -1,0 +1,40 @@
+//! What the integration tests share: a deterministic link in memory, scripted byte by byte and call by call, and one
+//! face over every way to drive a connection, so that each scenario runs over all of them.
+//!
+//! | file | knows |
+//! | --- | --- |
+//! | `link` | two byte pipes, and a stream that cuts, blocks and fails as a script says |
+//! | `wire` | frames in wire form, written and read independently of the library |
+//! | `end` | the face: what every connection can do, events and faults that can be compared |
+//! | `face` | the Rust face, `WebSocket<Stream>` |
+//! | `sans_io` | `proto::connection::Connection`, fed by hand |
+//! | `lab` | puts them together: ends, raw peers, pairs, and "over every transport and every link" |
+//! | `random` | a small generator of random numbers |
+
+#![allow(dead_code)] // each test binary uses its own part of this
+
+pub mod end;
+pub mod face;
+pub mod lab;
+pub mod link;
+pub mod random;
+pub mod sans_io;
+pub mod wire;
+
+pub use end::{Event, Fault, binary, close, ping, pong, text};
+pub use lab::{Endpoint, Lab, Peer, Transport, everywhere, over_every_link};
+pub use link::{Block, Script};
+pub use wire::Frame;
+pub use wsabi::{Role, WebSocketConfig};
+
+/// A configuration without timeouts, changed by `change`.
+pub fn config(change: impl FnOnce(&mut WebSocketConfig)) -> WebSocketConfig {
+    let mut config = WebSocketConfig::default();
+    change(&mut config);
+    config
+}
+
+/// The default configuration.
+pub fn plain() -> WebSocketConfig {
+    WebSocketConfig::default()
+}
