@@ -202,7 +202,7 @@ typedef struct ws_listener ws_listener;
 // The ABI version of the library that was loaded. Where it is not WS_ABI_VERSION, the header belongs to another one.
 uint32_t ws_abi_version(void);
 
-// The version of the library that was loaded: major × 1000000 + minor × 1000 + patch.
+// The version of the library that was loaded: major * 1000000 + minor * 1000 + patch.
 uint32_t ws_version_number(void);
 
 // The version of the library that was loaded, for instance "0.1.0". Static.

@@ -15,7 +15,7 @@ pub extern "C" fn ws_abi_version() -> u32 {
     WS_ABI_VERSION
 }
 
-/// The version of the library that was loaded: major × 1000000 + minor × 1000 + patch.
+/// The version of the library that was loaded: major * 1000000 + minor * 1000 + patch.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_version_number() -> u32 {
     let part = |text: &str| text.parse::<u32>().unwrap_or_default();

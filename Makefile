@@ -1,0 +1,82 @@
+# The two commands to know: `make demo` and `make test`. Everything built goes to target/ and build/.
+
+PREFIX ?= /usr/local
+CC ?= cc
+CARGO ?= cargo
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+ABI := $(shell sed -n 's/.*WS_ABI_VERSION: u32 = \([0-9]*\);/\1/p' src/ffi/types.rs)
+
+CFLAGS_ALL := -std=c99 -O2 -g -Wall -Wextra -Wpedantic -Werror -D_POSIX_C_SOURCE=200809L -Iinclude $(CFLAGS)
+LDFLAGS_ALL := -Lbuild/lib -Wl,-rpath,$(abspath build/lib) -lwsabi -lpthread $(LDFLAGS)
+
+EXAMPLES := $(patsubst examples-c/%.c,build/bin/%,$(wildcard examples-c/*.c))
+TEST_CLIENTS := build/bin/autobahn_client build/bin/peer_client
+C_TESTS := $(patsubst tests/c/%.c,build/bin/%,$(wildcard tests/c/test_*.c))
+
+.PHONY: all lib examples demo test test-rust test-c test-peers autobahn autobahn-full bench lint install clean
+
+all: lib examples
+
+## The library, with the names that a linker and a loader look for.
+lib:
+	$(CARGO) build --release --lib
+	mkdir -p build/lib build/bin
+	cp -u target/release/libwsabi.so build/lib/libwsabi.so.$(ABI)
+	ln -sf libwsabi.so.$(ABI) build/lib/libwsabi.so
+	cp -u target/release/libwsabi.a build/lib/
+
+examples: $(EXAMPLES)
+
+build/bin/%: examples-c/%.c include/wsabi.h | lib
+	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
+build/bin/%: tests/c/%.c include/wsabi.h | lib
+	$(CC) $(CFLAGS_ALL) -Itests/c $< -o $@ $(LDFLAGS_ALL) -ldl
+build/bin/autobahn_client: tests/autobahn/autobahn_client.c include/wsabi.h | lib
+	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
+build/bin/peer_client: tests/peers/peer_client.c include/wsabi.h | lib
+	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
+
+## Shows server and client at work over TCP.
+demo: lib examples
+	sh examples-c/demo.sh
+
+## Everything but the conformance suite, which is `make autobahn`.
+test: test-rust test-c test-peers
+
+test-rust:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) test
+
+test-c: lib examples $(C_TESTS)
+	sh tests/c/run.sh
+
+test-peers: lib examples build/bin/peer_client
+	sh tests/peers/setup.sh
+	python3 tests/peers/run.py --server build/bin/echo_server --client build/bin/peer_client
+
+## The Autobahn TestSuite against the C programs, both ways.
+autobahn: lib examples build/bin/autobahn_client
+	sh tests/autobahn/setup.sh
+	python3 tests/autobahn/run.py --server build/bin/echo_server --client build/bin/autobahn_client
+
+autobahn-full: lib examples build/bin/autobahn_client
+	sh tests/autobahn/setup.sh
+	python3 tests/autobahn/run.py --server build/bin/echo_server --client build/bin/autobahn_client --full
+
+## In memory, beside tungstenite, in one run.
+bench:
+	cd benches && $(CARGO) run --release --quiet
+
+install: lib
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 include/wsabi.h $(DESTDIR)$(PREFIX)/include/
+	install -m 755 build/lib/libwsabi.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libwsabi.so.$(ABI).$(VERSION)
+	ln -sf libwsabi.so.$(ABI).$(VERSION) $(DESTDIR)$(PREFIX)/lib/libwsabi.so.$(ABI)
+	ln -sf libwsabi.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libwsabi.so
+	install -m 644 build/lib/libwsabi.a $(DESTDIR)$(PREFIX)/lib/
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' wsabi.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/wsabi.pc
+
+clean:
+	$(CARGO) clean
+	rm -rf build
