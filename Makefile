@@ -62,11 +62,11 @@ autobahn: lib examples build/bin/autobahn_client
 
 autobahn-full: lib examples build/bin/autobahn_client
 	sh tests/autobahn/setup.sh
-	python3 tests/autobahn/run.py --server build/bin/echo_server --client build/bin/autobahn_client --full
+	python3 tests/autobahn/run.py --server build/bin/echo_server --client build/bin/autobahn_client --full --timeout 5400
 
 ## In memory, beside tungstenite, in one run.
 bench:
-	cd benches && $(CARGO) run --release --quiet
+	CARGO_TARGET_DIR=target $(CARGO) run --release --quiet --manifest-path benches/Cargo.toml
 
 install: lib
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig

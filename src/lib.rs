@@ -22,5 +22,6 @@ pub use message::{CloseCode, CloseFrame, Kind, Message, Role};
 pub use opening::{
     Decision, HandshakeFailure, MidHandshake, accept, accept_with, client, client_with, connect, connect_with,
 };
+pub use proto::connection::{Accepted, Outgoing};
 pub use proto::handshake::{HandshakeOptions, Head, Url};
 pub use websocket::{MessageView, WebSocket};

@@ -50,7 +50,7 @@ pub fn client_with<Stream: Read + Write>(
     let url = Url::parse(url).map_err(Error::from)?;
     let (handshake, request) = ClientHandshake::new(&url, options, config.max_head_size)?;
     let connection = Connection::client(config, handshake, &request)?;
-    MidHandshake { socket: WebSocket::over(stream, connection), decide: None }.handshake()
+    MidHandshake::new(WebSocket::over(stream, connection), None).handshake()
 }
 
 /// Performs the server's opening handshake over an accepted stream, and takes every valid request.
@@ -67,7 +67,7 @@ pub fn accept_with<Stream: Read + Write>(
     let config = Arc::new(config.unwrap_or_default());
     let handshake = ServerHandshake::new(config.max_head_size);
     let socket = WebSocket::over(stream, Connection::server(config, handshake));
-    MidHandshake { socket, decide: Some(Box::new(decide)) }.handshake()
+    MidHandshake::new(socket, Some(Box::new(decide))).handshake()
 }
 
 /// What a server makes of a request.
@@ -144,9 +144,15 @@ type Decide = Box<dyn FnOnce(&Head) -> Decision + Send>;
 pub struct MidHandshake<Stream> {
     socket: WebSocket<Stream>,
     decide: Option<Decide>,
+    /// Why it failed, while the answer that says so to the peer is still being sent.
+    failed: Option<Error>,
 }
 
 impl<Stream> MidHandshake<Stream> {
+    fn new(socket: WebSocket<Stream>, decide: Option<Decide>) -> Self {
+        Self { socket, decide, failed: None }
+    }
+
     /// The stream.
     pub fn get_ref(&self) -> &Stream {
         self.socket.get_ref()
@@ -166,13 +172,19 @@ impl<Stream> MidHandshake<Stream> {
 impl<Stream: Read + Write> MidHandshake<Stream> {
     /// Goes on with the handshake.
     pub fn handshake(mut self) -> Result<WebSocket<Stream>, HandshakeFailure<Stream>> {
-        loop {
+        while self.failed.is_none() {
             match self.socket.handshake() {
                 Ok(Opening::Open) => return Ok(self.socket),
-                Ok(Opening::Request | Opening::NeedsBytes) => self.decide()?,
+                Ok(Opening::Request | Opening::NeedsBytes) => self.failed = self.decide().err(),
                 Err(error) if error.is_would_block() => return Err(HandshakeFailure::Interrupted(self)),
-                Err(error) => return Err(error.into()),
+                Err(error) => self.failed = Some(error),
             }
+        }
+        match self.socket.flush() {
+            Err(error) if error.is_would_block() && self.socket.connection.poll_end().is_ok() => {
+                Err(HandshakeFailure::Interrupted(self))
+            }
+            _ => Err(self.failed.take().unwrap_or(Error::AlreadyClosed).into()),
         }
     }
 
@@ -187,7 +199,6 @@ impl<Stream: Read + Write> MidHandshake<Stream> {
             }
             Decision::Reject { status, options, body } => {
                 self.socket.connection.reject(status, &options, &body)?;
-                self.socket.flush_quietly()?;
                 Err(crate::error::HandshakeError::Refused(status).into())
             }
         }

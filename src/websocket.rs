@@ -173,6 +173,18 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         }
     }
 
+    /// Like [`write_message`](Self::write_message), without a copy where the stream takes it at once and the role asks for
+    /// no mask: the message is borrowed.
+    pub fn write_view(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+        self.send(message)
+    }
+
+    /// Sends a fragment of a text or binary message; the last one is final. Text may be cut anywhere. Pings, Pongs and a
+    /// Close may be sent in between, other messages not.
+    pub fn write_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
+        self.send_fragment(kind, data, is_final)
+    }
+
     /// Sends what is pending; [`WouldBlock`](io::ErrorKind::WouldBlock) while the stream does not take it all. After
     /// a Close this ends in [`Error::ConnectionClosed`], as reading does.
     pub fn write_pending(&mut self) -> Result<()> {
@@ -231,15 +243,22 @@ impl<Stream: Read + Write> WebSocket<Stream> {
             Outgoing::Ping(data) => (Kind::Ping, *data),
             Outgoing::Pong(_) | Outgoing::Close(_) => return self.queue_and_flush(message),
         };
-        let Some(header) = self.connection.direct_header(kind, payload.len()) else {
+        if self.connection.has_output() {
             return self.queue_and_flush(message);
-        };
-        let sent = match self.write(&[IoSlice::new(&header), IoSlice::new(payload)]) {
-            Ok(sent) => sent,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(self.connection.stream_failed(error)),
-        };
-        self.connection.queue_rest(&header, payload, sent)?;
+        }
+        // Nothing waits: the message goes to the stream at once, and only what that does not take is queued.
+        match self.connection.direct_header(kind, payload.len()) {
+            Some(header) => {
+                let written = write_some(&mut self.stream, &[IoSlice::new(&header), IoSlice::new(payload)]);
+                let sent = self.sent_directly(written)?;
+                self.connection.queue_rest(&header, payload, sent)?;
+            }
+            None => {
+                let written = write_some(&mut self.stream, &[IoSlice::new(self.connection.stage(kind, payload)?)]);
+                let sent = self.sent_directly(written)?;
+                self.connection.staged_sent(sent);
+            }
+        }
         self.flush_quietly()?;
         Ok(Accepted::Yes)
     }
@@ -270,6 +289,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
     }
 
     /// Sends what is pending. Where the stream does not take it all: `WouldBlock`.
+    #[inline]
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.try_flush().map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => error.into(),
@@ -278,6 +298,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
     }
 
     /// [`flush`](Self::flush), where it does not matter yet that the stream does not take it all.
+    #[inline]
     pub(crate) fn flush_quietly(&mut self) -> Result<()> {
         match self.flush() {
             Err(error) if error.is_would_block() => Ok(()),
@@ -287,7 +308,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
 
     /// Before reading it does not matter either that the stream takes nothing any more: it may still have something
     /// to give, and what was to be sent is lost in any case. Returns whether something stays unsent.
-    #[inline]
+    #[inline(always)]
     fn flush_before_reading(&mut self, broken: &mut Option<io::Error>) -> bool {
         match self.try_flush() {
             Ok(()) => false,
@@ -300,12 +321,21 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_flush(&mut self) -> io::Result<()> {
+        if self.connection.has_output() || self.unflushed { self.try_flush_some() } else { Ok(()) }
+    }
+
+    fn try_flush_some(&mut self) -> io::Result<()> {
         while self.connection.has_output() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let used = self.connection.gather(&mut slices);
-            let sent = write_some(&mut self.stream, &slices[..used])?;
+            let sent = match self.connection.output_in_one_piece() {
+                Some(bytes) => write_some(&mut self.stream, &[IoSlice::new(bytes)])?,
+                None => {
+                    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                    let used = self.connection.gather(&mut slices);
+                    write_some(&mut self.stream, &slices[..used])?
+                }
+            };
             self.connection.sent(sent);
             self.unflushed = true;
         }
@@ -316,14 +346,23 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         Ok(())
     }
 
-    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let sent = write_some(&mut self.stream, slices)?;
-        self.unflushed = true;
-        Ok(sent)
+    fn sent_directly(&mut self, written: io::Result<usize>) -> Result<usize> {
+        match written {
+            Ok(sent) => {
+                self.unflushed = true;
+                Ok(sent)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(self.connection.stream_failed(error)),
+        }
     }
 
     /// Receives once. What the stream says after both Closes, be it an error, is its end.
     fn fill(&mut self) -> Result<()> {
+        if self.connection.has_ended() {
+            // The stream has ended and says so again and again: what is left to wait for is that it takes bytes.
+            return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
+        }
         let space = self.connection.space()?;
         match read_some(&mut self.stream, space) {
             Ok(0) => self.connection.received_eof(),
@@ -356,10 +395,10 @@ impl<Stream: Read + Write> WebSocket<Stream> {
     }
 
     fn queue_and_flush(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
-        let mut accepted = self.connection.queue(message)?;
+        let mut accepted = self.connection.queue_checked(message)?;
         if accepted == Accepted::QueueFull {
             self.flush_quietly()?;
-            accepted = self.connection.queue(message)?;
+            accepted = self.connection.queue_checked(message)?;
         }
         self.flush_quietly()?;
         Ok(accepted)

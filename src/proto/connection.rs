@@ -143,7 +143,14 @@ impl Connection {
     /// connection; a server's answer to them is then among the bytes to send.
     pub fn poll_handshake(&mut self) -> Result<Opening> {
         self.check_not_over()?;
-        let Some(handshake) = &mut self.handshake else { return Ok(Opening::Open) };
+        let Some(handshake) = &mut self.handshake else {
+            if self.state != State::Failed {
+                return Ok(Opening::Open);
+            }
+            // It cannot be made up for any more; only the answer may still have to leave.
+            self.receiver.discard();
+            return self.poll_end().map(|()| Opening::NeedsBytes);
+        };
         match handshake.advance(self.receiver.buffered(), self.eof) {
             Ok((Progress::NeedMore, consumed)) => {
                 self.receiver.skip(consumed);
@@ -333,7 +340,7 @@ impl Connection {
                     return Ok(Some(received));
                 }
                 Kind::Ping if self.config.auto_pong && self.state == State::Active => {
-                    self.sender.set_pong(self.receiver.payload(&received))?;
+                    self.sender.answer_ping(self.receiver.payload(&received))?;
                 }
                 Kind::Ping | Kind::Pong => {}
             }
@@ -448,11 +455,16 @@ impl Connection {
     /// Queues a message, or says that there is no room for it. Pongs and the Close always find room.
     pub fn queue(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
         self.check(message)?;
+        self.queue_checked(message)
+    }
+
+    /// [`queue`](Self::queue), after [`check`](Self::check).
+    pub fn queue_checked(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
         match *message {
             Outgoing::Text(text) => self.queue_frame(Opcode::Kind(Kind::Text), true, text.as_bytes()),
             Outgoing::Binary(data) => self.queue_frame(Opcode::Kind(Kind::Binary), true, data),
             Outgoing::Ping(data) => self.queue_frame(Opcode::Kind(Kind::Ping), true, data),
-            Outgoing::Pong(data) => self.sender.set_pong(data).map(|()| Accepted::Yes),
+            Outgoing::Pong(data) => self.sender.queue_pong(data).map(|()| Accepted::Yes),
             Outgoing::Close(frame) => self.queue_close(frame).map(|()| Accepted::Yes),
         }
     }
@@ -501,6 +513,18 @@ impl Connection {
         self.sender.queue_rest(header, payload, sent)
     }
 
+    /// A message in wire form, to be sent at once; only where nothing waits (see [`Sender::stage`]).
+    #[inline]
+    pub fn stage(&mut self, kind: Kind, payload: &[u8]) -> Result<&[u8]> {
+        self.sender.stage(Opcode::Kind(kind), true, payload)
+    }
+
+    /// How many bytes of the staged message have been sent; the rest is queued.
+    #[inline]
+    pub fn staged_sent(&mut self, sent: usize) {
+        self.sender.staged_sent(sent);
+    }
+
     /// Whether bytes wait to be sent.
     #[inline]
     pub fn has_output(&self) -> bool {
@@ -510,6 +534,12 @@ impl Connection {
     /// How many bytes wait to be sent.
     pub fn queued_bytes(&self) -> usize {
         self.sender.queued_bytes()
+    }
+
+    /// All bytes to send, where they lie in one piece.
+    #[inline]
+    pub fn output_in_one_piece(&self) -> Option<&[u8]> {
+        self.sender.one_piece()
     }
 
     /// Fills `slices` with the bytes to send; returns how many it used.
@@ -634,9 +664,9 @@ impl Connection {
     /// or ends the connection with [`Error::Timeout`].
     pub fn tick(&mut self, now: u64) -> Result<()> {
         self.deadlines.set_now(now);
-        match self.deadlines.due(self.stage(), &self.config) {
+        match self.deadlines.due(self.deadline_stage(), &self.config) {
             None => Ok(()),
-            Some(Due::Ping) => self.sender.set_ping(&now.to_be_bytes()),
+            Some(Due::Ping) => self.sender.queue_urgent_ping(&now.to_be_bytes()),
             Some(Due::Expired(deadline)) => {
                 let gives_up_waiting = !matches!(self.state, State::Active | State::ClosedByUs);
                 if let Some(refusal) = self.refusal_cut_short() {
@@ -662,13 +692,13 @@ impl Connection {
 
     /// When [`tick`](Self::tick) has something to do next, or [`NEVER`].
     pub fn next_deadline(&self) -> u64 {
-        match self.stage() {
+        match self.deadline_stage() {
             Stage::Over => NEVER,
             stage => self.deadlines.next(stage, &self.config),
         }
     }
 
-    fn stage(&self) -> Stage {
+    fn deadline_stage(&self) -> Stage {
         match self.state {
             State::Active if self.is_opening() => Stage::Opening,
             State::Active => Stage::Open,

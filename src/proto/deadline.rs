@@ -40,8 +40,8 @@ pub struct Deadlines {
     stage: Option<Stage>,
     last_received: u64,
     last_ping: u64,
-    /// A Ping is out and nothing has arrived since.
-    waits_for_pong: bool,
+    /// When the first Ping went out since something last arrived.
+    unanswered_since: Option<u64>,
 }
 
 impl Deadlines {
@@ -61,7 +61,7 @@ impl Deadlines {
     /// Bytes have arrived: the peer lives.
     pub fn received(&mut self) {
         self.last_received = self.now.unwrap_or_default();
-        self.waits_for_pong = false;
+        self.unanswered_since = None;
     }
 
     /// The first thing that is due now. A Ping is counted as sent.
@@ -74,7 +74,7 @@ impl Deadlines {
         }
         if due == Due::Ping {
             self.last_ping = now;
-            self.waits_for_pong = true;
+            self.unanswered_since.get_or_insert(now);
         }
         Some(due)
     }
@@ -107,15 +107,17 @@ impl Deadlines {
         let close = (after(self.stage_since, config.close_timeout), Due::Expired(Deadline::Close));
         let idle = (after(self.last_received, config.idle_timeout), Due::Expired(Deadline::Idle));
         let ping = (after(self.last_ping, config.ping_interval), Due::Ping);
-        let pong = (after(self.last_ping, config.pong_timeout), Due::Expired(Deadline::Pong));
         let never = (NEVER, Due::Ping);
+        let pong = match self.unanswered_since {
+            Some(since) if config.ping_interval.is_some() => {
+                (after(since, config.pong_timeout), Due::Expired(Deadline::Pong))
+            }
+            _ => never,
+        };
         match stage {
             Stage::Opening => handshake,
             Stage::Closing => close,
-            Stage::Open => {
-                let pong = if self.waits_for_pong && config.ping_interval.is_some() { pong } else { never };
-                [pong, idle, ping].into_iter().min_by_key(|(at, _)| *at).unwrap_or(never)
-            }
+            Stage::Open => [pong, idle, ping].into_iter().min_by_key(|(at, _)| *at).unwrap_or(never),
             Stage::Over => never,
         }
     }

@@ -11,7 +11,7 @@ use std::mem::ManuallyDrop;
 
 /// A masking key, rotated so that its first byte belongs to the next byte of payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MaskKey([u8; 4]);
+pub struct MaskKey(u32);
 
 impl MaskKey {
     /// A key that nobody can predict (RFC 6455 section 10.3), a new one at every call and no system call for most.
@@ -22,31 +22,33 @@ impl MaskKey {
                 getrandom::fill(&mut seed).map_err(|error| Error::Io(error.into()))?;
                 *generator = Some(ManuallyDrop::new(ChaCha8Rng::from_seed(seed)));
             }
-            Ok(Self(generator.as_mut().map_or(0, |generator| generator.next_u32()).to_ne_bytes()))
+            Ok(Self(generator.as_mut().map_or(0, |generator| generator.next_u32())))
         })
     }
 
     /// The key as it stands in the frame header.
+    #[inline]
     pub fn bytes(self) -> [u8; 4] {
-        self.0
+        self.0.to_ne_bytes()
     }
 
     /// The key for the bytes that follow the next `n` of the payload.
+    #[inline]
     pub fn advanced(self, n: usize) -> Self {
-        let mut key = self.0;
-        key.rotate_left(n % 4);
-        Self(key)
+        let bits = (n % 4) as u32 * 8;
+        Self(if cfg!(target_endian = "little") { self.0.rotate_right(bits) } else { self.0.rotate_left(bits) })
     }
 }
 
 impl From<[u8; 4]> for MaskKey {
+    #[inline]
     fn from(bytes: [u8; 4]) -> Self {
-        Self(bytes)
+        Self(u32::from_ne_bytes(bytes))
     }
 }
 
 /// XORs `data` in place; returns whether the result has a byte over 127, that is, whether it is not ASCII.
-#[inline]
+#[inline(always)]
 pub fn apply(data: &mut [u8], key: MaskKey) -> bool {
     #[cfg(target_arch = "x86_64")]
     if data.len() >= WIDE && is_x86_feature_detected!("avx2") {
@@ -90,33 +92,60 @@ fn copy_avx2(target: &mut [u8], source: &[u8], key: MaskKey) {
     copy_blocks::<64>(target, source, key).unwrap_or_else(|| copy_portable(target, source, key))
 }
 
-#[inline]
+#[inline(always)]
 fn apply_portable(data: &mut [u8], key: MaskKey) -> bool {
-    apply_blocks::<32>(data, key)
-        .or_else(|| apply_blocks::<16>(data, key))
-        .or_else(|| apply_blocks::<8>(data, key))
-        .or_else(|| apply_blocks::<4>(data, key))
-        .unwrap_or_else(|| {
-            let mut seen = 0;
-            for (byte, mask) in data.iter_mut().zip(key.0) {
-                *byte ^= mask;
-                seen |= *byte;
-            }
-            seen >= 0x80
-        })
+    if data.len() <= 2 * SMALL { apply_small(data, key) } else { apply_blocks::<SMALL>(data, key).unwrap_or(true) }
 }
 
-#[inline]
+#[inline(always)]
 fn copy_portable(target: &mut [u8], source: &[u8], key: MaskKey) {
-    copy_blocks::<32>(target, source, key)
-        .or_else(|| copy_blocks::<16>(target, source, key))
-        .or_else(|| copy_blocks::<8>(target, source, key))
-        .or_else(|| copy_blocks::<4>(target, source, key))
-        .unwrap_or_else(|| {
-            for ((target, source), mask) in target.iter_mut().zip(source).zip(key.0) {
-                *target = source ^ mask;
-            }
-        })
+    if source.len() < SMALL {
+        target.copy_from_slice(source);
+        apply_small(target, key);
+    } else {
+        copy_blocks::<SMALL>(target, source, key);
+    }
+}
+
+/// Up to twice so many bytes are done without a loop.
+const SMALL: usize = 16;
+
+/// At most 32 bytes: the first and the last 16, 8 or 4 of them, which may overlap: both are read before either is
+/// written.
+#[inline(always)]
+fn apply_small(data: &mut [u8], key: MaskKey) -> bool {
+    let wide = u128::from(key.0) * 0x1_0000_0001_0000_0001_0000_0001;
+    let last_wide = u128::from(key.advanced(data.len()).0) * 0x1_0000_0001_0000_0001_0000_0001;
+    if let (Some(first), Some(last)) = (data.first_chunk(), data.last_chunk()) {
+        let first = u128::from_ne_bytes(*first) ^ wide;
+        let last = u128::from_ne_bytes(*last) ^ last_wide;
+        data[..16].copy_from_slice(&first.to_ne_bytes());
+        let end = data.len();
+        data[end - 16..].copy_from_slice(&last.to_ne_bytes());
+        return (first | last) & 0x8080_8080_8080_8080_8080_8080_8080_8080 != 0;
+    }
+    if let (Some(first), Some(last)) = (data.first_chunk(), data.last_chunk()) {
+        let first = u64::from_ne_bytes(*first) ^ wide as u64;
+        let last = u64::from_ne_bytes(*last) ^ last_wide as u64;
+        data[..8].copy_from_slice(&first.to_ne_bytes());
+        let end = data.len();
+        data[end - 8..].copy_from_slice(&last.to_ne_bytes());
+        return (first | last) & 0x8080_8080_8080_8080 != 0;
+    }
+    if let (Some(first), Some(last)) = (data.first_chunk(), data.last_chunk()) {
+        let first = u32::from_ne_bytes(*first) ^ wide as u32;
+        let last = u32::from_ne_bytes(*last) ^ last_wide as u32;
+        data[..4].copy_from_slice(&first.to_ne_bytes());
+        let end = data.len();
+        data[end - 4..].copy_from_slice(&last.to_ne_bytes());
+        return (first | last) & 0x8080_8080 != 0;
+    }
+    let mut seen = 0;
+    for (byte, mask) in data.iter_mut().zip(key.bytes()) {
+        *byte ^= mask;
+        seen |= *byte;
+    }
+    seen >= 0x80
 }
 
 /// XORs in blocks of N bytes, a multiple of four; `None` (and nothing done) for less than one block. What is left
@@ -124,8 +153,8 @@ fn copy_portable(target: &mut [u8], source: &[u8], key: MaskKey) {
 #[inline(always)]
 fn apply_blocks<const N: usize>(data: &mut [u8], key: MaskKey) -> Option<bool> {
     let pattern = pattern::<N>(key);
-    let mut last = *data.last_chunk::<N>()?;
     let last_pattern = self::pattern::<N>(key.advanced(data.len() % N));
+    let mut last = *data.last_chunk::<N>()?;
     let mut seen = [0; N];
     for i in 0..N {
         last[i] ^= last_pattern[i];
@@ -145,8 +174,8 @@ fn apply_blocks<const N: usize>(data: &mut [u8], key: MaskKey) -> Option<bool> {
 #[inline(always)]
 fn copy_blocks<const N: usize>(target: &mut [u8], source: &[u8], key: MaskKey) -> Option<()> {
     let pattern = pattern::<N>(key);
-    let mut last = *source.last_chunk::<N>()?;
     let last_pattern = self::pattern::<N>(key.advanced(source.len() % N));
+    let mut last = *source.last_chunk::<N>()?;
     for i in 0..N {
         last[i] ^= last_pattern[i];
     }
@@ -162,8 +191,8 @@ fn copy_blocks<const N: usize>(target: &mut [u8], source: &[u8], key: MaskKey) -
 #[inline(always)]
 fn pattern<const N: usize>(key: MaskKey) -> [u8; N] {
     let mut pattern = [0; N];
-    for (byte, mask) in pattern.iter_mut().zip(key.0.iter().cycle()) {
-        *byte = *mask;
+    for chunk in pattern.as_chunks_mut::<4>().0 {
+        *chunk = key.bytes();
     }
     pattern
 }
@@ -188,12 +217,12 @@ mod tests {
 
     #[test]
     fn every_variant_equals_a_byte_loop_at_every_alignment_and_length() {
-        let key = MaskKey([0x12, 0x83, 0x5a, 0xf1]);
+        let key = MaskKey::from([0x12, 0x83, 0x5a, 0xf1]);
         for (name, apply, copy) in variants() {
             for alignment in 0..64 {
                 for len in 0..=200 {
                     let plain: Vec<u8> = (0..len).map(|i| (i * 37 + alignment) as u8).collect();
-                    let expected: Vec<u8> = plain.iter().zip(key.0.iter().cycle()).map(|(b, k)| b ^ k).collect();
+                    let expected: Vec<u8> = plain.iter().zip(key.bytes().iter().cycle()).map(|(b, k)| b ^ k).collect();
                     let mut memory = vec![0xee; 64 + len + 64];
                     memory[alignment..alignment + len].copy_from_slice(&plain);
                     let high = apply(&mut memory[alignment..alignment + len], key);
@@ -210,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_key_advanced_by_n_masks_what_follows_n_bytes() {
-        let key = MaskKey([1, 2, 3, 4]);
+        let key = MaskKey::from([1, 2, 3, 4]);
         for split in 0..40 {
             let mut whole = [7u8; 40];
             let mut parts = whole;

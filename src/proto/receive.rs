@@ -166,6 +166,9 @@ impl Receiver {
         if self.lent.take() == Some(Place::Message) {
             self.message.drop_delivered();
         }
+        if let Some(received) = self.next_simple(role, config) {
+            return received.map(Some);
+        }
         loop {
             if self.frame.is_some() {
                 match self.continue_frame(config)? {
@@ -195,6 +198,53 @@ impl Receiver {
             self.consume(header_len);
             self.frame = Some(DataFrame { missing: header.len, key: header.mask, fin: header.fin });
         }
+    }
+
+    /// The common case by itself: a short text or binary message in one frame that has arrived whole, masked as it
+    /// should be, within the limits. Everything else is not for here, and `None`.
+    #[inline(always)]
+    fn next_simple(&mut self, role: Role, config: &WebSocketConfig) -> Option<Result<Received>> {
+        let filled = self.input.filled();
+        let kind = match filled.first()? {
+            0x81 => Kind::Text,
+            0x82 => Kind::Binary,
+            _ => return None,
+        };
+        // With the mask bit the role asks for, this is the length; without, or in a longer form, it is over 125.
+        let (bit, header_len) = match role {
+            Role::Server => (0x80, 6),
+            Role::Client => (0, 2),
+        };
+        let len = usize::from(filled.get(1)? ^ bit);
+        let total = header_len + len;
+        let fits = |limit: Option<usize>| limit.is_none_or(|limit| len <= limit);
+        let is_simple = len <= 125
+            && filled.len() >= total
+            && self.frame.is_none()
+            && self.message.kind.is_none()
+            && fits(config.max_frame_size)
+            && fits(config.max_message_size)
+            && config.max_fragments != Some(0);
+        if !is_simple {
+            return None;
+        }
+        let frame = &mut self.input.filled_mut()[..total];
+        let ascii = match role {
+            Role::Server => {
+                let (header, payload) = frame.split_at_mut(header_len);
+                let key = MaskKey::from(*header.last_chunk()?);
+                !mask::apply(payload, key)
+            }
+            Role::Client => kind == Kind::Binary || frame[2..].is_ascii(),
+        };
+        if kind == Kind::Text && !ascii && simdutf8::basic::from_utf8(&frame[header_len..]).is_err() {
+            self.frame_offset = self.offset;
+            return Some(Err(Error::Utf8));
+        }
+        let start = self.input.position() + header_len;
+        self.consume(total);
+        self.lent = Some(Place::Input);
+        Some(Ok(Received { kind, is_final: true, place: Place::Input, start, len }))
     }
 
     fn take_control(&mut self, kind: Kind, header: &Header, header_len: usize) -> Option<Received> {

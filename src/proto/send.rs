@@ -1,7 +1,7 @@
 //! Messages to bytes: frames them, masks them where the role says so, and keeps what the peer has not taken yet.
 //!
-//! What waits is bounded in messages and in bytes. A Pong has a slot of its own and goes at the next frame boundary,
-//! as does a Ping that a deadline asks for; a Close always finds room, behind what was accepted before it. Partial
+//! What waits is bounded in messages and in bytes. Pongs have a small place of their own and go at the next frame
+//! boundary, as does a Ping that a deadline asks for; a Close always finds room, behind what was accepted before it. Partial
 //! writes move an offset, never bytes. Knows nothing of received bytes, of the closing state, or of where bytes go.
 
 use crate::config::WebSocketConfig;
@@ -14,6 +14,11 @@ use std::io::IoSlice;
 
 /// Payloads are copied and masked in steps of this size.
 const STEP: usize = 8 << 10;
+/// Pongs that wait, in bytes: a burst of Pings is answered one by one. Where more come than leave, only the newest
+/// Pong is kept (RFC 6455 section 5.5.3).
+const BURST: usize = 4 << 10;
+/// What `control` can come to: a burst that is being sent, and the newest Pong.
+const MAX_CONTROL_BYTES: usize = BURST + 4 * (MAX_CONTROL + 6);
 /// Sizes of the blocks that small frames are gathered in.
 const BLOCK: std::ops::RangeInclusive<usize> = 1 << 10..=64 << 10;
 
@@ -30,12 +35,10 @@ pub struct Sender {
     /// Bytes of the first frame that have been sent.
     frame_sent: usize,
     queued_bytes: usize,
-    /// A control frame that jumps the queue, in wire form.
+    /// Pongs, which jump the queue, and perhaps a Ping before them, in wire form. Never moves while it is lent.
     control: Vec<u8>,
     control_sent: usize,
-    /// The newest Pong that waits for `control` to be free.
-    pong: Option<Vec<u8>>,
-    /// A Ping that waits for it.
+    /// A Ping that waits for `control` to be empty.
     ping: Option<Vec<u8>>,
     /// What [`Sender::output`] has lent, until it is advanced.
     lent: Option<Source>,
@@ -43,11 +46,11 @@ pub struct Sender {
     closing: bool,
 }
 
-/// Where the next bytes come from.
+/// Where the next bytes come from, and how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    Control,
-    /// The first block, up to this many bytes.
+    Control(usize),
+    /// The first block.
     Block(usize),
 }
 
@@ -63,7 +66,6 @@ impl Sender {
             queued_bytes: 0,
             control: Vec::new(),
             control_sent: 0,
-            pong: None,
             ping: None,
             lent: None,
             closing: false,
@@ -80,25 +82,33 @@ impl Sender {
 
     /// Queues one frame. Bounds are the caller's to check.
     pub fn queue(&mut self, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<()> {
-        let key = self.key()?;
-        let header = HeaderBytes::new(&Header { fin, opcode, mask: key, len: payload.len() as u64 });
-        let len = header.len() + payload.len();
-        let block = self.room_in_block(len)?;
-        block.extend_from_slice(&header);
-        match key {
-            Some(key) => {
-                // In steps that are still in the cache when they are masked; STEP is a multiple of the key's length.
-                for step in payload.chunks(STEP) {
-                    let start = block.len();
-                    block.extend_from_slice(step);
-                    mask::apply(&mut block[start..], key);
-                }
-            }
-            None => block.extend_from_slice(payload),
-        }
+        let len = self.encode(opcode, fin, payload)?;
         self.frames.push_back(len);
         self.queued_bytes += len;
         Ok(())
+    }
+
+    /// Where nothing waits: a frame in wire form, to be sent at once. What the stream does not take of it goes to the
+    /// queue with [`staged_sent`](Self::staged_sent).
+    #[inline]
+    pub fn stage(&mut self, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<&[u8]> {
+        debug_assert!(self.is_empty());
+        let len = self.encode(opcode, fin, payload)?;
+        let block = self.blocks.back().map_or(&[][..], Vec::as_slice);
+        Ok(&block[block.len() - len..])
+    }
+
+    /// How many bytes of the staged frame have been sent.
+    #[inline]
+    pub fn staged_sent(&mut self, sent: usize) {
+        let Some(block) = self.blocks.back_mut() else { return };
+        let len = block.len();
+        if sent >= len {
+            block.clear();
+        } else {
+            self.frames.push_back(len);
+            (self.block_sent, self.frame_sent, self.queued_bytes) = (sent, sent, len - sent);
+        }
     }
 
     /// Queues a Close: `payload` is empty, or a code in network order and a reason.
@@ -111,25 +121,30 @@ impl Sender {
 
     /// Queues the bytes of the opening handshake.
     pub fn queue_raw(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         self.room_in_block(bytes.len())?.extend_from_slice(bytes);
         self.frames.push_back(bytes.len());
         self.queued_bytes += bytes.len();
         Ok(())
     }
 
-    /// Puts a Pong into its slot; it replaces one that has not begun to be sent.
-    pub fn set_pong(&mut self, payload: &[u8]) -> Result<()> {
-        debug_assert!(payload.len() <= MAX_CONTROL);
-        let slot = self.pong.get_or_insert_default();
-        slot.clear();
-        slot.extend_from_slice(payload);
-        self.fill_control()
+    /// Queues the Pong to a Ping. Where too many wait, it replaces all that have not begun to be sent.
+    pub fn answer_ping(&mut self, payload: &[u8]) -> Result<()> {
+        let replaces = self.control.len() + payload.len() > BURST;
+        self.put_control(Kind::Pong, payload, replaces)
     }
 
-    /// Puts a Ping into its slot.
-    pub fn set_ping(&mut self, payload: &[u8]) -> Result<()> {
+    /// Queues a Pong of the caller's. It replaces all that have not begun to be sent.
+    pub fn queue_pong(&mut self, payload: &[u8]) -> Result<()> {
+        self.put_control(Kind::Pong, payload, true)
+    }
+
+    /// Queues a Ping that jumps the queue.
+    pub fn queue_urgent_ping(&mut self, payload: &[u8]) -> Result<()> {
         self.ping = Some(payload.to_vec());
-        self.fill_control()
+        self.put_waiting_ping()
     }
 
     /// The header for a whole message that may be sent right from the caller's memory: nothing waits before it and
@@ -188,9 +203,19 @@ impl Sender {
         }
         if let Some(source) = self.lent.take() {
             self.advance_source(source, n);
-            self.refill_control();
         }
+        // Fails only where there is no memory or randomness to be had; the Ping then waits on.
+        let _ = self.put_waiting_ping();
         true
+    }
+
+    /// All bytes to send, where they lie in one piece.
+    #[inline]
+    pub fn one_piece(&self) -> Option<&[u8]> {
+        match self.blocks.len() {
+            1 if self.control.is_empty() => Some(&self.blocks[0][self.block_sent..]),
+            _ => None,
+        }
     }
 
     /// Fills `slices` with the bytes to send, in their order; returns how many it used.
@@ -204,7 +229,7 @@ impl Sender {
         };
         let mut first_block_from = self.block_sent;
         match self.source() {
-            Some(Source::Control) => put(self.bytes(Source::Control)),
+            Some(Source::Control(_)) => put(&self.control[self.control_sent..]),
             Some(Source::Block(len)) if !self.control.is_empty() => {
                 put(self.bytes(Source::Block(len)));
                 put(&self.control);
@@ -222,14 +247,22 @@ impl Sender {
 
     /// The first `n` bytes that [`gather`](Self::gather) gave have been sent.
     pub fn advance(&mut self, mut n: usize) {
+        if n == self.queued_bytes && self.blocks.len() == 1 && self.is_plain() {
+            // The most common case: all of it left in one piece.
+            self.blocks[0].clear();
+            self.frames.clear();
+            (self.block_sent, self.frame_sent, self.queued_bytes) = (0, 0, 0);
+            return;
+        }
         while n > 0 {
             let Some(source) = self.source() else { break };
             let step = n.min(self.bytes(source).len());
             self.advance_source(source, step);
             n -= step;
         }
-        // Only now: a control frame that was not in what was gathered must not be taken for sent.
-        self.refill_control();
+        // Only now: what was not in what was gathered must not be taken for sent. It fails only where there is no memory
+        // or randomness to be had; the Ping then waits on.
+        let _ = self.put_waiting_ping();
     }
 
     /// Nobody will take the bytes any more: drops them.
@@ -250,11 +283,38 @@ impl Sender {
         }
     }
 
+    /// Writes one frame into a block; its length.
+    #[inline]
+    fn encode(&mut self, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<usize> {
+        let key = self.key()?;
+        let header = HeaderBytes::new(&Header { fin, opcode, mask: key, len: payload.len() as u64 });
+        let len = header.len() + payload.len();
+        let block = self.room_in_block(len)?;
+        block.extend_from_slice(&header);
+        match key {
+            Some(key) => {
+                // In steps that are still in the cache when they are masked; STEP is a multiple of the key's length.
+                for step in payload.chunks(STEP) {
+                    let start = block.len();
+                    block.extend_from_slice(step);
+                    mask::apply(&mut block[start..], key);
+                }
+            }
+            None => block.extend_from_slice(payload),
+        }
+        Ok(len)
+    }
+
     /// The block to write the next `len` bytes to: it has room for them and will not move.
+    #[inline]
     fn room_in_block(&mut self, len: usize) -> Result<&mut Vec<u8>> {
         let has_room = self.blocks.back().is_some_and(|block| block.capacity() - block.len() >= len);
         if !has_room {
             let ahead = self.blocks.back().map_or(*BLOCK.start(), |block| block.capacity() * 2);
+            if self.frames.is_empty() && self.lent.is_none() {
+                // What is left is one block, empty and too small.
+                self.blocks.clear();
+            }
             let mut block = Vec::new();
             block.try_reserve_exact(len.max(ahead.min(*BLOCK.end()))).map_err(|_| Error::NoMemory)?;
             self.blocks.push_back(block);
@@ -262,10 +322,16 @@ impl Sender {
         self.blocks.back_mut().ok_or(Error::NoMemory)
     }
 
+    /// Whether there are but data frames.
+    fn is_plain(&self) -> bool {
+        self.control.is_empty() && self.ping.is_none()
+    }
+
     fn source(&self) -> Option<Source> {
         let at_boundary = self.frame_sent == 0;
         if self.control_sent > 0 || (at_boundary && !self.control.is_empty()) {
-            return Some(Source::Control);
+            // No more than a burst at once: the newest Pong behind it can still be replaced.
+            return Some(Source::Control((self.control.len() - self.control_sent).min(BURST)));
         }
         let first = self.blocks.front()?;
         let frame = self.frames.front()?;
@@ -275,7 +341,7 @@ impl Sender {
 
     fn bytes(&self, source: Source) -> &[u8] {
         match source {
-            Source::Control => &self.control[self.control_sent..],
+            Source::Control(len) => &self.control[self.control_sent..self.control_sent + len],
             Source::Block(len) => match self.blocks.front() {
                 Some(first) => &first[self.block_sent..self.block_sent + len],
                 None => &[],
@@ -285,15 +351,20 @@ impl Sender {
 
     fn advance_source(&mut self, source: Source, n: usize) {
         match source {
-            Source::Control => {
-                self.control_sent += n;
-                if self.control_sent == self.control.len() {
-                    self.control.clear();
-                    self.control_sent = 0;
-                }
-            }
+            Source::Control(_) => self.advance_control(n),
             Source::Block(_) => self.advance_block(n),
         }
+    }
+
+    fn advance_control(&mut self, n: usize) {
+        self.control_sent += n;
+        // Whole frames that have left make room; at most one that has begun stays at the front.
+        let mut left = 0;
+        while left < self.control.len() && left + self.control_frame_len(left) <= self.control_sent {
+            left += self.control_frame_len(left);
+        }
+        self.control.drain(..left);
+        self.control_sent -= left;
     }
 
     fn advance_block(&mut self, n: usize) {
@@ -306,7 +377,7 @@ impl Sender {
         }
         if self.closing && self.frames.is_empty() {
             // The Close has left: nothing may follow it.
-            (self.control, self.control_sent, self.pong) = (Vec::new(), 0, None);
+            (self.control, self.control_sent) = (Vec::new(), 0);
         }
         if self.blocks.front().is_some_and(|first| first.len() == self.block_sent) {
             self.block_sent = 0;
@@ -317,36 +388,50 @@ impl Sender {
         }
     }
 
-    /// After an advance: the next control frame may take its place.
-    fn refill_control(&mut self) {
-        if self.control.is_empty() && (self.pong.is_some() || self.ping.is_some()) {
-            // Fails only where there is no randomness to be had; the frame then waits on.
-            let _ = self.fill_control();
+    /// A Ping goes once no other control frame waits.
+    fn put_waiting_ping(&mut self) -> Result<()> {
+        match self.ping.take_if(|_| self.control.is_empty()) {
+            Some(payload) => self.put_control(Kind::Ping, &payload, false),
+            None => Ok(()),
         }
     }
 
-    /// Puts a waiting Pong or Ping into wire form, unless a control frame is being sent already or is a Ping.
-    fn fill_control(&mut self) -> Result<()> {
-        let being_sent = self.control_sent > 0 || self.lent == Some(Source::Control);
-        let is_ping = self.control.first().is_some_and(|first| first & 0x0f == Kind::Ping as u8);
-        if being_sent || is_ping {
-            return Ok(());
-        }
+    fn put_control(&mut self, kind: Kind, payload: &[u8], replaces: bool) -> Result<()> {
+        debug_assert!(payload.len() <= MAX_CONTROL);
         let key = self.key()?;
-        let (kind, payload) = match (self.pong.take(), &self.ping) {
-            (Some(pong), _) => (Kind::Pong, pong),
-            (None, Some(_)) if self.control.is_empty() => (Kind::Ping, self.ping.take().unwrap_or_default()),
-            _ => return Ok(()),
-        };
         let header = Header { fin: true, opcode: Opcode::Kind(kind), mask: key, len: payload.len() as u64 };
-        self.control.clear();
+        if replaces {
+            self.control.truncate(self.replaceable_from());
+        }
+        if self.control.capacity() == 0 {
+            self.control.try_reserve_exact(MAX_CONTROL_BYTES).map_err(|_| Error::NoMemory)?;
+        }
         self.control.extend_from_slice(&HeaderBytes::new(&header));
         let start = self.control.len();
-        self.control.extend_from_slice(&payload);
+        self.control.extend_from_slice(payload);
         if let Some(key) = key {
             mask::apply(&mut self.control[start..], key);
         }
+        debug_assert!(self.control.len() <= MAX_CONTROL_BYTES);
         Ok(())
+    }
+
+    /// Where the control frames begin that may be replaced: behind what has begun to be sent or is lent, and a Ping.
+    fn replaceable_from(&self) -> usize {
+        let lent = if let Some(Source::Control(len)) = self.lent { len } else { 0 };
+        let mut from = 0;
+        while from < self.control.len()
+            && (from < self.control_sent + lent || self.control[from] & 0x0f == Kind::Ping as u8)
+        {
+            from += self.control_frame_len(from);
+        }
+        from
+    }
+
+    /// Length of the control frame that begins there: their headers have one length byte.
+    fn control_frame_len(&self, start: usize) -> usize {
+        let mask = if self.role == Role::Client { 4 } else { 0 };
+        2 + mask + usize::from(self.control[start + 1] & 0x7f)
     }
 
     fn key(&self) -> Result<Option<MaskKey>> {

@@ -42,18 +42,18 @@ class Group(NamedTuple):
     full_count: Optional[int]
 
 
-def _every(*families):
+def every(*families):
     return [f"{family}.*" for family in families]
 
 
-def _sizes(family, variants, sizes):
+def first_sizes(family, variants, sizes):
     return [f"{family}.{variant}.{size}" for variant in range(1, variants + 1) for size in range(1, sizes + 1)]
 
 
 GROUPS = {
-    "core": Group(_every(*range(1, 11)), 301, _every(*range(1, 11)), 301),
+    "core": Group(every(*range(1, 11)), 301, every(*range(1, 11)), 301),
     # permessage-deflate: each variant sends ever larger messages, of which the first five sizes are quick.
-    "deflate": Group(_sizes(12, 5, 5) + _sizes(13, 7, 5), 60, _every(12, 13), 216),
+    "deflate": Group(first_sizes(12, 5, 5) + first_sizes(13, 7, 5), 60, every(12, 13), 216),
 }
 DEFAULT_CASES = ["core"]
 
@@ -93,7 +93,7 @@ def parse_arguments():
                         help=f"groups ({', '.join(GROUPS)}), case numbers, or patterns such as '6.4.*'")
     parser.add_argument("--full", action="store_true", help="all sizes of the groups that have a quick selection")
     parser.add_argument("--timeout", type=float, default=1200, help="seconds for each side (default: %(default)s)")
-    parser.add_argument("--update", action="store_true", help="rewrite expected.json from the cases that ran")
+    parser.add_argument("--update", action="store_true", help="write what the cases that ran gave to expected.json")
     options = parser.parse_args()
     if not WSTEST.exists():
         parser.error("the suite is not there: run tests/autobahn/setup.sh first")

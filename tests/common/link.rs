@@ -13,9 +13,9 @@ const SPINNING: u32 = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Block {
     Never,
-    /// Every n-th read and every n-th write or flush of a stream; n is at least 2.
+    /// Every n-th read and every n-th write or flush of a stream that could go on; n is at least 2.
     Every(usize),
-    /// One call of all, counted from 0 over all streams of a lab.
+    /// One of the calls that could go on, counted from 0 over all streams of a lab.
     At(usize),
 }
 
@@ -53,7 +53,7 @@ impl Script {
 /// What the streams of one lab have done, all together.
 #[derive(Debug, Default)]
 pub struct Activity {
-    /// Calls that moved bytes, or might have.
+    /// Calls that could go on.
     pub calls: Cell<usize>,
     /// Bytes moved and blocks that the script asked for: where this stands still, waiting helps nobody.
     pub events: Cell<u64>,
@@ -136,10 +136,10 @@ pub fn join(script: Script, activity: &Rc<Activity>) -> (ScriptedStream, Scripte
 }
 
 impl ScriptedStream {
+    /// Called where the call can go on, so that a script never blocks for ever.
     fn gate(&self, own: &Cell<usize>) -> io::Result<()> {
         let call = self.activity.calls.replace(self.activity.calls.get() + 1);
         let own_call = own.replace(own.get() + 1);
-        self.detect_spinning();
         let blocks = match self.script.block {
             Block::Never => false,
             Block::Every(n) => own_call % n == n - 1,
@@ -164,19 +164,19 @@ impl ScriptedStream {
 impl Read for ScriptedStream {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         assert!(!space.is_empty(), "a read without room looks like the end of the stream");
-        self.gate(&self.reads)?;
+        self.detect_spinning();
         let mut pipe = self.incoming.borrow_mut();
+        if pipe.bytes.is_empty() && pipe.read_error.is_none() && !pipe.ended {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.gate(&self.reads)?;
         let n = space.len().min(self.script.read).min(pipe.bytes.len());
         if n > 0 {
             space.iter_mut().zip(pipe.bytes.drain(..n)).for_each(|(to, from)| *to = from);
             self.activity.happens();
             return Ok(n);
         }
-        match (pipe.read_error, pipe.ended) {
-            (Some(error), _) => Err(error.into()),
-            (None, true) => Ok(0),
-            (None, false) => Err(ErrorKind::WouldBlock.into()),
-        }
+        pipe.read_error.map_or(Ok(0), |error| Err(error.into()))
     }
 }
 
@@ -186,9 +186,14 @@ impl Write for ScriptedStream {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.gate(&self.writes)?;
+        assert!(slices.iter().any(|slice| !slice.is_empty()), "a write of nothing");
+        self.detect_spinning();
         self.most_slices.set(self.most_slices.get().max(slices.len()));
         let mut pipe = self.outgoing.borrow_mut();
+        if pipe.window == 0 && pipe.write_error.is_none() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.gate(&self.writes)?;
         if let Some(error) = pipe.write_error {
             return Err(error.into());
         }
@@ -199,10 +204,6 @@ impl Write for ScriptedStream {
             pipe.put(&slice[..n]);
             room -= n;
             taken += n;
-        }
-        if taken == 0 {
-            assert!(slices.iter().any(|slice| !slice.is_empty()), "a write of nothing");
-            return Err(ErrorKind::WouldBlock.into());
         }
         pipe.window = pipe.window.saturating_sub(taken);
         self.activity.happens();

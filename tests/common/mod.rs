@@ -11,7 +11,7 @@
 //! | `lab` | puts them together: ends, raw peers, pairs, and "over every transport and every link" |
 //! | `random` | a small generator of random numbers |
 
-#![allow(dead_code)] // each test binary uses its own part of this
+#![allow(dead_code, unused_imports)] // each test binary uses its own part of this
 
 pub mod end;
 pub mod face;

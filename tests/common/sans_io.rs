@@ -106,7 +106,7 @@ impl SansIo {
             if !stuck && self.connection.has_output() {
                 self.flush_quietly()?;
             }
-            if !self.connection.wants_bytes() {
+            if self.connection.has_ended() {
                 return Err(Fault::WouldBlock);
             }
             self.fill()?;

@@ -1,14 +1,14 @@
 /* The battery of messages, closings and refusals that our client runs against somebody else's server.
  *
- *   cc -std=c99 -Iinclude tests/peers/peer_client.c -Ltarget/release -lwsabi -o build/bin/peer_client
+ *   cc -std=c99 -Iinclude tests/peers/peer_client.c -Lbuild/lib -lwsabi -o build/bin/peer_client
  *
- *   peer_client URL [--subprotocol NAME]... [--selects NAME] [--deflate PARAMETERS]
+ *   peer_client URL [--subprotocol NAME]... [--selects NAME]
  *               [--mirror | --closeme | --refused STATUS BODY]
  *
  * --selects   the server must select this subprotocol, and none where the option is missing
  * --mirror    the server answers with text whatever it got, cut anew: the pieces must add up
  * --closeme   only: the server closes with 1001 "seeya" when asked to
- * --refused   only: the handshake must fail with this status, and this body unless it is ""
+ * --refused   only: the handshake must fail, with this status unless it is 0 and this body unless it is ""
  */
 #include <wsabi.h>
 
@@ -35,7 +35,6 @@ static int checks;
 
 static void read_options(char **arguments);
 static void set_option(int32_t option, uint64_t value);
-static void set_deflate(const char *parameters);
 static void battery(void);
 static void texts(ws_conn *conn);
 static void binaries(ws_conn *conn);
@@ -56,7 +55,8 @@ static void expect_status(const ws_conn *conn, ws_status_t status, ws_status_t e
 static void done(const char *format, ...);
 static void require(const ws_conn *conn, int condition, const char *format, ...);
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     config = ws_config_new();
     require(NULL, config != NULL && argc > 1, "usage: peer_client URL [option]...");
     set_option(WS_OPT_HANDSHAKE_TIMEOUT_MS, TIMEOUT_MS);
@@ -76,7 +76,8 @@ int main(int argc, char **argv) {
     return 0;
 }
 
-static void read_options(char **arguments) {
+static void read_options(char **arguments)
+{
     options.url = *arguments++;
     for (; *arguments != NULL; arguments++) {
         const char *name = *arguments;
@@ -88,8 +89,6 @@ static void read_options(char **arguments) {
             expect_status(NULL, ws_config_add_protocol(config, *++arguments), WS_OK, "ws_config_add_protocol");
         } else if (strcmp(name, "--selects") == 0 && arguments[1] != NULL) {
             options.selects = *++arguments;
-        } else if (strcmp(name, "--deflate") == 0 && arguments[1] != NULL) {
-            set_deflate(*++arguments);
         } else if (strcmp(name, "--refused") == 0 && arguments[1] != NULL && arguments[2] != NULL) {
             options.refused_status = *++arguments;
             options.refused_body = *++arguments;
@@ -99,35 +98,14 @@ static void read_options(char **arguments) {
     }
 }
 
-static void set_option(int32_t option, uint64_t value) {
+static void set_option(int32_t option, uint64_t value)
+{
     ws_status_t status = ws_config_set(config, option, value);
     require(NULL, status == WS_OK, "option %d: %s", (int)option, ws_status_name(status));
 }
 
-/* "server_no_context_takeover; client_max_window_bits=10" */
-static void set_deflate(const char *parameters) {
-    static const struct {
-        const char *name;
-        int32_t option;
-    } known[] = {
-        {"client_max_window_bits", WS_OPT_DEFLATE_CLIENT_MAX_WINDOW_BITS},
-        {"server_max_window_bits", WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS},
-        {"client_no_context_takeover", WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER},
-        {"server_no_context_takeover", WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER},
-    };
-    size_t i;
-    set_option(WS_OPT_DEFLATE, 1);
-    set_option(WS_OPT_DEFLATE_THRESHOLD, 0);
-    for (i = 0; i < sizeof known / sizeof *known; i++) {
-        const char *found = strstr(parameters, known[i].name);
-        if (found != NULL) {
-            const char *value = found + strlen(known[i].name);
-            set_option(known[i].option, *value == '=' ? strtoul(value + 1, NULL, 10) : 1);
-        }
-    }
-}
-
-static void battery(void) {
+static void battery(void)
+{
     ws_conn *conn = open_connection();
     texts(conn);
     binaries(conn);
@@ -139,7 +117,8 @@ static void battery(void) {
     many();
 }
 
-static void texts(ws_conn *conn) {
+static void texts(ws_conn *conn)
+{
     static const char *const samples[] = {"hello", "κόσμε 世界 🦀", ""};
     size_t i;
     for (i = 0; i < sizeof samples / sizeof *samples; i++) {
@@ -149,7 +128,8 @@ static void texts(ws_conn *conn) {
     }
 }
 
-static void binaries(ws_conn *conn) {
+static void binaries(ws_conn *conn)
+{
     static const size_t sizes[] = {0, 1, 125, 126, 127, 65535, 65536, LONGEST};
     static unsigned char data[LONGEST];
     size_t i;
@@ -158,13 +138,17 @@ static void binaries(ws_conn *conn) {
         data[i] = (unsigned char)(options.mirror ? 'a' + value % 26 : value % 251); /* a mirror makes it text */
     }
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        if (options.mirror && sizes[i] == LONGEST) {
+            break; /* a mirror answers amid a message, and takes no more of it until its answers are read */
+        }
         send_message(conn, WS_BINARY, data, sizes[i]);
         expect_message(conn, WS_BINARY, data, sizes[i]);
         done("binary of %zu bytes", sizes[i]);
     }
 }
 
-static void fragments(ws_conn *conn) {
+static void fragments(ws_conn *conn)
+{
     static const char text[] = "fragmented 🦀";
     /* the second cut is within the crab, but a mirror makes a message of each piece */
     const size_t cuts[] = {0, 4, options.mirror ? 4 : 13, sizeof text - 1};
@@ -184,7 +168,8 @@ static void fragments(ws_conn *conn) {
     done("binary in a hundred fragments, every second one empty");
 }
 
-static void pings(ws_conn *conn) {
+static void pings(ws_conn *conn)
+{
     static const size_t sizes[] = {0, 4, 125};
     static char payload[125];
     size_t i;
@@ -201,7 +186,8 @@ static void pings(ws_conn *conn) {
     expect_status(conn, ws_set_option(conn, WS_OPT_DELIVER_CONTROL, 0), WS_OK, "ws_set_option");
 }
 
-static void burst(ws_conn *conn) {
+static void burst(ws_conn *conn)
+{
     char number[16];
     int i;
     for (i = 0; i < BURST; i++) {
@@ -213,14 +199,16 @@ static void burst(ws_conn *conn) {
     done("%d messages in order", BURST);
 }
 
-static void closings(void) {
+static void closings(void)
+{
     close_connection(open_connection(), 1001, "");
     close_connection(open_connection(), 3000, "κόσμε");
     close_connection(open_connection(), 4999, "a reason as long as it may be: "
                      "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901");
 }
 
-static void many(void) {
+static void many(void)
+{
     ws_conn *conns[CONNECTIONS];
     int i;
     for (i = 0; i < CONNECTIONS; i++) {
@@ -238,7 +226,8 @@ static void many(void) {
     }
 }
 
-static void closed_by_server(void) {
+static void closed_by_server(void)
+{
     ws_conn *conn = open_connection();
     const ws_message *message;
     send_message(conn, WS_TEXT, "closeme\n", 8);
@@ -251,13 +240,14 @@ static void closed_by_server(void) {
     done("closed by the server with 1001 \"seeya\"");
 }
 
-static void refused(void) {
+static void refused(void)
+{
     const int expected = atoi(options.refused_status);
     const size_t expected_len = strlen(options.refused_body);
     ws_conn *conn;
     expect_status(NULL, ws_connect(config, options.url, &conn), WS_OK, "ws_connect");
     expect_status(conn, ws_handshake(conn), WS_ERR_HANDSHAKE, "ws_handshake");
-    require(conn, ws_http_status(conn) == expected, "HTTP status %d", (int)ws_http_status(conn));
+    require(conn, expected == 0 || ws_http_status(conn) == expected, "HTTP status %d", (int)ws_http_status(conn));
     if (expected_len > 0) {
         const uint8_t *body;
         size_t len;
@@ -265,11 +255,12 @@ static void refused(void) {
         require(conn, len == expected_len && memcmp(body, options.refused_body, len) == 0, "body of %zu bytes", len);
     }
     require(conn, *ws_error_message(conn) != '\0', "an explanation");
-    done("refused with %d: %s", expected, ws_error_message(conn));
+    done("refused: %s", ws_error_message(conn));
     ws_free(conn);
 }
 
-static ws_conn *open_connection(void) {
+static ws_conn *open_connection(void)
+{
     ws_conn *conn;
     const char *selected;
     expect_status(NULL, ws_connect(config, options.url, &conn), WS_OK, "ws_connect");
@@ -281,7 +272,8 @@ static ws_conn *open_connection(void) {
     return conn;
 }
 
-static void send_message(ws_conn *conn, int32_t kind, const void *data, size_t len) {
+static void send_message(ws_conn *conn, int32_t kind, const void *data, size_t len)
+{
     ws_status_t status = ws_write_message(conn, kind, data, len);
     while (status == WS_ERR_SEND_QUEUE_FULL) {
         expect_status(conn, ws_write_pending(conn), WS_OK, "ws_write_pending");
@@ -290,7 +282,8 @@ static void send_message(ws_conn *conn, int32_t kind, const void *data, size_t l
     expect_status(conn, status, WS_OK, "ws_write_message");
 }
 
-static void expect_message(ws_conn *conn, int32_t kind, const void *data, size_t len) {
+static void expect_message(ws_conn *conn, int32_t kind, const void *data, size_t len)
+{
     const unsigned char *rest = data;
     do {
         const ws_message *message = next_message(conn);
@@ -303,13 +296,15 @@ static void expect_message(ws_conn *conn, int32_t kind, const void *data, size_t
     } while (len > 0);
 }
 
-static const ws_message *next_message(ws_conn *conn) {
+static const ws_message *next_message(ws_conn *conn)
+{
     const ws_message *message;
     expect_status(conn, ws_read_message(conn, &message), WS_OK, "ws_read_message");
     return message;
 }
 
-static void close_connection(ws_conn *conn, uint16_t code, const char *reason) {
+static void close_connection(ws_conn *conn, uint16_t code, const char *reason)
+{
     const ws_message *message;
     expect_status(conn, ws_close(conn, code, reason, strlen(reason)), WS_OK, "ws_close");
     require(conn, ws_write_message(conn, WS_TEXT, "late", 4) != WS_OK, "a message after our Close");
@@ -320,18 +315,21 @@ static void close_connection(ws_conn *conn, uint16_t code, const char *reason) {
     done("closed with %d", (int)code);
 }
 
-static void expect_end(ws_conn *conn) {
+static void expect_end(ws_conn *conn)
+{
     const ws_message *message;
     expect_status(conn, ws_read_message(conn, &message), WS_ERR_CONNECTION_CLOSED, "reading after the Close");
     expect_status(conn, ws_read_message(conn, &message), WS_ERR_ALREADY_CLOSED, "reading again");
     ws_free(conn);
 }
 
-static void expect_status(const ws_conn *conn, ws_status_t status, ws_status_t expected, const char *what) {
+static void expect_status(const ws_conn *conn, ws_status_t status, ws_status_t expected, const char *what)
+{
     require(conn, status == expected, "%s: %s", what, ws_status_name(status));
 }
 
-static void done(const char *format, ...) {
+static void done(const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
     printf("ok ");
@@ -341,7 +339,8 @@ static void done(const char *format, ...) {
     checks++;
 }
 
-static void require(const ws_conn *conn, int condition, const char *format, ...) {
+static void require(const ws_conn *conn, int condition, const char *format, ...)
+{
     va_list arguments;
     if (condition) {
         return;

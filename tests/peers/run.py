@@ -52,7 +52,7 @@ OUR_BATTERY = [
     Case("", ["--closeme"]),
     Case("refuse/401", ["--refused", "401", "refused with 401\n"]),
     Case("refuse/404", ["--refused", "404", "refused with 404\n"]),
-    Case("unasked", ["--subprotocol", "superchat", "--refused", "101", ""]),
+    Case("unasked", ["--subprotocol", "superchat", "--refused", "0", ""]),
 ]
 MIRROR = ["--subprotocol", "lws-mirror-protocol", "--selects", "lws-mirror-protocol"]
 COUNTER = ["--subprotocol", "dumb-increment-protocol", "--selects", "dumb-increment-protocol"]

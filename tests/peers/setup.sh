@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/bin/sh
 # Installs the peers that run.py talks to. Idempotent, and quick when nothing is missing.
 # A peer that cannot be had is named; with CI=true that is a failure.
 set -u
@@ -7,17 +7,17 @@ cd "$(dirname "$0")/../.." || exit 1
 WEBSOCKETS=17.4 # PyPI
 WS=8.23.0       # npm
 home=build/peers
-missing=()
+missing=
 
 main() {
     mkdir -p $home
     peer "libwebsockets" has_libwebsockets apt_install libwebsockets-test-server
     peer "chromium" has_chromium apt_install chromium-headless-shell
-    peer "node ws $WS" has_ws install_ws
-    peer "python websockets $WEBSOCKETS" has_websockets install_websockets
+    peer "ws $WS" has_ws install_ws
+    peer "websockets $WEBSOCKETS" has_websockets install_websockets
 
-    if [ ${#missing[@]} -gt 0 ]; then
-        printf 'peers: cannot be had: %s\n' "${missing[@]}" >&2
+    if [ -n "$missing" ]; then
+        echo "peers: cannot be had: $missing" >&2
         [ "${CI:-}" != true ]
     else
         echo "peers: all here"
@@ -25,13 +25,13 @@ main() {
 }
 
 peer() { # NAME TEST INSTALL...
-    local name=$1 present=$2
+    name=$1 present=$2
     shift 2
     $present && return
     echo "peers: installing $name"
     "$@" >$home/setup.log 2>&1 && $present && return
     tail -n 5 $home/setup.log >&2
-    missing+=("$name")
+    missing="${missing:+$missing, }$name"
 }
 
 has_libwebsockets() { command -v libwebsockets-test-server && command -v libwebsockets-test-client; } >/dev/null
@@ -52,10 +52,11 @@ install_websockets() {
 }
 
 apt_install() { # the package lists of a fresh machine are empty or old: fetched where the first try fails
-    local apt=(apt-get -o DPkg::Lock::Timeout=300)
-    export DEBIAN_FRONTEND=noninteractive
-    "${apt[@]}" install -y --no-install-recommends "$@" ||
-        { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "$@"; }
+    apt install -y --no-install-recommends "$@" || { apt update && apt install -y --no-install-recommends "$@"; }
+}
+
+apt() {
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@"
 }
 
 main

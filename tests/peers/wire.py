@@ -1,7 +1,7 @@
 """A TCP relay that keeps what passes through it, and the rules of RFC 6455 and RFC 7692 checked on what it kept."""
-import asyncio
 import contextlib
 import io
+import socket
 import threading
 import time
 import zlib
@@ -19,23 +19,26 @@ class Tap:
     def __init__(self, upstream):
         self.upstream = upstream
         self.connections = []
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
 
     def __enter__(self):
-        self.thread.start()
-        self.listener = self.run(asyncio.start_server(self.relay, "127.0.0.1", 0))
-        self.port = self.listener.sockets[0].getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
         return self
 
     def __exit__(self, *_):
-        self.run(self.cancel())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for connection in self.connections:
+            connection.cut()
 
-    def run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+    def accept(self):
+        with contextlib.suppress(OSError):  # __exit__ ends it
+            while True:
+                client, _ = self.listener.accept()
+                connection = Connection(client, socket.create_connection(self.upstream))
+                self.connections.append(connection)
+                threading.Thread(target=connection.relay, daemon=True).start()
 
     def wait_for_ends(self, timeout):
         """Whether every connection is over on both sides, within the time given."""
@@ -46,46 +49,47 @@ class Tap:
             time.sleep(0.01)
         return True
 
-    async def cancel(self):
-        self.listener.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def relay(self, *client):
-        connection = Connection()
-        self.connections.append(connection)
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            server = await asyncio.open_connection(*self.upstream)
-            await asyncio.gather(connection.pump(CLIENT, client, server), connection.pump(SERVER, server, client))
-            server[1].close()
-        client[1].close()
-        connection.over = True
-
 
 class Connection:
     """What each side sent, and the order in which the sides ended their stream."""
 
-    def __init__(self):
+    def __init__(self, client, server):
+        self.sockets = {CLIENT: client, SERVER: server}
         self.sent = {CLIENT: bytearray(), SERVER: bytearray()}
         self.ends = []
         self.over = False
+        for side in self.sockets.values():
+            side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    async def pump(self, side, source, sink):
-        try:
+    def relay(self):
+        back = threading.Thread(target=self.pump, args=(SERVER, CLIENT), daemon=True)
+        back.start()
+        self.pump(CLIENT, SERVER)
+        back.join()
+        for side in self.sockets.values():
+            side.close()
+        self.over = True
+
+    def pump(self, source, sink):
+        with contextlib.suppress(OSError):  # the sink is gone: the other pump learns how
+            for data in self.received(source):
+                self.sockets[sink].sendall(data)
+            self.sockets[sink].shutdown(socket.SHUT_WR)
+
+    def received(self, side):
+        with contextlib.suppress(ConnectionError):  # a reset is an end as well
             while True:
-                data = await source[0].read(1 << 16)
+                data = self.sockets[side].recv(1 << 16)
                 if not data:
                     break
                 self.sent[side] += data
-                sink[1].write(data)
-                await sink[1].drain()
-            self.ends.append(side)
-            sink[1].write_eof()
-        except OSError:  # a reset is passed on as one
-            self.ends.append(side)
-            sink[1].transport.abort()
+                yield data
+        self.ends.append(side)
+
+    def cut(self):
+        for side in self.sockets.values():
+            with contextlib.suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
 
 
 class Violation(Exception):

@@ -118,11 +118,9 @@ impl ClientHandshake {
     }
 
     fn take_head(&mut self, head: Head, length: usize) -> Result<(), Error> {
+        let verdict = if head.status() == 101 { self.verify(&head) } else { Ok(None) };
         self.state = match head.status() {
-            101 => {
-                self.protocol = self.verify(&head).map_err(HandshakeError::Rule)?;
-                State::Done
-            }
+            101 => State::Done,
             // An interim response (RFC 9110 section 15.2): the real one follows. All heads together keep to the limit.
             100..=199 => {
                 self.max_head_size = self.max_head_size.saturating_sub(length);
@@ -130,7 +128,9 @@ impl ClientHandshake {
             }
             _ => State::ReadingBody(BodyReader::new(&head, self.max_head_size)),
         };
+        // Kept even if it breaks a rule: the caller may want to see what the server said.
         self.head = head;
+        self.protocol = verdict.map_err(HandshakeError::Rule)?;
         Ok(())
     }
 

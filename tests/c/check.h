@@ -1,0 +1,96 @@
+/* The smallest thing that checks. A test is a function named after what it promises; main() lists them:
+ *
+ *     RUN(a_thing_holds);
+ *     return check_end();
+ *
+ * A word on the command line runs only the tests with that word in their names. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int check_passed, check_failed, check_failed_here;
+static const char *check_name, *check_only;
+
+static inline int check_end(void) {
+  printf("%d passed, %d failed\n", check_passed, check_failed);
+  return check_failed > 0;
+}
+
+/* Only the first failure of a test is shown: the others tend to follow from it. Threads may call this. */
+static inline void check_fail(const char *file, int line, const char *what, const char *more) {
+  if (!__atomic_exchange_n(&check_failed_here, 1, __ATOMIC_SEQ_CST))
+    printf("FAIL %s: %s:%d %s%s\n", check_name, file, line, what, more);
+}
+
+static inline int check_equal(const char *file, int line, const char *what, long long got, long long wanted) {
+  char more[64];
+  if (got == wanted) return 1;
+  snprintf(more, sizeof more, " (%lld, not %lld)", got, wanted);
+  check_fail(file, line, what, more);
+  return 0;
+}
+
+static inline void check_hangs(int signal) {
+  (void)signal;
+  check_fail("", 0, "hangs", "");
+  check_failed++;
+  exit(check_end());
+}
+
+static inline void check_begin(int argc, char **argv) {
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  check_only = argc > 1 ? argv[1] : "";
+  signal(SIGALRM, check_hangs);
+}
+
+/* The environment may ask for fewer rounds: under a checker everything is slow. */
+static inline int check_reduced(int count) {
+  const char *divisor = getenv("CHECK_REDUCE");
+  int by = divisor ? atoi(divisor) : 1;
+  return by > 1 ? (count + by - 1) / by : count;
+}
+
+static inline void check_run(void (*test)(void), const char *name) {
+  if (!strstr(name, check_only)) return;
+  check_name = name;
+  check_failed_here = 0;
+  alarm(90);
+  test();
+  alarm(0);
+  if (check_failed_here) {
+    check_failed++;
+  } else {
+    check_passed++;
+    printf("ok %s\n", name);
+  }
+}
+
+#define RUN(test) check_run(test, #test)
+
+/* Ends the test where it does not hold; only in functions that return nothing. */
+#define CHECK(condition) \
+  do { \
+    if (!(condition)) { \
+      check_fail(__FILE__, __LINE__, #condition, ""); \
+      return; \
+    } \
+  } while (0)
+
+/* The same for two numbers, and shows them. */
+#define CHECK_IS(got, wanted) \
+  do { \
+    if (!check_equal(__FILE__, __LINE__, #got " is " #wanted, (long long)(got), (long long)(wanted))) return; \
+  } while (0)
+
+/* Goes on in any case: for threads and helpers. */
+#define EXPECT_IS(got, wanted) \
+  check_equal(__FILE__, __LINE__, #got " is " #wanted, (long long)(got), (long long)(wanted))
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+#endif

@@ -1,0 +1,189 @@
+//! The opening handshake, resumed wherever the stream blocks.
+
+use crate::common::lab::shake;
+use crate::common::wire::{self, BINARY, TEXT};
+use crate::common::{Fault, Role, binary, config, everywhere, plain, text};
+use wsabi::{Decision, HandshakeOptions};
+
+const URL: &str = "ws://example.com:8080/chat?room=1";
+
+fn options(headers: &[(&str, &str)], protocols: &[&str]) -> HandshakeOptions {
+    let mut options = HandshakeOptions::default();
+    headers.iter().for_each(|(name, value)| options.add_header(name, value).unwrap());
+    protocols.iter().for_each(|name| options.add_protocol(name).unwrap());
+    options
+}
+
+fn request(extra: &str) -> String {
+    format!(
+        "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"
+    )
+}
+
+/// The answer to the request that a raw peer has received.
+fn response_to(request: &[u8]) -> String {
+    let request = str::from_utf8(request).unwrap();
+    let key = request.split("Sec-WebSocket-Key: ").nth(1).unwrap().split("\r\n").next().unwrap();
+    let accept = wsabi::proto::handshake::accept_key(key.as_bytes());
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n\r\n",
+        str::from_utf8(&accept).unwrap()
+    )
+}
+
+#[test]
+fn both_ends_agree_and_messages_flow() {
+    everywhere(|lab| {
+        let decision = Decision::Accept {
+            protocol: None,
+            options: options(&[("Server", "test")], &["chat.v2", "chat.v3"]),
+        };
+        let offer = (URL, options(&[("Origin", "http://example.com")], &["chat.v1", "chat.v2"]));
+        let (mut client, mut server) = lab.strangers(offer, decision, &plain());
+        assert_eq!(shake(&mut client, &mut server), (Ok(()), Ok(())));
+        assert_eq!(client.seen().status, 101);
+        assert_eq!(client.seen().protocol.as_deref(), Some("chat.v2"));
+        assert_eq!(server.seen().target, "/chat?room=1");
+        assert_eq!(server.seen().protocol.as_deref(), Some("chat.v2"));
+        client.text("from the client").unwrap();
+        server.text("from the server").unwrap();
+        let _ = (client.write_pending(), server.write_pending());
+        assert_eq!(server.read(), Ok(text("from the client")));
+        assert_eq!(client.read(), Ok(text("from the server")));
+        (client.seen(), server.seen())
+    });
+}
+
+#[test]
+fn a_server_that_rejects_gets_its_answer_to_the_client() {
+    everywhere(|lab| {
+        let decision = Decision::Reject {
+            status: 403,
+            options: options(&[("Retry-After", "120")], &[]),
+            body: b"members only".to_vec(),
+        };
+        let (mut client, mut server) = lab.strangers((URL, HandshakeOptions::default()), decision, &plain());
+        assert_eq!(shake(&mut client, &mut server), (Err(Fault::Handshake), Err(Fault::Handshake)));
+        assert_eq!(client.seen().status, 403);
+        assert_eq!(client.seen().body, b"members only");
+    });
+}
+
+#[test]
+fn a_request_against_the_rules_is_answered_before_it_fails() {
+    everywhere(|lab| {
+        for (what, request, status) in [
+            ("version 8", request("").replace("Version: 13", "Version: 8"), "426"),
+            ("no key", request("").replace("Sec-WebSocket-Key", "X-Key"), "400"),
+            ("POST", request("").replace("GET", "POST"), "405"),
+            ("no HTTP", "\x16\x03\x01\x02\x00\x01\r\n\r\n".to_owned(), "400"),
+            ("too large", request(&format!("X: {}\r\n", "a".repeat(600))), "431"),
+        ] {
+            let (mut server, peer) = lab.server(Decision::accept(), config(|c| c.max_head_size = 500));
+            peer.send_raw(request.as_bytes());
+            let fault = if status == "431" { Fault::Capacity } else { Fault::Handshake };
+            assert_eq!(server.handshake(), Err(fault), "{what}");
+            let answer = peer.raw();
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {answer}");
+            assert!(answer.contains("\r\n\r\n"), "{what}: whole, not {answer}");
+        }
+    });
+}
+
+#[test]
+fn bytes_after_the_head_are_kept_for_the_first_read() {
+    everywhere(|lab| {
+        let (mut server, peer) = lab.server(Decision::accept(), plain());
+        let frames = [
+            wire::frame(Role::Client, TEXT, b"with the request"),
+            wire::frame(Role::Client, BINARY, &[9; 300]),
+        ]
+        .concat();
+        let stream = [request("").into_bytes(), frames].concat();
+        let (first, later) = stream.split_at(stream.len() - 50);
+        peer.send_raw(first);
+        assert_eq!(server.handshake(), Ok(()));
+        assert_eq!(server.read(), Ok(text("with the request")));
+        assert_eq!(server.read(), Err(Fault::WouldBlock));
+        peer.send_raw(later);
+        assert_eq!(server.read(), Ok(binary(&[9; 300])));
+
+        let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
+        assert_eq!(client.handshake(), Err(Fault::WouldBlock));
+        let response = response_to(&peer.raw());
+        peer.send_raw(&[response.as_bytes(), b"\x81\x0dwith the 101!\x82\x03\x01"].concat());
+        assert_eq!(client.handshake(), Ok(()));
+        assert_eq!(client.read(), Ok(text("with the 101!")));
+        assert_eq!(client.read(), Err(Fault::WouldBlock));
+        peer.send_raw(&[2, 3]);
+        assert_eq!(client.read(), Ok(binary(&[1, 2, 3])));
+    });
+}
+
+#[test]
+fn a_stream_that_ends_or_breaks_during_the_handshake_fails_it() {
+    everywhere(|lab| {
+        let request = request("");
+        for cut in [0, 1, 40, request.len() - 1] {
+            for error in [None, Some(std::io::ErrorKind::ConnectionReset)] {
+                let expected = if error.is_some() { Fault::Io } else { Fault::Handshake };
+                let (mut server, peer) = lab.server(Decision::accept(), plain());
+                peer.send_raw(&request.as_bytes()[..cut]);
+                peer.to_end.borrow_mut().read_error = error;
+                peer.end();
+                assert_eq!(server.handshake(), Err(expected));
+
+                let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
+                assert_eq!(client.handshake(), Err(Fault::WouldBlock));
+                let response = response_to(&peer.raw());
+                peer.send_raw(&response.as_bytes()[..cut.min(response.len() - 1)]);
+                peer.to_end.borrow_mut().read_error = error;
+                peer.end();
+                assert_eq!(client.handshake(), Err(expected));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_refusal_is_read_to_its_end_and_a_redirect_is_not_followed() {
+    everywhere(|lab| {
+        for (response, status, body) in [
+            ("HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\nlogin", 401, &b"login"[..]),
+            ("HTTP/1.1 301 Moved\r\nLocation: ws://other/\r\nContent-Length: 0\r\n\r\n", 301, b""),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", 200, b"abcde"),
+        ] {
+            let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
+            assert_eq!(client.handshake(), Err(Fault::WouldBlock));
+            let request = peer.raw();
+            peer.send_raw(response.as_bytes());
+            assert_eq!(client.handshake(), Err(Fault::Handshake));
+            let seen = client.seen();
+            assert_eq!((seen.status, &seen.body[..]), (status, body));
+            assert_eq!(peer.raw(), b"", "one request, and {} bytes of it", request.len());
+        }
+    });
+}
+
+#[test]
+fn a_body_that_ends_with_the_stream_or_is_cut_by_it_is_kept() {
+    everywhere(|lab| {
+        for (head, error) in [
+            ("HTTP/1.1 503 Busy\r\n\r\n", None),
+            ("HTTP/1.1 503 Busy\r\nContent-Length: 900\r\n\r\n", None),
+            ("HTTP/1.1 503 Busy\r\nContent-Length: 900\r\n\r\n", Some(std::io::ErrorKind::ConnectionReset)),
+        ] {
+            let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
+            assert_eq!(client.handshake(), Err(Fault::WouldBlock));
+            peer.send_raw(&[head.as_bytes(), b"come back later"].concat());
+            assert_eq!(client.handshake(), Err(Fault::WouldBlock));
+            peer.to_end.borrow_mut().read_error = error;
+            peer.end();
+            assert_eq!(client.handshake(), Err(Fault::Handshake));
+            assert_eq!((client.seen().status, &client.seen().body[..]), (503, &b"come back later"[..]));
+        }
+    });
+}

@@ -1,0 +1,199 @@
+//! Reading: messages come as they were sent, and the answers to Pings and Closes go out by themselves.
+
+use crate::common::wire::{self, BINARY, CLOSE, PING, PONG, TEXT};
+use crate::common::{Block, Endpoint, Fault, Role, Script, binary, close, config, everywhere, ping, plain, pong, text};
+
+const ROLES: [Role; 2] = [Role::Client, Role::Server];
+
+#[test]
+fn messages_of_every_kind_and_size_come_as_they_were_sent() {
+    everywhere(|lab| {
+        let mut all = Vec::new();
+        // The larger ones take long in small pieces, and say nothing new there.
+        let sizes: &[usize] = match lab.script {
+            Script { block: Block::Never, read: 1024.., .. } => &[0, 1, 125, 126, 127, 4095, 4096, 4097, 70_000],
+            Script { block: Block::At(_), .. } => &[0, 1, 126],
+            _ => &[0, 1, 2, 125, 126, 127, 300],
+        };
+        for role in ROLES {
+            let (mut end, peer) = lab.end(role, plain());
+            for size in sizes.iter().copied() {
+                let data: Vec<u8> = (0..size).map(|i| (i * 31 % 251) as u8).collect();
+                peer.send(BINARY, &data);
+                peer.send(PONG, &data[..size.min(125)]);
+                peer.send(TEXT, "ä".repeat(size / 2).as_bytes());
+                assert_eq!(end.read(), Ok(binary(&data)));
+                assert_eq!(end.read(), Ok(pong(&data[..size.min(125)])));
+                assert_eq!(end.read(), Ok(text(&"ä".repeat(size / 2))));
+            }
+            all.push(end.read());
+            assert_eq!(peer.received(), []);
+        }
+        all
+    });
+}
+
+/// The ways to give a connection the chance to send what it has queued.
+type Chance = fn(&mut Endpoint);
+const CHANCES: [(&str, Chance); 3] = [
+    ("read", |end| assert_eq!(end.read(), Err(Fault::WouldBlock))),
+    ("write", |end| {
+        end.text("x").unwrap();
+        let _ = end.write_pending();
+    }),
+    ("write_pending", |end| end.write_pending().unwrap()),
+];
+
+#[test]
+fn a_read_queues_the_pong_and_the_next_read_or_write_or_write_pending_sends_it() {
+    everywhere(|lab| {
+        for role in ROLES {
+            for (name, chance) in CHANCES {
+                let (mut end, peer) = lab.end(role, plain());
+                peer.send(PING, b"are you there?");
+                assert_eq!(end.read(), Ok(ping(b"are you there?")));
+                chance(&mut end);
+                assert_eq!(peer.received()[0], (PONG, b"are you there?".to_vec()), "{name}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_read_queues_the_close_reply_and_the_next_read_or_write_pending_sends_it() {
+    everywhere(|lab| {
+        for (role, chance) in ROLES.into_iter().flat_map(|role| [(role, 0), (role, 1)]) {
+            let (mut end, peer) = lab.end(role, plain());
+            peer.send_close(1001, "going away");
+            assert_eq!(end.read(), Ok(close(1001, "going away")));
+            let result = match chance {
+                0 => end.read().map(drop),
+                _ => end.write_pending(),
+            };
+            match role {
+                Role::Server => assert_eq!(result, Err(Fault::Closed)),
+                Role::Client => assert!(matches!(result, Ok(()) | Err(Fault::WouldBlock))),
+            }
+            assert_eq!(peer.received(), [(CLOSE, 1001_u16.to_be_bytes().to_vec())]);
+        }
+    });
+}
+
+#[test]
+fn the_pong_goes_out_in_read_only_use_even_when_control_frames_are_not_delivered() {
+    everywhere(|lab| {
+        for role in ROLES {
+            let (mut end, peer) = lab.end(role, config(|c| c.deliver_control = false));
+            peer.send(PING, b"1");
+            assert_eq!(end.read(), Err(Fault::WouldBlock));
+            assert_eq!(peer.received(), [(PONG, b"1".to_vec())]);
+            peer.send(PING, b"2");
+            peer.send(PONG, b"unasked");
+            peer.send(TEXT, b"text");
+            assert_eq!(end.read(), Ok(text("text")));
+            assert_eq!(end.read(), Err(Fault::WouldBlock));
+            assert_eq!(peer.received(), [(PONG, b"2".to_vec())]);
+        }
+    });
+}
+
+#[test]
+fn reading_goes_on_while_the_pong_cannot_be_sent() {
+    everywhere(|lab| {
+        for role in ROLES {
+            let (mut end, peer) = lab.end(role, plain());
+            peer.set_window(0);
+            peer.send(PING, b"1");
+            peer.send(TEXT, b"after the ping");
+            assert_eq!(end.read(), Ok(ping(b"1")));
+            assert_eq!(end.read(), Ok(text("after the ping")));
+            assert_eq!(end.read(), Err(Fault::WouldBlock));
+            assert_eq!(end.write_pending(), Err(Fault::WouldBlock));
+            peer.send(TEXT, b"more");
+            assert_eq!(end.read(), Ok(text("more")));
+            peer.set_window(usize::MAX);
+            assert_eq!(end.read(), Err(Fault::WouldBlock));
+            assert_eq!(peer.received(), [(PONG, b"1".to_vec())]);
+        }
+    });
+}
+
+#[test]
+fn without_auto_pong_nothing_is_answered() {
+    everywhere(|lab| {
+        let (mut end, peer) = lab.end(Role::Server, config(|c| c.auto_pong = false));
+        peer.send(PING, b"1");
+        assert_eq!(end.read(), Ok(ping(b"1")));
+        assert_eq!(end.read(), Err(Fault::WouldBlock));
+        assert_eq!(peer.received(), []);
+    });
+}
+
+#[test]
+fn what_was_already_read_is_delivered_first_wherever_it_was_cut() {
+    for role in ROLES {
+        let sender = wire::other(role);
+        let stream = [
+            wire::frame(sender, TEXT, "grüße".as_bytes()),
+            wire::frame(sender, BINARY, &[7; 200]),
+            wire::frame(sender, TEXT, b""),
+            wire::frame(sender, CLOSE, &wire::close_payload(1000, "done")),
+        ]
+        .concat();
+        for cut in 0..=stream.len() {
+            let run = |lab: &crate::common::Lab| {
+                let (mut end, peer) = lab.end_after(role, &stream[..cut], plain());
+                peer.send_raw(&stream[cut..]);
+                let expected = [text("grüße"), binary(&[7; 200]), text(""), close(1000, "done")];
+                for event in expected {
+                    assert_eq!(end.read().as_ref(), Ok(&event), "cut at {cut}");
+                }
+            };
+            // Every cut over every transport; every link for a few of them.
+            if cut % 40 == 9 || cut == stream.len() {
+                everywhere(run);
+            } else {
+                for transport in crate::common::Transport::ALL {
+                    run(&crate::common::Lab::new(transport, Script::WHOLE));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_ends_without_a_close_is_an_error_and_what_came_before_is_delivered() {
+    everywhere(|lab| {
+        let mut sentences = Vec::new();
+        for role in ROLES {
+            for cut in [0, 1, 5, 7] {
+                let (mut end, peer) = lab.end(role, plain());
+                peer.send(TEXT, b"whole");
+                peer.send_raw(&wire::frame(peer.role, TEXT, b"never whole")[..cut]);
+                peer.end();
+                assert_eq!(end.read(), Ok(text("whole")));
+                assert_eq!(end.read(), Err(Fault::Protocol));
+                end.assert_already_closed();
+                sentences.push(end.failure());
+            }
+        }
+        assert!(sentences[0].contains("without a closing handshake"));
+        assert!(sentences[1].contains("in the middle of a message"));
+        sentences
+    });
+}
+
+#[test]
+fn an_error_of_the_stream_is_reported_as_io_and_ends_the_connection() {
+    everywhere(|lab| {
+        for role in ROLES {
+            let (mut end, peer) = lab.end(role, plain());
+            peer.send(TEXT, b"before");
+            peer.to_end.borrow_mut().read_error = Some(std::io::ErrorKind::ConnectionReset);
+            assert_eq!(end.read(), Ok(text("before")));
+            assert_eq!(end.read(), Err(Fault::Io));
+            assert!(!end.can_read() && !end.can_write());
+            end.assert_over();
+        }
+    });
+}

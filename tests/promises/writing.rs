@@ -1,0 +1,245 @@
+//! Writing: a message is accepted whole, handed back or refused; what was accepted arrives in order and once.
+
+use crate::common::wire::{BINARY, CLOSE, PING, PONG, TEXT};
+use crate::common::{Block, Fault, Role, Script, binary, config, everywhere, ping, plain, text};
+use wsabi::Kind;
+
+const ROLES: [Role; 2] = [Role::Client, Role::Server];
+
+#[test]
+fn what_was_accepted_arrives_in_order_and_exactly_once_both_ways() {
+    everywhere(|lab| {
+        let (mut client, mut server) = lab.pair(plain(), plain());
+        let count = if lab.script == Script::WHOLE { 300 } else { 7 };
+        for i in 0..count {
+            for end in [&mut client, &mut server] {
+                end.text(&format!("message {i}")).unwrap();
+                end.binary(&vec![i as u8; i * 7]).unwrap();
+            }
+        }
+        for _ in 0..2 {
+            let _ = (client.write_pending(), server.write_pending());
+        }
+        for end in [&mut server, &mut client] {
+            for i in 0..count {
+                assert_eq!(end.read(), Ok(text(&format!("message {i}"))));
+                assert_eq!(end.read(), Ok(binary(&vec![i as u8; i * 7])));
+            }
+            assert_eq!(end.read(), Err(Fault::WouldBlock));
+        }
+    });
+}
+
+#[test]
+fn a_message_that_finds_no_room_is_handed_back_and_nothing_has_changed() {
+    everywhere(|lab| {
+        for role in ROLES {
+            let (mut end, peer) = lab.end(role, config(|c| c.max_send_queue = Some(3)));
+            peer.set_window(0);
+            for i in 0..3 {
+                assert_eq!(end.text(&format!("{i}")), Ok(()));
+            }
+            for kind in [Kind::Text, Kind::Binary, Kind::Ping] {
+                for _ in 0..3 {
+                    assert_eq!(end.write(kind, b"too many"), Err(Fault::QueueFull));
+                }
+            }
+            assert_eq!(end.write_pending(), Err(Fault::WouldBlock));
+            peer.set_window(usize::MAX);
+            // Room is made by the write itself, unless the stream would block once more.
+            while end.write(Kind::Ping, b"again") == Err(Fault::QueueFull) {
+                assert_ne!(lab.script.block, Block::Never);
+            }
+            end.write_pending().unwrap();
+            let expected = [(TEXT, "0"), (TEXT, "1"), (TEXT, "2"), (PING, "again")];
+            assert_eq!(peer.received(), expected.map(|(first, data)| (first, data.as_bytes().to_vec())));
+        }
+    });
+}
+
+#[test]
+fn the_queue_is_bounded_in_bytes_and_one_larger_message_goes_when_nothing_waits() {
+    everywhere(|lab| {
+        for role in ROLES {
+            let (mut end, peer) = lab.end(role, config(|c| c.max_send_bytes = Some(100)));
+            peer.set_window(0);
+            assert_eq!(end.binary(&[1; 500]), Ok(()), "nothing waits");
+            assert_eq!(end.binary(&[2; 1]), Err(Fault::QueueFull));
+            peer.set_window(usize::MAX);
+            end.write_pending().unwrap();
+            peer.set_window(0);
+            assert_eq!(end.binary(&[3; 40]), Ok(()));
+            assert_eq!(end.binary(&[4; 40]), Ok(()));
+            assert_eq!(end.binary(&[5; 40]), Err(Fault::QueueFull));
+            peer.set_window(usize::MAX);
+            end.write_pending().unwrap();
+            assert_eq!(peer.received(), [(1, 500), (3, 40), (4, 40)].map(|(b, n)| (BINARY, vec![b; n])));
+        }
+    });
+}
+
+#[test]
+fn a_queue_without_limits_takes_everything() {
+    everywhere(|lab| {
+        let unlimited = config(|c| (c.max_send_queue, c.max_send_bytes) = (None, None));
+        let (mut end, peer) = lab.end(Role::Server, unlimited);
+        peer.set_window(0);
+        let count = if lab.script == Script::WHOLE { 3000 } else { 30 };
+        (0..count).for_each(|_| end.text("x").unwrap());
+        peer.set_window(usize::MAX);
+        end.write_pending().unwrap();
+        assert_eq!(peer.received().len(), count);
+    });
+}
+
+#[test]
+fn a_pong_jumps_the_queue_at_the_next_frame_boundary() {
+    everywhere(|lab| {
+        for role in ROLES {
+            for window in [0, 1, 5, 30, 49, 60] {
+                let (mut end, peer) = lab.end(role, plain());
+                peer.set_window(window);
+                (0..4).for_each(|i| end.binary(&[i; 44]).unwrap());
+                let _ = end.write_pending();
+                peer.send(PING, b"now");
+                assert_eq!(end.read(), Ok(ping(b"now")));
+                peer.set_window(usize::MAX);
+                end.write_pending().unwrap();
+                let received = peer.received();
+                let frame_len = if role == Role::Client { 50 } else { 46 };
+                // Behind the frame that had begun, if one had.
+                let boundary = usize::div_ceil(window, frame_len);
+                assert_eq!(received[boundary], (PONG, b"now".to_vec()), "{role:?}, {window} bytes sent before");
+                let others = received.iter().filter(|(first, _)| *first != PONG);
+                assert!(others.map(|(_, data)| data[0]).eq(0..4));
+                assert_eq!(received.len(), 5);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_manual_pong_replaces_an_automatic_one_that_was_not_sent() {
+    everywhere(|lab| {
+        for role in ROLES {
+            let (mut end, peer) = lab.end(role, plain());
+            peer.set_window(0);
+            peer.send(PING, b"answer me");
+            assert_eq!(end.read(), Ok(ping(b"answer me")));
+            assert_eq!(end.write(Kind::Pong, b"my own"), Ok(()));
+            peer.set_window(usize::MAX);
+            end.write_pending().unwrap();
+            assert_eq!(peer.received(), [(PONG, b"my own".to_vec())]);
+            // Without a Ping, it is a heartbeat.
+            assert_eq!(end.write(Kind::Pong, b"still here"), Ok(()));
+            end.write_pending().unwrap();
+            assert_eq!(peer.received(), [(PONG, b"still here".to_vec())]);
+        }
+    });
+}
+
+#[test]
+fn only_the_newest_of_the_pongs_that_were_not_sent_is_kept() {
+    everywhere(|lab| {
+        for role in ROLES {
+            let (mut end, peer) = lab.end(role, plain());
+            // One byte of the first Pong is out: that one is finished, and the newest follows.
+            for (window, expected) in [(0, vec![19]), (1, vec![0, 19])] {
+                peer.set_window(window);
+                for i in 0..20 {
+                    peer.send(PING, &[i]);
+                    assert_eq!(end.read(), Ok(ping(&[i])));
+                    assert_eq!(end.write_pending(), Err(Fault::WouldBlock));
+                }
+                peer.set_window(usize::MAX);
+                end.write_pending().unwrap();
+                assert_eq!(peer.received(), expected.into_iter().map(|i| (PONG, vec![i])).collect::<Vec<_>>());
+            }
+        }
+    });
+}
+
+#[test]
+fn a_pong_finds_room_in_a_full_queue() {
+    everywhere(|lab| {
+        let (mut end, peer) = lab.end(Role::Client, config(|c| c.max_send_queue = Some(1)));
+        peer.set_window(0);
+        end.text("full").unwrap();
+        assert_eq!(end.text("more"), Err(Fault::QueueFull));
+        assert_eq!(end.write(Kind::Pong, b"still"), Ok(()));
+        peer.set_window(usize::MAX);
+        end.write_pending().unwrap();
+        assert_eq!(peer.received(), [(PONG, b"still".to_vec()), (TEXT, b"full".to_vec())]);
+    });
+}
+
+#[test]
+fn a_close_finds_room_in_a_full_queue_and_goes_behind_what_was_accepted() {
+    everywhere(|lab| {
+        for role in ROLES {
+            let (mut end, peer) =
+                lab.end(role, config(|c| (c.max_send_queue, c.max_send_bytes) = (Some(1), Some(1))));
+            peer.set_window(0);
+            end.text("full").unwrap();
+            assert_eq!(end.text("more"), Err(Fault::QueueFull));
+            assert_eq!(end.close(Some((1000, "bye"))), Ok(()));
+            peer.set_window(usize::MAX);
+            end.write_pending().unwrap();
+            assert_eq!(peer.received(), [(TEXT, b"full".to_vec()), (CLOSE, b"\x03\xe8bye".to_vec())]);
+        }
+    });
+}
+
+#[test]
+fn control_frames_are_at_most_125_bytes() {
+    everywhere(|lab| {
+        let (mut end, peer) = lab.end(Role::Client, plain());
+        for kind in [Kind::Ping, Kind::Pong] {
+            assert_eq!(end.write(kind, &[0; 126]), Err(Fault::InvalidArgument));
+            assert_eq!(end.write(kind, &[0; 125]), Ok(()));
+            end.write_pending().unwrap();
+        }
+        assert_eq!(peer.received(), [(PING, vec![0; 125]), (PONG, vec![0; 125])]);
+    });
+}
+
+#[test]
+fn an_error_of_the_stream_while_writing_is_reported_as_io() {
+    everywhere(|lab| {
+        for role in ROLES {
+            let (mut end, peer) = lab.end(role, plain());
+            peer.from_end.borrow_mut().write_error = Some(std::io::ErrorKind::BrokenPipe);
+            let mut result = end.text("lost");
+            if result.is_ok() {
+                // The script blocked the write; the error comes with the next try.
+                result = end.write_pending();
+            }
+            assert_eq!(result, Err(Fault::Io));
+            end.assert_over();
+        }
+    });
+}
+
+#[test]
+fn both_ends_write_more_than_the_link_holds_and_lose_nothing() {
+    everywhere(|lab| {
+        let (mut client, mut server) = lab.pair(plain(), plain());
+        let mut log = [Vec::new(), Vec::new()];
+        let (mut sent, mut rounds) = ([0_u8; 2], 0);
+        while log.iter().any(|log| log.len() < 6) {
+            for (i, end) in [&mut client, &mut server].into_iter().enumerate() {
+                end.set_window(25);
+                if sent[i] < 6 && end.binary(&[sent[i]; 40]).is_ok() {
+                    sent[i] += 1;
+                }
+                while let Ok(event) = end.read() {
+                    log[i].push(event);
+                }
+            }
+            rounds += 1;
+            assert!(rounds < 100, "{sent:?} {log:?}");
+        }
+        let expected: Vec<_> = (0..6).map(|i| binary(&[i; 40])).collect();
+        assert_eq!(log, [expected.clone(), expected]);
+    });
+}
