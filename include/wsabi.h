@@ -326,8 +326,8 @@ void ws_free(ws_conn *conn);
 // `config` is that of the connections, and may be NULL; WS_OPT_BLOCKING and WS_OPT_READ_TIMEOUT_MS hold for accepting,
 // too.
 //
-// WS_OK: *out is the listener, to be freed with ws_listener_free(); WS_ERR_IO: the address cannot be listened at;
-// WS_ERR_URL; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
+// WS_OK: *out is the listener, to be freed with ws_listener_free(); WS_ERR_IO: the address cannot be listened at, errno
+// says why (0: no such host); WS_ERR_URL; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
 ws_status_t ws_listen(const ws_config *config,
                       const char *url,
                       ws_listener **out);
@@ -335,7 +335,7 @@ ws_status_t ws_listen(const ws_config *config,
 // Accepts the next connection. Its opening handshake is still to come: with ws_handshake(), or with the first read.
 //
 // WS_OK: *out is the connection, to be freed with ws_free(). WS_ERR_WOULD_BLOCK: none waits; blocking,
-// WS_OPT_READ_TIMEOUT_MS ran out. WS_ERR_IO: for instance no descriptors left: the listener can still be used.
+// WS_OPT_READ_TIMEOUT_MS ran out. WS_ERR_IO: errno says why, for instance EMFILE; the listener can still be used.
 // WS_ERR_INVALID_ARGUMENT: NULL. *out is NULL then.
 ws_status_t ws_listener_accept(ws_listener *listener,
                                ws_conn **out);
@@ -411,15 +411,15 @@ ws_status_t ws_reject(ws_conn *conn,
 
 // Reads the next message. Completes the opening handshake first, where that is not done.
 //
-// *out is NULL but for WS_OK. The message belongs to the connection until the next read on it; it may be passed
-// straight to ws_write_message(). When the peer closes, its Close comes as a message of kind WS_CLOSE; its answer is
+// *out is NULL but for WS_OK. The message belongs to the connection until the next read on it; other calls leave it
+// alone, and it may be passed straight to ws_write_message(). When the peer closes, its Close comes as a message of kind WS_CLOSE; its answer is
 // queued: read on, until CONNECTION_CLOSED.
 //
 // WS_OK: *out is a message. WS_ERR_WOULD_BLOCK: nothing complete yet; blocking, WS_OPT_READ_TIMEOUT_MS ran out.
 // WS_ERR_PROTOCOL, WS_ERR_UTF8, WS_ERR_CAPACITY: the peer broke a rule or a limit. The Close that says so is queued, and
 // the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_CONNECTION_CLOSED: the closing handshake is done, or
-// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TIMEOUT: the
-// connection is over. WS_ERR_HANDSHAKE: as ws_handshake(). WS_ERR_MISUSE: another thread reads, or a request waits for
+// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TIMEOUT,
+// WS_ERR_HANDSHAKE (as from ws_handshake()): the connection is over; read on here, too. WS_ERR_MISUSE: another thread reads, or a request waits for
 // ws_accept(). WS_ERR_NO_MEMORY. WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_read_message(ws_conn *conn,
                             const ws_message **out);
@@ -440,7 +440,8 @@ ws_status_t ws_write_message(ws_conn *conn,
                              const void *data,
                              size_t len);
 
-// ws_write_message() without sending: the message leaves with the next call that sends, all queued ones together.
+// ws_write_message() without sending: the message leaves with the next write, ws_write_pending(), or read that needs
+// more bytes, all queued ones together.
 //
 // Statuses as ws_write_message(), without WS_ERR_IO and WS_ERR_TIMEOUT.
 ws_status_t ws_queue_message(ws_conn *conn,
@@ -489,8 +490,12 @@ int32_t ws_can_read(const ws_conn *conn);
 // 1 where messages can be sent: not before the opening handshake is done, not after a Close of either side.
 int32_t ws_can_write(const ws_conn *conn);
 
+// 1 where the next read may find something without waiting: bytes that have arrived and have not been looked at, the
+// end, or a failure. A loop that stops reading before WOULD_BLOCK asks this before it waits.
+int32_t ws_has_input(const ws_conn *conn);
+
 // What to wait for before the next call: WS_WANT_READ, WS_WANT_WRITE, both or none (values of ws_flag, joined). Ask
-// after a call gave WOULD_BLOCK; before, messages may be there that have arrived already.
+// after a call gave WOULD_BLOCK; before, see ws_has_input().
 uint32_t ws_interest(const ws_conn *conn);
 
 // How many bytes wait to be sent.
@@ -584,7 +589,7 @@ ws_status_t ws_tick(ws_conn *conn,
                     uint64_t now_ms);
 
 // When something is due next, on the clock that runs for this connection: ws_now()'s with a socket, ws_tick()'s
-// otherwise. UINT64_MAX: never. Call ws_tick() then, or, with a socket, ws_read_message().
+// otherwise. UINT64_MAX: never. Call ws_tick() then, or, with a socket, ws_read_message() or ws_write_pending().
 uint64_t ws_next_deadline(const ws_conn *conn);
 
 // Waits until the connection has something to read, or room for what waits to be sent, or a deadline to look after;

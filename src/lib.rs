@@ -25,3 +25,8 @@ pub use opening::{
 pub use proto::connection::{Accepted, Outgoing};
 pub use proto::handshake::{HandshakeOptions, Head, Url};
 pub use websocket::{MessageView, WebSocket};
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

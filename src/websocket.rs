@@ -204,8 +204,8 @@ impl<Stream: Read + Write> WebSocket<Stream> {
     #[inline]
     pub(crate) fn receive(&mut self) -> Result<Received> {
         let mut broken = None;
+        let mut stuck = !self.connection.is_corked() && self.flush_before_reading(&mut broken);
         loop {
-            let stuck = self.flush_before_reading(&mut broken);
             if let Some(received) = self.connection.poll_read()? {
                 return Ok(received);
             }
@@ -213,6 +213,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
                 // An answer was queued, and the peer may be waiting for it before it sends anything.
                 self.flush_before_reading(&mut broken);
             }
+            self.check_patience()?;
             match (self.fill(), broken.take()) {
                 (Ok(()), still) => broken = still,
                 (Err(error), Some(cause)) if error.is_would_block() => {
@@ -220,6 +221,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
                 }
                 (Err(error), _) => return Err(error),
             }
+            stuck = self.flush_before_reading(&mut broken);
         }
     }
 
@@ -327,6 +329,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
     }
 
     fn try_flush_some(&mut self) -> io::Result<()> {
+        self.connection.uncork();
         while self.connection.has_output() {
             let sent = match self.connection.output_in_one_piece() {
                 Some(bytes) => write_some(&mut self.stream, &[IoSlice::new(bytes)])?,
@@ -379,6 +382,15 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         Ok(())
     }
 
+    /// A peer that sends nothing but what the reader does not see cannot hold up a call for ever.
+    #[inline]
+    fn check_patience(&mut self) -> Result<()> {
+        if self.connection.is_patience_lost() {
+            return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
+        }
+        Ok(())
+    }
+
     /// After the peer's Close, or a failure: sends what is pending and waits for the end of the stream, where that is
     /// to come first.
     fn drive_to_end(&mut self) -> Result<()> {
@@ -387,6 +399,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
             let stuck = self.flush_before_reading(&mut broken);
             // Finds no message any more: drops what arrives, and tells the end.
             self.connection.poll_read()?;
+            self.check_patience()?;
             match self.fill() {
                 Err(error) if error.is_would_block() && !stuck => return Ok(()),
                 other => other?,

@@ -8,11 +8,16 @@ use crate::ffi::types::{ws_status, ws_status_t};
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs a call that has no handle to remember its error.
+/// Runs a call that has no handle to remember its error: errno says why the system refused.
 pub fn call(body: impl FnOnce() -> Result<()>) -> ws_status_t {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => ws_status::WS_OK as i32,
-        Ok(Err(error)) => status::of(&error) as i32,
+        Ok(Err(error)) => {
+            if let Error::Io(error) = &error {
+                set_errno(error.raw_os_error().unwrap_or_default());
+            }
+            status::of(&error) as i32
+        }
         Err(_) => ws_status::WS_ERR_INTERNAL as i32,
     }
 }
@@ -48,6 +53,19 @@ pub unsafe fn ask<R>(conn: *const ws_conn, otherwise: R, body: impl FnOnce(&ws_c
             conn.poison();
             otherwise
         }
+    }
+}
+
+fn set_errno(code: i32) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: it points at this thread's errno, which is always there.
+    unsafe {
+        *libc::__errno_location() = code;
+    }
+    #[cfg(any(target_os = "macos", target_os = "ios", target_os = "freebsd"))]
+    // SAFETY: as above.
+    unsafe {
+        *libc::__error() = code;
     }
 }
 

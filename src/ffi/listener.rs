@@ -24,8 +24,8 @@ pub struct ws_listener {
 /// `config` is that of the connections, and may be NULL; WS_OPT_BLOCKING and WS_OPT_READ_TIMEOUT_MS hold for accepting,
 /// too.
 ///
-/// WS_OK: *out is the listener, to be freed with ws_listener_free(); WS_ERR_IO: the address cannot be listened at;
-/// WS_ERR_URL; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
+/// WS_OK: *out is the listener, to be freed with ws_listener_free(); WS_ERR_IO: the address cannot be listened at, errno
+/// says why (0: no such host); WS_ERR_URL; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn ws_listen(
 /// Accepts the next connection. Its opening handshake is still to come: with ws_handshake(), or with the first read.
 ///
 /// WS_OK: *out is the connection, to be freed with ws_free(). WS_ERR_WOULD_BLOCK: none waits; blocking,
-/// WS_OPT_READ_TIMEOUT_MS ran out. WS_ERR_IO: for instance no descriptors left: the listener can still be used.
+/// WS_OPT_READ_TIMEOUT_MS ran out. WS_ERR_IO: errno says why, for instance EMFILE; the listener can still be used.
 /// WS_ERR_INVALID_ARGUMENT: NULL. *out is NULL then.
 ///
 /// # Safety

@@ -11,15 +11,15 @@ use std::ffi::{c_char, c_void};
 
 /// Reads the next message. Completes the opening handshake first, where that is not done.
 ///
-/// *out is NULL but for WS_OK. The message belongs to the connection until the next read on it; it may be passed
-/// straight to ws_write_message(). When the peer closes, its Close comes as a message of kind WS_CLOSE; its answer is
+/// *out is NULL but for WS_OK. The message belongs to the connection until the next read on it; other calls leave it
+/// alone, and it may be passed straight to ws_write_message(). When the peer closes, its Close comes as a message of kind WS_CLOSE; its answer is
 /// queued: read on, until CONNECTION_CLOSED.
 ///
 /// WS_OK: *out is a message. WS_ERR_WOULD_BLOCK: nothing complete yet; blocking, WS_OPT_READ_TIMEOUT_MS ran out.
 /// WS_ERR_PROTOCOL, WS_ERR_UTF8, WS_ERR_CAPACITY: the peer broke a rule or a limit. The Close that says so is queued, and
 /// the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_CONNECTION_CLOSED: the closing handshake is done, or
-/// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TIMEOUT: the
-/// connection is over. WS_ERR_HANDSHAKE: as ws_handshake(). WS_ERR_MISUSE: another thread reads, or a request waits for
+/// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TIMEOUT,
+/// WS_ERR_HANDSHAKE (as from ws_handshake()): the connection is over; read on here, too. WS_ERR_MISUSE: another thread reads, or a request waits for
 /// ws_accept(). WS_ERR_NO_MEMORY. WS_ERR_INVALID_ARGUMENT: NULL.
 ///
 /// # Safety
@@ -78,7 +78,8 @@ pub unsafe extern "C" fn ws_write_message(
     }
 }
 
-/// ws_write_message() without sending: the message leaves with the next call that sends, all queued ones together.
+/// ws_write_message() without sending: the message leaves with the next write, ws_write_pending(), or read that needs
+/// more bytes, all queued ones together.
 ///
 /// Statuses as ws_write_message(), without WS_ERR_IO and WS_ERR_TIMEOUT.
 ///

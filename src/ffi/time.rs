@@ -37,7 +37,7 @@ pub unsafe extern "C" fn ws_tick(conn: *mut ws_conn, now_ms: u64) -> ws_status_t
 }
 
 /// When something is due next, on the clock that runs for this connection: ws_now()'s with a socket, ws_tick()'s
-/// otherwise. UINT64_MAX: never. Call ws_tick() then, or, with a socket, ws_read_message().
+/// otherwise. UINT64_MAX: never. Call ws_tick() then, or, with a socket, ws_read_message() or ws_write_pending().
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.

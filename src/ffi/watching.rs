@@ -47,8 +47,19 @@ pub unsafe extern "C" fn ws_can_write(conn: *const ws_conn) -> i32 {
     unsafe { look(conn, 0, |connection| connection.can_write().into()) }
 }
 
+/// 1 where the next read may find something without waiting: bytes that have arrived and have not been looked at, the
+/// end, or a failure. A loop that stops reading before WOULD_BLOCK asks this before it waits.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_has_input(conn: *const ws_conn) -> i32 {
+    // SAFETY: by the caller's word.
+    unsafe { look(conn, 0, |connection| connection.is_readable().into()) }
+}
+
 /// What to wait for before the next call: WS_WANT_READ, WS_WANT_WRITE, both or none (values of ws_flag, joined). Ask
-/// after a call gave WOULD_BLOCK; before, messages may be there that have arrived already.
+/// after a call gave WOULD_BLOCK; before, see ws_has_input().
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.

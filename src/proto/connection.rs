@@ -18,6 +18,10 @@ use crate::proto::utf8::Utf8Stream;
 use std::io::IoSlice;
 use std::sync::Arc;
 
+/// How many frames that the reader does not see one call takes before it lets its caller have a turn.
+const PATIENCE: u32 = 1 << 14;
+/// What a buffer full of bytes after the end counts for.
+const DISCARD: u32 = PATIENCE >> 4;
 /// Longest reason of a Close, in bytes.
 pub const MAX_REASON: usize = MAX_CONTROL - 2;
 
@@ -77,6 +81,10 @@ pub struct Connection {
     abandoned: bool,
     /// Something arrived that a read has not looked at.
     unread: bool,
+    /// All that waits to be sent was queued to leave with what follows it.
+    corked: bool,
+    /// What has arrived since the last message without giving one: hidden control frames, bytes after the end.
+    unrewarded: u32,
     /// How much room has been lent to the caller, who is receiving into it.
     input_lent: Option<usize>,
     config: Arc<WebSocketConfig>,
@@ -126,6 +134,8 @@ impl Connection {
             eof: false,
             abandoned: false,
             unread: false,
+            corked: false,
+            unrewarded: 0,
             input_lent: None,
             config,
             handshake: handshake.map(Box::new),
@@ -322,6 +332,7 @@ impl Connection {
             if !self.state.can_read() {
                 self.receiver.discard();
                 self.unread = false;
+                self.unrewarded += DISCARD;
                 return self.poll_end().map(|()| None);
             }
             let received = match self.receiver.next(self.role, &self.config) {
@@ -334,19 +345,24 @@ impl Connection {
                 Err(error) => return Err(self.fail(error)),
             };
             match received.kind {
-                Kind::Text | Kind::Binary => return Ok(Some(received)),
+                Kind::Text | Kind::Binary => {
+                    self.unrewarded = 0;
+                    return Ok(Some(received));
+                }
                 Kind::Close => {
                     self.take_close(&received)?;
                     return Ok(Some(received));
                 }
                 Kind::Ping if self.config.auto_pong && self.state == State::Active => {
                     self.sender.answer_ping(self.receiver.payload(&received))?;
+                    self.corked = false;
                 }
                 Kind::Ping | Kind::Pong => {}
             }
             if self.config.deliver_control {
                 return Ok(Some(received));
             }
+            self.unrewarded += 1;
         }
     }
 
@@ -358,6 +374,15 @@ impl Connection {
             Kind::Close => payload.get(2..).unwrap_or_default(),
             _ => payload,
         }
+    }
+
+    /// Whether so much has arrived without giving a message that the caller should have a turn. Starts anew then.
+    pub fn is_patience_lost(&mut self) -> bool {
+        let lost = self.unrewarded >= PATIENCE;
+        if lost {
+            self.unrewarded = 0;
+        }
+        lost
     }
 
     /// After a Close: whether the stream can be dropped, as `ConnectionClosed` or, when that has been said, as
@@ -406,6 +431,7 @@ impl Connection {
             // The answer carries the peer's code (RFC 6455 section 5.5.1).
             let answer = &payload[..payload.len().min(2)];
             self.sender.queue_close(answer)?;
+            self.corked = false;
         }
         self.state = self.state.after_their_close();
         Ok(())
@@ -456,6 +482,26 @@ impl Connection {
     pub fn queue(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
         self.check(message)?;
         self.queue_checked(message)
+    }
+
+    /// [`queue`](Self::queue), to leave together with what follows: no read sends it before it needs more bytes.
+    pub fn queue_corked(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+        let corked = self.corked || !self.has_output();
+        let accepted = self.queue(message)?;
+        self.corked = corked && self.state.can_write() && !matches!(message, Outgoing::Pong(_));
+        Ok(accepted)
+    }
+
+    /// Whether what waits to be sent can wait until more is there.
+    #[inline]
+    pub fn is_corked(&self) -> bool {
+        self.corked
+    }
+
+    /// What waits is being sent.
+    #[inline]
+    pub fn uncork(&mut self) {
+        self.corked = false;
     }
 
     /// [`queue`](Self::queue), after [`check`](Self::check).

@@ -165,9 +165,9 @@ impl Endpoint {
         self.write_with(|core| core.socket.send_fragment(kind, data, is_final))
     }
 
-    /// Queues a message without sending anything.
+    /// Queues a message without sending anything; it leaves with what follows.
     pub fn queue(&self, message: &Outgoing<'_>) -> Result<Accepted> {
-        self.lock()?.socket.connection.queue(message)
+        self.lock()?.socket.connection.queue_corked(message)
     }
 
     /// Sends what is pending.

@@ -707,7 +707,8 @@ static void no_sequence_of_calls_is_an_internal_error(void) {
     ws_config_set(config, WS_OPT_AUTO_ACCEPT, dice(4) > 0);
     ws_config_set(config, WS_OPT_DELIVER_FRAGMENTS, dice(2));
     ws_config_set(config, WS_OPT_DELIVER_CONTROL, dice(2));
-    both = new_pair(config, config);
+    if (round % 2) open_pair(&both, config, config);
+    else both = new_pair(config, config);
     for (int i = 0; i < 200; i++) {
       int from_client = (int)dice(2);
       ws_status_t status =

@@ -178,8 +178,13 @@ pub fn shake(client: &mut Endpoint, server: &mut Endpoint) -> (Outcome<()>, Outc
     let mut results = [Err(Fault::WouldBlock); 2];
     for _ in 0..PATIENCE {
         for (end, result) in [&mut *client, &mut *server].into_iter().zip(&mut results) {
-            if *result == Err(Fault::WouldBlock) {
-                *result = end.inner.handshake();
+            match result {
+                Err(Fault::WouldBlock) => *result = end.inner.handshake(),
+                // The last bytes of its answer may still have to leave.
+                Ok(()) => {
+                    let _ = end.inner.write_pending();
+                }
+                Err(_) => {}
             }
         }
         if !results.contains(&Err(Fault::WouldBlock)) {

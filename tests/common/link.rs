@@ -172,7 +172,11 @@ impl Read for ScriptedStream {
         self.gate(&self.reads)?;
         let n = space.len().min(self.script.read).min(pipe.bytes.len());
         if n > 0 {
-            space.iter_mut().zip(pipe.bytes.drain(..n)).for_each(|(to, from)| *to = from);
+            let (front, back) = pipe.bytes.as_slices();
+            let from_front = n.min(front.len());
+            space[..from_front].copy_from_slice(&front[..from_front]);
+            space[from_front..n].copy_from_slice(&back[..n - from_front]);
+            pipe.bytes.drain(..n);
             self.activity.happens();
             return Ok(n);
         }

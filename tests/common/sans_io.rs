@@ -182,9 +182,8 @@ impl End for SansIo {
     }
 
     fn write_pending(&mut self) -> Outcome<()> {
-        self.flush()?;
         if self.connection.state().can_read() {
-            return Ok(());
+            return self.flush();
         }
         match self.next() {
             Ok(event) => panic!("{event:?} after the end"),

@@ -139,24 +139,50 @@ fn a_manual_pong_replaces_an_automatic_one_that_was_not_sent() {
 }
 
 #[test]
-fn only_the_newest_of_the_pongs_that_were_not_sent_is_kept() {
+fn a_burst_of_pings_is_answered_one_by_one_in_order() {
     everywhere(|lab| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
-            // One byte of the first Pong is out: that one is finished, and the newest follows.
-            for (window, expected) in [(0, vec![19]), (1, vec![0, 19])] {
+            for window in [0, 1, 10] {
+                let (mut end, peer) = lab.end(role, plain());
                 peer.set_window(window);
                 for i in 0..20 {
                     peer.send(PING, &[i]);
                     assert_eq!(end.read(), Ok(ping(&[i])));
-                    assert_eq!(end.write_pending(), Err(Fault::WouldBlock));
+                    let _ = end.write_pending();
                 }
                 peer.set_window(usize::MAX);
                 end.write_pending().unwrap();
-                assert_eq!(peer.received(), expected.into_iter().map(|i| (PONG, vec![i])).collect::<Vec<_>>());
+                assert_eq!(peer.received(), (0..20).map(|i| (PONG, vec![i])).collect::<Vec<_>>());
             }
         }
     });
+}
+
+#[test]
+fn of_more_pongs_than_a_burst_the_newest_is_kept_and_what_had_begun_is_finished() {
+    for (role, window) in [(Role::Client, 0), (Role::Client, 3), (Role::Server, 0), (Role::Server, 130)] {
+        everywhere(|lab| {
+            let (mut end, peer) = lab.end(role, config(|c| c.deliver_control = false));
+            peer.set_window(window);
+            let count = if lab.script == Script::WHOLE { 500 } else { 60 };
+            for i in 0..count {
+                peer.send(PING, &[i as u8; 125]);
+            }
+            assert_eq!(end.read(), Err(Fault::WouldBlock));
+            end.text("after them").unwrap();
+            peer.set_window(usize::MAX);
+            end.write_pending().unwrap();
+            let mut received = peer.received();
+            assert_eq!(received.pop(), Some((TEXT, b"after them".to_vec())));
+            let pongs: Vec<u8> = received.iter().map(|(_, data)| data[0]).collect();
+            assert!(received.iter().all(|(first, data)| *first == PONG && **data == [data[0]; 125]));
+            assert_eq!(pongs.last(), Some(&((count - 1) as u8)), "the newest");
+            assert!(pongs.len() < 40, "{} Pongs were kept", pongs.len());
+            if window > 0 {
+                assert_eq!(pongs[0], 0, "it had begun");
+            }
+        });
+    }
 }
 
 #[test]
