@@ -91,7 +91,8 @@ fn chapter(name: &str) -> String {
 /// Names of everything that types.rs declares.
 fn types(source: &str) -> Vec<String> {
     let declared = |line: &str| {
-        let rest = ["pub enum ", "pub struct ", "pub type "].iter().find_map(|start| line.strip_prefix(start))?;
+        let rest =
+            ["pub enum ", "pub struct ", "pub type "].iter().find_map(|start| line.strip_prefix(start))?;
         Some(rest.split(|c: char| c != '_' && !c.is_alphanumeric()).next()?.to_owned())
     };
     source.lines().filter_map(declared).collect()

@@ -104,9 +104,9 @@ static void listen_at(const char *url)
 
     ws_config_set(config, WS_OPT_BLOCKING, 0);
     status = ws_listen(config, url, &listener);
-    ws_config_free(config);
     if (status != WS_OK)
-        fail(url, ws_status_message(status));
+        fail(url, status == WS_ERR_IO && errno != 0 ? strerror(errno) : ws_status_message(status));
+    ws_config_free(config);
 
     epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)

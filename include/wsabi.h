@@ -310,7 +310,7 @@ ws_status_t ws_set_io(ws_conn *conn,
 // Lets a connected stream socket of the caller's move the bytes. It is used without blocking whatever its flags say,
 // keeps its flags, and is never closed here: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
 //
-// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no socket; WS_ERR_MISUSE: the connection has its transport already.
+// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no stream socket; WS_ERR_MISUSE: the connection has its transport already.
 ws_status_t ws_set_socket(ws_conn *conn,
                           ws_socket socket);
 

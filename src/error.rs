@@ -142,6 +142,9 @@ pub enum ProtocolError {
     /// Section 7.4: a Close code that must not travel.
     #[error("Close code {0} is not allowed")]
     InvalidCloseCode(u16),
+    /// RFC 7692 section 7.2.2: a compressed message is not DEFLATE.
+    #[error("a compressed message is corrupt")]
+    CorruptDeflate,
     /// The stream ended without a closing handshake.
     #[error("the stream ended without a closing handshake")]
     ResetWithoutClosingHandshake,

@@ -16,7 +16,7 @@ pub mod proto;
 pub mod transport;
 mod websocket;
 
-pub use config::WebSocketConfig;
+pub use config::{DeflateConfig, WebSocketConfig};
 pub use error::{CapacityError, Deadline, Error, HandshakeError, ProtocolError, Result, UrlError};
 pub use message::{CloseCode, CloseFrame, Kind, Message, Role};
 pub use opening::{

@@ -48,7 +48,7 @@ pub fn client_with<Stream: Read + Write>(
 ) -> Result<WebSocket<Stream>, HandshakeFailure<Stream>> {
     let config = Arc::new(config.unwrap_or_default());
     let url = Url::parse(url).map_err(Error::from)?;
-    let (handshake, request) = ClientHandshake::new(&url, options, config.max_head_size)?;
+    let (handshake, request) = ClientHandshake::new(&url, options, &config)?;
     let connection = Connection::client(config, handshake, &request)?;
     MidHandshake::new(WebSocket::over(stream, connection), None).handshake()
 }
@@ -65,7 +65,7 @@ pub fn accept_with<Stream: Read + Write>(
     decide: impl FnOnce(&Head) -> Decision + Send + 'static,
 ) -> Result<WebSocket<Stream>, HandshakeFailure<Stream>> {
     let config = Arc::new(config.unwrap_or_default());
-    let handshake = ServerHandshake::new(config.max_head_size);
+    let handshake = ServerHandshake::new(&config);
     let socket = WebSocket::over(stream, Connection::server(config, handshake));
     MidHandshake::new(socket, Some(Box::new(decide))).handshake()
 }
@@ -130,7 +130,9 @@ impl<Stream> From<HandshakeFailure<Stream>> for Error {
 impl<Stream> fmt::Display for HandshakeFailure<Stream> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Interrupted(_) => f.write_str("the stream would block in the middle of the opening handshake"),
+            Self::Interrupted(_) => {
+                f.write_str("the stream would block in the middle of the opening handshake")
+            }
             Self::Failure(error) => error.fmt(f),
         }
     }

@@ -245,7 +245,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
             Outgoing::Ping(data) => (Kind::Ping, *data),
             Outgoing::Pong(_) | Outgoing::Close(_) => return self.queue_and_flush(message),
         };
-        if self.connection.has_output() {
+        if self.connection.has_output() || self.connection.will_compress(kind, payload.len()) {
             return self.queue_and_flush(message);
         }
         // Nothing waits: the message goes to the stream at once, and only what that does not take is queued.
@@ -256,7 +256,8 @@ impl<Stream: Read + Write> WebSocket<Stream> {
                 self.connection.queue_rest(&header, payload, sent)?;
             }
             None => {
-                let written = write_some(&mut self.stream, &[IoSlice::new(self.connection.stage(kind, payload)?)]);
+                let written =
+                    write_some(&mut self.stream, &[IoSlice::new(self.connection.stage(kind, payload)?)]);
                 let sent = self.sent_directly(written)?;
                 self.connection.staged_sent(sent);
             }
@@ -362,11 +363,18 @@ impl<Stream: Read + Write> WebSocket<Stream> {
 
     /// Receives once. What the stream says after both Closes, be it an error, is its end.
     fn fill(&mut self) -> Result<()> {
-        if self.connection.has_ended() {
-            // The stream has ended and says so again and again: what is left to wait for is that it takes bytes.
-            return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
+        let would_block = || Err(io::Error::from(io::ErrorKind::WouldBlock).into());
+        if self.connection.has_ended() || self.connection.is_input_lent() {
+            // It has ended and says so again and again; or the caller is receiving.
+            return would_block();
+        }
+        if self.connection.is_deaf() {
+            return self.drain();
         }
         let space = self.connection.space()?;
+        if space.is_empty() {
+            return would_block();
+        }
         match read_some(&mut self.stream, space) {
             Ok(0) => self.connection.received_eof(),
             Ok(n) => self.connection.received(n),
@@ -374,10 +382,18 @@ impl<Stream: Read + Write> WebSocket<Stream> {
                 self.connection.release();
                 return Err(error.into());
             }
-            Err(_) if !self.connection.is_opening() && !self.connection.can_read() => {
-                self.connection.received_eof();
-            }
             Err(error) => return Err(self.connection.stream_failed(error)),
+        }
+        Ok(())
+    }
+
+    /// Receives what nobody looks at any more. Whatever the stream then says that is not bytes, be it an error, is its
+    /// end.
+    fn drain(&mut self) -> Result<()> {
+        match read_some(&mut self.stream, &mut [0; 4096]) {
+            Ok(1..) => self.connection.dropped(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error.into()),
+            Ok(0) | Err(_) => self.connection.received_eof(),
         }
         Ok(())
     }
@@ -397,8 +413,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         let mut broken = None;
         loop {
             let stuck = self.flush_before_reading(&mut broken);
-            // Finds no message any more: drops what arrives, and tells the end.
-            self.connection.poll_read()?;
+            self.connection.poll_end()?;
             self.check_patience()?;
             match self.fill() {
                 Err(error) if error.is_would_block() && !stuck => return Ok(()),
@@ -422,7 +437,10 @@ fn read_some(stream: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
     loop {
         match stream.read(space) {
             Ok(n) if n > space.len() => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the stream claims to have read more than there was room for"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the stream claims to have read more than there was room for",
+                ));
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
@@ -435,7 +453,10 @@ fn write_some(stream: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usi
         match stream.write_vectored(slices) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) if n > slices.iter().map(|slice| slice.len()).sum() => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the stream claims to have written more than it was given"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the stream claims to have written more than it was given",
+                ));
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,

@@ -109,7 +109,8 @@ pub unsafe extern "C" fn ws_config_add_header(
 ) -> ws_status_t {
     guard::call(|| {
         // SAFETY: by the caller's word.
-        let (config, name, value) = unsafe { (guard::out(config)?, guard::string(name)?, guard::string(value)?) };
+        let (config, name, value) =
+            unsafe { (guard::out(config)?, guard::string(name)?, guard::string(value)?) };
         Arc::make_mut(&mut config.setup.handshake).add_header(name, value)
     })
 }
@@ -131,7 +132,12 @@ pub unsafe extern "C" fn ws_config_add_protocol(config: *mut ws_config, name: *c
 }
 
 /// Sets an option by its number.
-pub(super) fn set(websocket: &mut WebSocketConfig, settings: &mut Settings, option: i32, value: u64) -> Result<()> {
+pub(super) fn set(
+    websocket: &mut WebSocketConfig,
+    settings: &mut Settings,
+    option: i32,
+    value: u64,
+) -> Result<()> {
     use ws_option::*;
     match known(option)? {
         WS_OPT_MAX_MESSAGE_SIZE => websocket.max_message_size = limit(value)?,
@@ -165,7 +171,8 @@ pub(super) fn set(websocket: &mut WebSocketConfig, settings: &mut Settings, opti
 pub(super) fn get(websocket: &WebSocketConfig, settings: &Settings, option: i32) -> Result<u64> {
     use ws_option::*;
     let limit = |limit: Option<usize>| limit.unwrap_or_default() as u64;
-    let time = |time: Option<Duration>| time.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    let time =
+        |time: Option<Duration>| time.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     Ok(match known(option)? {
         WS_OPT_MAX_MESSAGE_SIZE => limit(websocket.max_message_size),
         WS_OPT_MAX_FRAME_SIZE => limit(websocket.max_frame_size),

@@ -69,7 +69,8 @@ impl ws_conn {
         }
         let ended = matches!(error, Error::ConnectionClosed | Error::AlreadyClosed);
         let failure = |endpoint: &Endpoint| {
-            let sentence = endpoint.with(|core| core.connection().failure().map(|failure| failure.sentence.clone()));
+            let sentence =
+                endpoint.with(|core| core.connection().failure().map(|failure| failure.sentence.clone()));
             sentence.ok().flatten()
         };
         let from_peer = matches!(error, Error::Protocol(_) | Error::Utf8 | Error::Capacity(_));
@@ -262,7 +263,7 @@ pub unsafe extern "C" fn ws_set_io(
 /// Lets a connected stream socket of the caller's move the bytes. It is used without blocking whatever its flags say,
 /// keeps its flags, and is never closed here: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no socket; WS_ERR_MISUSE: the connection has its transport already.
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no stream socket; WS_ERR_MISUSE: the connection has its transport already.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `socket` stays open until ws_free().
@@ -275,6 +276,9 @@ pub unsafe extern "C" fn ws_set_socket(conn: *mut ws_conn, socket: ws_socket) ->
             let fd = fd.ok_or(Error::InvalidArgument("this is no socket"))?;
             // SAFETY: it is not -1, and stays open by the caller's word.
             let fd = BorrowedFd::borrow_raw(fd);
+            if !matches!(socket2::SockRef::from(&fd).r#type(), Ok(socket2::Type::STREAM)) {
+                return Err(Error::InvalidArgument("this is no stream socket"));
+            }
             conn.alive()?.set_link(Link::Socket(Socket::borrowed(fd)))
         })
     }

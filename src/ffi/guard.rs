@@ -77,7 +77,9 @@ pub unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8]> {
     match (data.is_null(), len) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(Error::InvalidArgument("a pointer is NULL although its length is not 0")),
-        (false, _) if len > isize::MAX as usize => Err(Error::InvalidArgument("a length is impossibly large")),
+        (false, _) if len > isize::MAX as usize => {
+            Err(Error::InvalidArgument("a length is impossibly large"))
+        }
         // SAFETY: not NULL, not too long, and the rest is passed on from the caller.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts(data, len) }),
     }
@@ -101,7 +103,9 @@ pub unsafe fn string<'a>(string: *const c_char) -> Result<&'a str> {
         return Err(Error::InvalidArgument("a string is NULL"));
     }
     // SAFETY: not NULL, and the rest is passed on from the caller.
-    unsafe { CStr::from_ptr(string) }.to_str().map_err(|_| Error::InvalidArgument("a string is not valid UTF-8"))
+    unsafe { CStr::from_ptr(string) }
+        .to_str()
+        .map_err(|_| Error::InvalidArgument("a string is not valid UTF-8"))
 }
 
 /// A C string of the caller's, or `None` for NULL.

@@ -68,7 +68,8 @@ pub unsafe extern "C" fn ws_header_at(
             let (name, value) = (guard::out(name)?, guard::out(value)?);
             conn.alive()?.with(|core| {
                 let header = core.connection().head().and_then(|head| head.header_cstr_at(index));
-                let (found_name, found_value) = header.ok_or(Error::InvalidArgument("there is no such header"))?;
+                let (found_name, found_value) =
+                    header.ok_or(Error::InvalidArgument("there is no such header"))?;
                 (*name, *value) = (found_name.as_ptr(), found_value.as_ptr());
                 Ok(())
             })?

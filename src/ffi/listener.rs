@@ -1,11 +1,11 @@
 //! LISTENING. A listener accepts TCP connections; several threads may use it.
 
+use crate::error::Error;
 use crate::error::UrlError;
 use crate::ffi::config::ws_config;
 use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::types::{ws_socket, ws_status_t};
-use crate::error::Error;
 use crate::proto::handshake::Url;
 use crate::transport::Link;
 use crate::transport::endpoint::{Endpoint, Setup};
@@ -60,7 +60,10 @@ pub unsafe extern "C" fn ws_listen(
 /// # Safety
 /// `listener` is NULL or a listener that has not been freed; `out` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ws_listener_accept(listener: *mut ws_listener, out: *mut *mut ws_conn) -> ws_status_t {
+pub unsafe extern "C" fn ws_listener_accept(
+    listener: *mut ws_listener,
+    out: *mut *mut ws_conn,
+) -> ws_status_t {
     guard::call(|| {
         // SAFETY: by the caller's word.
         let (out, listener) = unsafe {

@@ -69,6 +69,11 @@ pub unsafe extern "C" fn ws_feed(
             in_memory(conn, |connection| {
                 check_not_ended(connection)?;
                 *consumed = 0;
+                if connection.is_deaf() {
+                    // Nothing is looked at any more.
+                    *consumed = rest.len();
+                    return Ok(());
+                }
                 while !rest.is_empty() {
                     let space = connection.lend_space()?;
                     let n = space.len().min(rest.len());

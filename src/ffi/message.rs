@@ -177,10 +177,7 @@ pub unsafe extern "C" fn ws_close(
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
-unsafe fn unless_full(
-    conn: *const ws_conn,
-    call: impl FnOnce(&ws_conn) -> Result<Accepted>,
-) -> ws_status_t {
+unsafe fn unless_full(conn: *const ws_conn, call: impl FnOnce(&ws_conn) -> Result<Accepted>) -> ws_status_t {
     let mut accepted = Accepted::Yes;
     // SAFETY: passed on from the caller.
     let status = unsafe {

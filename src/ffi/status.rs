@@ -10,7 +10,11 @@ const TABLE: &[(ws_status, &CStr, &CStr)] = &[
     (WS_ERR_WOULD_BLOCK, c"WS_ERR_WOULD_BLOCK", c"nothing can be done now: wait, then call again"),
     (WS_ERR_IO, c"WS_ERR_IO", c"the transport failed"),
     (WS_ERR_CAPACITY, c"WS_ERR_CAPACITY", c"over a limit of the configuration"),
-    (WS_ERR_SEND_QUEUE_FULL, c"WS_ERR_SEND_QUEUE_FULL", c"the send queue is full: the message was not accepted"),
+    (
+        WS_ERR_SEND_QUEUE_FULL,
+        c"WS_ERR_SEND_QUEUE_FULL",
+        c"the send queue is full: the message was not accepted",
+    ),
     (WS_ERR_CONNECTION_CLOSED, c"WS_ERR_CONNECTION_CLOSED", c"the connection is closed"),
     (WS_ERR_ALREADY_CLOSED, c"WS_ERR_ALREADY_CLOSED", c"the connection was used again after its end"),
     (WS_ERR_PROTOCOL, c"WS_ERR_PROTOCOL", c"the peer broke the WebSocket protocol"),

@@ -173,12 +173,10 @@ pub struct ws_message {
 
 /// Receives up to len bytes into buf, stores in *out_n how many, and returns 0; 0 bytes mean the end of the stream.
 /// Otherwise returns errno (EAGAIN: nothing now) or WSAGetLastError().
-pub type ws_recv_fn = Option<
-    unsafe extern "C" fn(userdata: *mut c_void, buf: *mut u8, len: usize, out_n: *mut usize) -> i32,
->;
+pub type ws_recv_fn =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, buf: *mut u8, len: usize, out_n: *mut usize) -> i32>;
 
 /// Sends up to len bytes from buf, stores in *out_n how many were taken, and returns 0. Otherwise returns errno (EAGAIN:
 /// none now) or WSAGetLastError().
-pub type ws_send_fn = Option<
-    unsafe extern "C" fn(userdata: *mut c_void, buf: *const u8, len: usize, out_n: *mut usize) -> i32,
->;
+pub type ws_send_fn =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, buf: *const u8, len: usize, out_n: *mut usize) -> i32>;

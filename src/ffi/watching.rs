@@ -154,7 +154,9 @@ pub unsafe extern "C" fn ws_get_option(conn: *const ws_conn, option: i32, out: *
     unsafe {
         guard::call_on(conn, |conn| {
             let out = guard::out(out)?;
-            *out = conn.alive()?.with(|core| config::get(core.connection().config(), &core.settings, option))??;
+            *out = conn
+                .alive()?
+                .with(|core| config::get(core.connection().config(), &core.settings, option))??;
             Ok(())
         })
     }
@@ -168,7 +170,9 @@ pub unsafe extern "C" fn ws_get_option(conn: *const ws_conn, option: i32, out: *
 pub unsafe extern "C" fn ws_get_socket(conn: *const ws_conn) -> ws_socket {
     // SAFETY: by the caller's word.
     unsafe {
-        guard::ask(conn, -1, |conn| conn.alive()?.with(|core| core.link().fd().map_or(-1, |fd| fd as ws_socket)))
+        guard::ask(conn, -1, |conn| {
+            conn.alive()?.with(|core| core.link().fd().map_or(-1, |fd| fd as ws_socket))
+        })
     }
 }
 

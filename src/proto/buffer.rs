@@ -62,7 +62,10 @@ impl Buffer {
     /// are moved, or no more than have been consumed.
     pub fn space(&mut self, may_move: bool) -> Result<&mut [u8]> {
         let filled = self.end - self.start;
-        if may_move && self.start > 0 && (filled <= FEW || (filled <= self.start && self.end == self.bytes.len())) {
+        if may_move
+            && self.start > 0
+            && (filled <= FEW || (filled <= self.start && self.end == self.bytes.len()))
+        {
             self.bytes.copy_within(self.start..self.end, 0);
             self.start = 0;
             self.end = filled;
@@ -74,9 +77,9 @@ impl Buffer {
         Ok(&mut self.bytes[self.end..])
     }
 
-    /// Like [`space`](Self::space), for a thing that must be in the buffer whole: grows as far as needed.
-    pub fn space_for_whole(&mut self) -> Result<&mut [u8]> {
-        if self.space(true)?.is_empty() {
+    /// Like [`space`](Self::space), for a thing that must be in the buffer whole: grows where that is `wanted`.
+    pub fn space_for_whole(&mut self, wanted: bool) -> Result<&mut [u8]> {
+        if self.space(true)?.is_empty() && wanted {
             self.grow(self.bytes.len() * 2)?;
         }
         Ok(&mut self.bytes[self.end..])

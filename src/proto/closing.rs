@@ -91,7 +91,10 @@ mod tests {
     fn the_server_ends_first_and_the_client_waits_for_it() {
         for state in [ClosedByPeer, CloseAcknowledged] {
             assert!(state.is_over(Role::Server, true, false));
-            assert!(!state.is_over(Role::Server, false, true), "the answer may still reach a half-closed peer");
+            assert!(
+                !state.is_over(Role::Server, false, true),
+                "the answer may still reach a half-closed peer"
+            );
             assert!(!state.is_over(Role::Client, true, false));
             assert!(state.is_over(Role::Client, true, true));
         }

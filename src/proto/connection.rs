@@ -10,10 +10,13 @@ use crate::error::{CapacityError, Deadline, Error, HandshakeError, ProtocolError
 use crate::message::{CloseCode, Kind, Role};
 use crate::proto::closing::State;
 use crate::proto::deadline::{Deadlines, Due, NEVER, Stage};
+use crate::proto::deflate::{Agreed, Deflater, Inflater};
 use crate::proto::frame::{HeaderBytes, MAX_CONTROL, Opcode};
-use crate::proto::handshake::{ClientHandshake, Handshake, HandshakeOptions, Head, Progress, ServerHandshake};
+use crate::proto::handshake::{
+    ClientHandshake, Handshake, HandshakeOptions, Head, Opened, Progress, ServerHandshake,
+};
 use crate::proto::receive::{Received, Receiver};
-use crate::proto::send::Sender;
+use crate::proto::send::{FrameStart, Sender};
 use crate::proto::utf8::Utf8Stream;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -95,6 +98,7 @@ pub struct Connection {
     sender: Sender,
     deadlines: Deadlines,
     fragments: Option<Box<OutgoingFragments>>,
+    compression: Option<Box<Compression>>,
     /// The code of the Close that arrived.
     close_code: Option<CloseCode>,
     failure: Option<Box<Failure>>,
@@ -104,15 +108,33 @@ pub struct Connection {
 #[derive(Debug, Clone)]
 struct OutgoingFragments {
     kind: Kind,
+    compressed: bool,
     total: usize,
     text: Utf8Stream,
 }
 
+/// permessage-deflate, where it has been agreed on: what is sent. What is received is the receiver's matter.
+#[derive(Debug)]
+struct Compression {
+    agreed: Agreed,
+    deflater: Deflater,
+    /// Shorter messages go uncompressed.
+    threshold: usize,
+    /// Where messages are compressed to.
+    scratch: Vec<u8>,
+}
+
 /// Beginning: with or without an opening handshake.
 impl Connection {
-    /// A connection whose opening handshake is over; `part` has been read of its frames already.
+    /// A connection whose opening handshake is over; `part` has been read of its frames already. permessage-deflate is
+    /// taken as agreed on just as it is configured.
     pub fn open(role: Role, config: Arc<WebSocketConfig>, part: Vec<u8>) -> Self {
-        Self { unread: !part.is_empty(), receiver: Receiver::with_received(part), ..Self::new(role, config, None) }
+        let agreed = config.deflate.as_ref().map(Agreed::as_configured);
+        let unread = !part.is_empty();
+        let receiver = Receiver::with_received(part);
+        let mut connection = Self { unread, receiver, ..Self::new(role, config, None) };
+        connection.compress(agreed);
+        connection
     }
 
     /// A client that begins with `request`, the bytes that go with `handshake`.
@@ -144,6 +166,7 @@ impl Connection {
             sender: Sender::new(role),
             deadlines: Deadlines::default(),
             fragments: None,
+            compression: None,
             close_code: None,
             failure: None,
         }
@@ -158,7 +181,6 @@ impl Connection {
                 return Ok(Opening::Open);
             }
             // It cannot be made up for any more; only the answer may still have to leave.
-            self.receiver.discard();
             return self.poll_end().map(|()| Opening::NeedsBytes);
         };
         match handshake.advance(self.receiver.buffered(), self.eof) {
@@ -180,7 +202,6 @@ impl Connection {
                     let answer = server.take_refusal();
                     self.sender.queue_raw(&answer)?;
                 }
-                self.finish_handshake();
                 Err(self.handshake_failed(error))
             }
         }
@@ -209,8 +230,9 @@ impl Connection {
     pub fn head(&self) -> Option<&Head> {
         let head = match (&self.head, self.handshake.as_deref()) {
             (Some(head), _) => &head.0,
-            (None, Some(handshake)) => handshake.head(),
-            (None, None) => return None,
+            (None, Some(Handshake::Server(handshake))) => handshake.head(),
+            // A client's may still be followed by another.
+            (None, _) => return None,
         };
         (head.header_count() > 0 || head.status() > 0 || !head.method().is_empty()).then_some(head)
     }
@@ -230,11 +252,38 @@ impl Connection {
 
     fn finish_handshake(&mut self) {
         self.unread = !self.receiver.buffered().is_empty();
-        self.head = self.handshake.take().map(|handshake| Box::new(handshake.into_head()));
+        if let Some(handshake) = self.handshake.take() {
+            let Opened { head, protocol, deflate } = handshake.into_opened();
+            self.head = Some(Box::new((head, protocol)));
+            self.compress(deflate);
+        }
+    }
+
+    /// From now on messages may be compressed, as agreed.
+    fn compress(&mut self, agreed: Option<Agreed>) {
+        let (Some(agreed), Some(config)) = (agreed, &self.config.deflate) else { return };
+        let client = (agreed.client_max_window_bits, !agreed.client_no_context_takeover);
+        let server = (agreed.server_max_window_bits, !agreed.server_no_context_takeover);
+        let (ours, theirs) = match self.role {
+            Role::Client => (client, server),
+            Role::Server => (server, client),
+        };
+        let deflater = Deflater::new(config.level.clamp(1, 9), ours.0, ours.1);
+        let threshold = config.threshold;
+        self.compression = Some(Box::new(Compression { agreed, deflater, threshold, scratch: Vec::new() }));
+        self.receiver.inflate_with(Inflater::new(theirs.0, theirs.1));
+    }
+
+    /// Whatever became of it: what the peer said is kept.
+    fn end_handshake(&mut self) {
+        if self.handshake.is_some() {
+            self.finish_handshake();
+        }
     }
 
     /// Keeps the refusal, where it is one, for [`head`](Self::head).
     fn handshake_failed(&mut self, error: Error) -> Error {
+        self.end_handshake();
         if let Error::Http(response) = &error {
             self.head = Some(Box::new(((**response).clone(), None)));
         }
@@ -257,9 +306,20 @@ impl Connection {
     /// way: read on, then ask again.
     pub fn space(&mut self) -> Result<&mut [u8]> {
         match self.handshake {
-            Some(_) => self.receiver.space_for_head(),
+            Some(_) => self.receiver.space_for_head(self.config.max_head_size),
             None => self.receiver.space(),
         }
+    }
+
+    /// Whether nothing that still arrives is looked at: after a Close of the peer, or a failure.
+    #[inline]
+    pub fn is_deaf(&self) -> bool {
+        !self.state.can_read()
+    }
+
+    /// Bytes that nobody looks at have arrived, and are dropped.
+    pub fn dropped(&mut self) {
+        self.unrewarded += DISCARD;
     }
 
     /// The first `n` bytes of the room last given out have been received.
@@ -283,7 +343,7 @@ impl Connection {
             return Err(Error::Misuse("room for input is lent already: commit it first"));
         }
         let space = match self.handshake {
-            Some(_) => self.receiver.space_for_head()?,
+            Some(_) => self.receiver.space_for_head(self.config.max_head_size)?,
             None => self.receiver.space()?,
         };
         self.input_lent = Some(space.len());
@@ -304,6 +364,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether room is lent.
+    pub fn is_input_lent(&self) -> bool {
+        self.input_lent.is_some()
+    }
+
     /// Whether the stream has ended.
     pub fn has_ended(&self) -> bool {
         self.eof
@@ -320,7 +385,10 @@ impl Connection {
         self.eof = true;
         match self.refusal_cut_short() {
             Some(refusal) => self.handshake_failed(refusal),
-            None => self.fail(Error::Io(error)),
+            None => {
+                self.end_handshake();
+                self.fail(Error::Io(error))
+            }
         }
     }
 
@@ -330,9 +398,8 @@ impl Connection {
     pub fn poll_read(&mut self) -> Result<Option<Received>> {
         loop {
             if !self.state.can_read() {
-                self.receiver.discard();
+                self.receiver.end_loan();
                 self.unread = false;
-                self.unrewarded += DISCARD;
                 return self.poll_end().map(|()| None);
             }
             let received = match self.receiver.next(self.role, &self.config) {
@@ -402,6 +469,9 @@ impl Connection {
             self.receiver.release();
         }
         self.sender.release();
+        if let Some(compression) = &mut self.compression {
+            compression.scratch = Vec::new();
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -434,6 +504,7 @@ impl Connection {
             self.corked = false;
         }
         self.state = self.state.after_their_close();
+        self.receiver.discard();
         Ok(())
     }
 
@@ -507,9 +578,9 @@ impl Connection {
     /// [`queue`](Self::queue), after [`check`](Self::check).
     pub fn queue_checked(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
         match *message {
-            Outgoing::Text(text) => self.queue_frame(Opcode::Kind(Kind::Text), true, text.as_bytes()),
-            Outgoing::Binary(data) => self.queue_frame(Opcode::Kind(Kind::Binary), true, data),
-            Outgoing::Ping(data) => self.queue_frame(Opcode::Kind(Kind::Ping), true, data),
+            Outgoing::Text(text) => self.queue_whole(Kind::Text, text.as_bytes()),
+            Outgoing::Binary(data) => self.queue_whole(Kind::Binary, data),
+            Outgoing::Ping(data) => self.queue_whole(Kind::Ping, data),
             Outgoing::Pong(data) => self.sender.queue_pong(data).map(|()| Accepted::Yes),
             Outgoing::Close(frame) => self.queue_close(frame).map(|()| Accepted::Yes),
         }
@@ -530,10 +601,14 @@ impl Connection {
                 return Err(Error::Misuse("a message of the other kind is being sent in fragments"));
             }
             Some(fragments) => fragments.clone(),
-            None => OutgoingFragments { kind, total: 0, text: Utf8Stream::default() },
+            None => OutgoingFragments { kind, compressed: false, total: 0, text: Utf8Stream::default() },
         };
         fragments.total = fragments.total.saturating_add(data.len());
         self.check_size(fragments.total)?;
+        if is_first {
+            fragments.compressed = !is_final || self.will_compress(kind, data.len());
+            fragments.compressed &= self.compression.is_some();
+        }
         if kind == Kind::Text {
             fragments.text.push(data).map_err(|_| Error::Utf8)?;
             if is_final {
@@ -541,17 +616,25 @@ impl Connection {
             }
         }
         let opcode = if is_first { Opcode::Kind(kind) } else { Opcode::Continuation };
-        let accepted = self.queue_frame(opcode, is_final, data)?;
+        let accepted = self.queue_frame(opcode, is_final, fragments.compressed, data)?;
         if accepted == Accepted::Yes {
             self.fragments = (!is_final).then(|| Box::new(fragments));
         }
         Ok(accepted)
     }
 
+    /// Whether a message of this length will be compressed.
+    #[inline]
+    pub fn will_compress(&self, kind: Kind, len: usize) -> bool {
+        self.compression
+            .as_ref()
+            .is_some_and(|compression| !kind.is_control() && len >= compression.threshold)
+    }
+
     /// The header of a message that may leave right from the caller's memory (see [`Sender::direct_header`]).
     #[inline]
     pub fn direct_header(&self, kind: Kind, len: usize) -> Option<HeaderBytes> {
-        self.sender.direct_header(Opcode::Kind(kind), true, len)
+        self.sender.direct_header(FrameStart::whole(kind), len)
     }
 
     /// Queues what is left of a message of which `sent` bytes, header included, have left directly.
@@ -562,7 +645,7 @@ impl Connection {
     /// A message in wire form, to be sent at once; only where nothing waits (see [`Sender::stage`]).
     #[inline]
     pub fn stage(&mut self, kind: Kind, payload: &[u8]) -> Result<&[u8]> {
-        self.sender.stage(Opcode::Kind(kind), true, payload)
+        self.sender.stage(FrameStart::whole(kind), payload)
     }
 
     /// How many bytes of the staged message have been sent; the rest is queued.
@@ -613,11 +696,30 @@ impl Connection {
         self.sender.discard();
     }
 
-    fn queue_frame(&mut self, opcode: Opcode, fin: bool, data: &[u8]) -> Result<Accepted> {
+    fn queue_whole(&mut self, kind: Kind, data: &[u8]) -> Result<Accepted> {
+        self.queue_frame(Opcode::Kind(kind), true, self.will_compress(kind, data.len()), data)
+    }
+
+    fn queue_frame(&mut self, opcode: Opcode, fin: bool, compress: bool, data: &[u8]) -> Result<Accepted> {
+        // Before anything is compressed: a refused message must leave the compressor untouched.
         if !self.sender.has_room(data.len(), &self.config) {
             return Ok(Accepted::QueueFull);
         }
-        self.sender.queue(opcode, fin, data)?;
+        let compressed = compress && opcode != Opcode::Continuation;
+        let start = FrameStart { opcode, fin, compressed };
+        match &mut self.compression {
+            Some(compression) if compress => {
+                let Compression { deflater, scratch, .. } = &mut **compression;
+                scratch.clear();
+                let queued =
+                    deflater.compress(data, fin, scratch).and_then(|()| self.sender.queue(start, scratch));
+                if let Err(error) = queued {
+                    // The compressor has gone on without the peer: nothing can be sent that it would understand.
+                    return Err(self.fail(error));
+                }
+            }
+            _ => self.sender.queue(start, data)?,
+        }
         Ok(Accepted::Yes)
     }
 
@@ -648,6 +750,11 @@ impl Connection {
 
 /// Watching, configuration and time.
 impl Connection {
+    /// The permessage-deflate agreed on.
+    pub fn agreed_deflate(&self) -> Option<Agreed> {
+        self.compression.as_ref().map(|compression| compression.agreed)
+    }
+
     /// Which end this is.
     pub fn role(&self) -> Role {
         self.role
@@ -719,10 +826,9 @@ impl Connection {
                     self.abandoned = true;
                     return Err(self.handshake_failed(refusal));
                 }
-                if self.handshake.take().is_some() || self.state != State::Active {
-                    // There is nobody to hear last words.
-                    self.abandoned = true;
-                }
+                // Later on there is nobody to hear last words.
+                self.abandoned = self.is_opening() || self.state != State::Active;
+                self.end_handshake();
                 // Both Closes have passed, or the connection has failed already: its end just need not be waited for.
                 if gives_up_waiting { Ok(()) } else { Err(self.fail(Error::Timeout(deadline))) }
             }

@@ -53,7 +53,9 @@ impl Deadlines {
     /// Takes the time. A clock that goes backwards stands still.
     pub fn set_now(&mut self, now: u64) {
         match self.now {
-            None => (self.stage_since, self.last_received, self.last_ping, self.now) = (now, now, now, Some(now)),
+            None => {
+                (self.stage_since, self.last_received, self.last_ping, self.now) = (now, now, now, Some(now))
+            }
             Some(before) => self.now = Some(now.max(before)),
         }
     }
@@ -103,7 +105,8 @@ impl Deadlines {
             Some(wait) => since.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(NEVER)),
             None => NEVER,
         };
-        let handshake = (after(self.stage_since, config.handshake_timeout), Due::Expired(Deadline::Handshake));
+        let handshake =
+            (after(self.stage_since, config.handshake_timeout), Due::Expired(Deadline::Handshake));
         let close = (after(self.stage_since, config.close_timeout), Due::Expired(Deadline::Close));
         let idle = (after(self.last_received, config.idle_timeout), Due::Expired(Deadline::Idle));
         let ping = (after(self.last_ping, config.ping_interval), Due::Ping);

@@ -24,6 +24,8 @@ pub enum Opcode {
 pub struct Header {
     /// The last frame of its message.
     pub fin: bool,
+    /// RSV1 on the first frame: the message is compressed (RFC 7692 section 6).
+    pub compressed: bool,
     /// What it carries.
     pub opcode: Opcode,
     /// The masking key, where the payload is masked.
@@ -32,16 +34,24 @@ pub struct Header {
     pub len: u64,
 }
 
-/// Reads the header at the start of `bytes`, sent by a peer of `role`'s other side; with it, its length. `None`:
-/// it has not arrived whole. `accept_unmasked` lifts the masking rule for servers.
+/// What a header is held to.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Ours: the header is the other side's.
+    pub role: Role,
+    /// A server takes frames that are not masked.
+    pub accept_unmasked: bool,
+    /// permessage-deflate has been agreed on.
+    pub compression: bool,
+}
+
+/// Reads the header at the start of `bytes`, sent by the peer; with it, its length. `None`:
+/// it has not arrived whole.
 #[inline]
-pub fn parse(
-    bytes: &[u8],
-    role: Role,
-    accept_unmasked: bool,
-) -> Result<Option<(Header, usize)>, ProtocolError> {
+pub fn parse(bytes: &[u8], rules: Rules) -> Result<Option<(Header, usize)>, ProtocolError> {
     let Some(&first) = bytes.first() else { return Ok(None) };
-    if first & 0x70 != 0 {
+    let compressed = first & 0x70 == 0x40 && rules.compression && matches!(first & 0x0f, 1 | 2);
+    if first & 0x70 != 0 && !compressed {
         return Err(ProtocolError::ReservedBits);
     }
     let fin = first & 0x80 != 0;
@@ -60,8 +70,10 @@ pub fn parse(
     }
     let Some(&second) = bytes.get(1) else { return Ok(None) };
     let masked = second & 0x80 != 0;
-    match role {
-        Role::Server if !masked && !accept_unmasked => return Err(ProtocolError::UnmaskedFrameFromClient),
+    match rules.role {
+        Role::Server if !masked && !rules.accept_unmasked => {
+            return Err(ProtocolError::UnmaskedFrameFromClient);
+        }
         Role::Client if masked => return Err(ProtocolError::MaskedFrameFromServer),
         _ => {}
     }
@@ -95,7 +107,7 @@ pub fn parse(
     } else {
         None
     };
-    Ok(Some((Header { fin, opcode, mask, len }, header_len)))
+    Ok(Some((Header { fin, compressed, opcode, mask, len }, header_len)))
 }
 
 /// A header in its wire form.
@@ -113,7 +125,8 @@ impl HeaderBytes {
         bytes[0] = match header.opcode {
             Opcode::Continuation => 0,
             Opcode::Kind(kind) => kind as u8,
-        } | if header.fin { 0x80 } else { 0 };
+        } | if header.fin { 0x80 } else { 0 }
+            | if header.compressed { 0x40 } else { 0 };
         let mut len = match header.len {
             len @ 0..=125 => {
                 bytes[1] = len as u8;
@@ -152,12 +165,15 @@ mod tests {
     use super::*;
     use ProtocolError::*;
 
+    const SERVER: Rules = Rules { role: Role::Server, accept_unmasked: false, compression: false };
+    const CLIENT: Rules = Rules { role: Role::Client, ..SERVER };
+
     fn server(bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
-        parse(bytes, Role::Server, false)
+        parse(bytes, SERVER)
     }
 
     fn client(bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
-        parse(bytes, Role::Client, false)
+        parse(bytes, CLIENT)
     }
 
     #[test]
@@ -166,12 +182,14 @@ mod tests {
             for opcode in [Opcode::Continuation, Opcode::Kind(Kind::Text), Opcode::Kind(Kind::Binary)] {
                 for len in [0, 1, 125, 126, 127, 65535, 65536, 1 << 32, (1 << 63) - 1] {
                     for mask in [None, Some(MaskKey::from([9, 8, 7, 6]))] {
-                        let header = Header { fin, opcode, mask, len };
+                        let compressed = opcode != Opcode::Continuation && len % 2 == 1;
+                        let header = Header { fin, compressed, opcode, mask, len };
                         let bytes = HeaderBytes::new(&header);
-                        let role = if mask.is_some() { Role::Server } else { Role::Client };
-                        assert_eq!(parse(&bytes, role, false), Ok(Some((header, bytes.len()))));
+                        let rules = if mask.is_some() { SERVER } else { CLIENT };
+                        let rules = Rules { compression: true, ..rules };
+                        assert_eq!(parse(&bytes, rules), Ok(Some((header, bytes.len()))));
                         for cut in 0..bytes.len() {
-                            assert_eq!(parse(&bytes[..cut], role, false), Ok(None));
+                            assert_eq!(parse(&bytes[..cut], rules), Ok(None));
                         }
                     }
                 }
@@ -190,7 +208,10 @@ mod tests {
     fn a_length_with_its_top_bit_set_is_refused() {
         assert_eq!(client(&[0x82, 127, 255, 255, 255, 255, 255, 255, 255, 255]), Err(LengthOverflow));
         assert_eq!(client(&[0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0]), Err(LengthOverflow));
-        assert_eq!(server(&[0x82, 255, 255, 255, 255, 255, 255, 255, 255, 0xfc, 1, 2, 3, 4]), Err(LengthOverflow));
+        assert_eq!(
+            server(&[0x82, 255, 255, 255, 255, 255, 255, 255, 255, 0xfc, 1, 2, 3, 4]),
+            Err(LengthOverflow)
+        );
     }
 
     #[test]
@@ -209,11 +230,25 @@ mod tests {
     }
 
     #[test]
+    fn rsv1_is_refused_on_a_continuation_or_a_control_frame_and_where_no_compression_was_agreed() {
+        let rules = Rules { compression: true, ..SERVER };
+        for first in [0xc1, 0xc2, 0x41, 0x42] {
+            assert_eq!(parse(&[first], rules), Ok(None));
+            assert_eq!(server(&[first]), Err(ReservedBits));
+        }
+        for first in [0xc0, 0x40, 0xc8, 0xc9, 0xca, 0xc3, 0xe1, 0xd1, 0xa1, 0x91] {
+            assert_eq!(parse(&[first], rules), Err(ReservedBits));
+        }
+    }
+
+    #[test]
     fn who_must_mask_is_checked_unless_unmasked_frames_are_accepted() {
         assert_eq!(server(&[0x81, 0]), Err(UnmaskedFrameFromClient));
         assert_eq!(client(&[0x81, 0x80]), Err(MaskedFrameFromServer));
-        assert_eq!(parse(&[0x81, 0], Role::Server, true).unwrap().unwrap().1, 2);
-        assert_eq!(parse(&[0x81, 0x80, 1, 2, 3, 4], Role::Server, true).unwrap().unwrap().1, 6);
-        assert_eq!(parse(&[0x81, 0x80], Role::Client, true), Err(MaskedFrameFromServer));
+        let accepting = Rules { accept_unmasked: true, ..SERVER };
+        assert_eq!(parse(&[0x81, 0], accepting).unwrap().unwrap().1, 2);
+        assert_eq!(parse(&[0x81, 0x80, 1, 2, 3, 4], accepting).unwrap().unwrap().1, 6);
+        let accepting = Rules { role: Role::Client, ..accepting };
+        assert_eq!(parse(&[0x81, 0x80], accepting), Err(MaskedFrameFromServer));
     }
 }

@@ -36,7 +36,11 @@ impl MaskKey {
     #[inline]
     pub fn advanced(self, n: usize) -> Self {
         let bits = (n % 4) as u32 * 8;
-        Self(if cfg!(target_endian = "little") { self.0.rotate_right(bits) } else { self.0.rotate_left(bits) })
+        Self(if cfg!(target_endian = "little") {
+            self.0.rotate_right(bits)
+        } else {
+            self.0.rotate_left(bits)
+        })
     }
 }
 
@@ -94,7 +98,11 @@ fn copy_avx2(target: &mut [u8], source: &[u8], key: MaskKey) {
 
 #[inline(always)]
 fn apply_portable(data: &mut [u8], key: MaskKey) -> bool {
-    if data.len() <= 2 * SMALL { apply_small(data, key) } else { apply_blocks::<SMALL>(data, key).unwrap_or(true) }
+    if data.len() <= 2 * SMALL {
+        apply_small(data, key)
+    } else {
+        apply_blocks::<SMALL>(data, key).unwrap_or(true)
+    }
 }
 
 #[inline(always)]
@@ -210,7 +218,11 @@ mod tests {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2.
-            variants.push(("avx2", |d, k| unsafe { apply_avx2(d, k) }, |t, s, k| unsafe { copy_avx2(t, s, k) }));
+            variants.push((
+                "avx2",
+                |d, k| unsafe { apply_avx2(d, k) },
+                |t, s, k| unsafe { copy_avx2(t, s, k) },
+            ));
         }
         variants
     }
@@ -222,7 +234,8 @@ mod tests {
             for alignment in 0..64 {
                 for len in 0..=200 {
                     let plain: Vec<u8> = (0..len).map(|i| (i * 37 + alignment) as u8).collect();
-                    let expected: Vec<u8> = plain.iter().zip(key.bytes().iter().cycle()).map(|(b, k)| b ^ k).collect();
+                    let expected: Vec<u8> =
+                        plain.iter().zip(key.bytes().iter().cycle()).map(|(b, k)| b ^ k).collect();
                     let mut memory = vec![0xee; 64 + len + 64];
                     memory[alignment..alignment + len].copy_from_slice(&plain);
                     let high = apply(&mut memory[alignment..alignment + len], key);

@@ -16,6 +16,8 @@ pub mod connection;
 #[deny(unsafe_code)]
 pub mod deadline;
 #[deny(unsafe_code)]
+pub mod deflate;
+#[deny(unsafe_code)]
 pub mod frame;
 #[deny(unsafe_code)]
 pub mod handshake;

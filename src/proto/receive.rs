@@ -2,14 +2,15 @@
 //! fragmented messages together (RFC 6455 sections 5.4 to 5.6).
 //!
 //! A message that lies whole in the buffer is lent as a view of it, without a copy. Every other one is assembled in
-//! a second buffer, and the bytes of a long frame are received straight into that. Text is validated piece by piece
-//! as it arrives. Knows nothing of the closing state, of answers, or of where bytes come from.
+//! a second buffer: the bytes of a long frame are received straight into that, those of a compressed message inflated
+//! into it as they come. Text is validated piece by piece as it arrives. Knows nothing of the closing state, of answers, or of where bytes come from.
 
 use crate::config::WebSocketConfig;
 use crate::error::{CapacityError, Error, ProtocolError, Result};
 use crate::message::{Kind, Role};
 use crate::proto::buffer::Buffer;
-use crate::proto::frame::{self, Header, Opcode};
+use crate::proto::deflate::Inflater;
+use crate::proto::frame::{self, Header, Opcode, Rules};
 use crate::proto::mask::{self, MaskKey};
 use crate::proto::utf8::{InvalidUtf8, Utf8Stream};
 
@@ -17,6 +18,8 @@ use crate::proto::utf8::{InvalidUtf8, Utf8Stream};
 const DIRECT: u64 = 4 << 10;
 /// Bounds of how much room for a message is made ahead of the bytes that arrive.
 const AHEAD: std::ops::RangeInclusive<usize> = 16 << 10..=256 << 10;
+/// Least room for what is inflated, and most of it that is handed out as one part.
+const INFLATE: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 /// Payloads are unmasked and validated in steps of this size, so that the second pass finds them in the cache.
 const STEP: usize = 16 << 10;
 
@@ -44,6 +47,8 @@ pub struct Receiver {
     input: Buffer,
     message: Assembly,
     frame: Option<DataFrame>,
+    /// Where permessage-deflate has been agreed on.
+    inflater: Option<Box<Inflater>>,
     /// What has been lent and must stay where it is until the next call of [`Receiver::next`].
     lent: Option<Place>,
     /// Whether the room last given out was in the message instead of the input buffer.
@@ -59,6 +64,10 @@ struct DataFrame {
     missing: u64,
     key: Option<MaskKey>,
     fin: bool,
+    /// Compressed: how many bytes at the front of the input are unmasked already.
+    unmasked: usize,
+    /// Compressed: how much of the inflater's tail has been used.
+    tail_used: usize,
 }
 
 /// A message that is being put together. `bytes[..len]` is its payload so far; what follows is room, of which
@@ -71,6 +80,7 @@ struct Assembly {
     /// Length of the part that was delivered last and may be dropped now.
     delivered: usize,
     kind: Option<Kind>,
+    compressed: bool,
     fragments: u32,
     /// Bytes of the whole message, delivered parts included.
     total: u64,
@@ -83,9 +93,15 @@ impl Receiver {
         Self { input: Buffer::with_received(part), ..Self::default() }
     }
 
+    /// From now on messages may be compressed.
+    pub fn inflate_with(&mut self, inflater: Inflater) {
+        self.inflater = Some(Box::new(inflater));
+    }
+
     /// Room to receive into; empty only while a lent view is in the way or whole messages wait to be read.
     pub fn space(&mut self) -> Result<&mut [u8]> {
-        let free = self.lent != Some(Place::Message) && self.input.filled().is_empty();
+        let free =
+            self.lent != Some(Place::Message) && self.input.filled().is_empty() && !self.message.compressed;
         match self.frame {
             Some(frame) if free && frame.missing - self.message.fresh as u64 >= DIRECT => {
                 self.direct = true;
@@ -98,10 +114,13 @@ impl Receiver {
         }
     }
 
-    /// Room for an HTTP head, which is parsed whole.
-    pub fn space_for_head(&mut self) -> Result<&mut [u8]> {
+    /// Room for an HTTP head of `max` bytes at most, which is parsed whole; empty once so much has arrived.
+    pub fn space_for_head(&mut self, max: usize) -> Result<&mut [u8]> {
         self.direct = false;
-        self.input.space_for_whole()
+        let left = max.saturating_sub(self.input.filled().len());
+        let space = self.input.space_for_whole(left > 0)?;
+        let len = space.len().min(left);
+        Ok(&mut space[..len])
     }
 
     /// The first `n` bytes of the room last given out have been received.
@@ -122,12 +141,16 @@ impl Receiver {
     }
 
     /// Drops everything that has arrived: nothing after a Close or a broken rule is looked at. The memory stays, for
-    /// somebody may be receiving into it.
+    /// somebody may be receiving into it or looking at what was lent.
     pub fn discard(&mut self) {
-        self.lent = None;
         self.frame = None;
         self.message.clear();
         self.skip(self.input.filled().len());
+    }
+
+    /// What was lent is not looked at any more.
+    pub fn end_loan(&mut self) {
+        self.lent = None;
     }
 
     /// Gives back the memory that nothing lies in.
@@ -171,32 +194,43 @@ impl Receiver {
         }
         loop {
             if self.frame.is_some() {
-                match self.continue_frame(config)? {
+                let received = match self.message.compressed {
+                    true => self.continue_compressed(config)?,
+                    false => self.continue_frame(config)?,
+                };
+                match received {
                     Some(received) => return Ok(Some(received)),
                     None if self.frame.is_some() => return Ok(None),
                     None => {}
                 }
             }
             self.frame_offset = self.offset;
-            let parsed = frame::parse(self.input.filled(), role, config.accept_unmasked_frames)?;
+            let compression = self.inflater.is_some();
+            let rules = Rules { role, accept_unmasked: config.accept_unmasked_frames, compression };
+            let parsed = frame::parse(self.input.filled(), rules)?;
             let Some((header, header_len)) = parsed else { return Ok(None) };
             match header.opcode {
-                Opcode::Kind(kind) if kind.is_control() => return Ok(self.take_control(kind, &header, header_len)),
+                Opcode::Kind(kind) if kind.is_control() => {
+                    return Ok(self.take_control(kind, &header, header_len));
+                }
                 _ => {}
             }
             self.check_data(&header, config)?;
             let whole = header.len <= (self.input.filled().len() - header_len) as u64;
             match header.opcode {
-                Opcode::Kind(kind) if header.fin && whole => {
+                Opcode::Kind(kind) if header.fin && whole && !header.compressed => {
                     return self.lend_whole(kind, &header, header_len).map(Some);
                 }
-                Opcode::Kind(kind) => self.message.begin(kind),
+                Opcode::Kind(kind) => self.message.begin(kind, header.compressed),
                 Opcode::Continuation => {}
             }
             self.message.fragments += 1;
-            self.message.total += header.len;
+            if !self.message.compressed {
+                self.message.total += header.len;
+            }
             self.consume(header_len);
-            self.frame = Some(DataFrame { missing: header.len, key: header.mask, fin: header.fin });
+            let (missing, key, fin) = (header.len, header.mask, header.fin);
+            self.frame = Some(DataFrame { missing, key, fin, unmasked: 0, tail_used: 0 });
         }
     }
 
@@ -271,11 +305,8 @@ impl Receiver {
         if let Some(max) = config.max_frame_size.map(|max| max as u64).filter(|max| header.len > *max) {
             return Err(CapacityError::FrameTooLong { size: header.len, max }.into());
         }
-        let total = self.message.total.saturating_add(header.len);
-        let addressable = if config.deliver_fragments { u64::MAX } else { isize::MAX as u64 };
-        let max = config.max_message_size.map_or(addressable, |max| max as u64);
-        if total > max {
-            return Err(CapacityError::MessageTooLong { size: total, max }.into());
+        if !header.compressed && !self.message.compressed {
+            check_total(self.message.total.saturating_add(header.len), config)?;
         }
         if let Some(max) = config.max_fragments.map(|max| max as u64) {
             if u64::from(self.message.fragments) >= max {
@@ -292,7 +323,10 @@ impl Receiver {
         let payload = &mut self.input.filled_mut()[header_len..header_len + len];
         let mut text = Utf8Stream::default();
         let is_text = kind == Kind::Text;
-        if take_piece(payload, header.mask, is_text.then_some(&mut text)).and_then(|()| text.finish()).is_err() {
+        if take_piece(payload, header.mask, is_text.then_some(&mut text))
+            .and_then(|()| text.finish())
+            .is_err()
+        {
             return Err(Error::Utf8);
         }
         self.consume(header_len);
@@ -309,7 +343,8 @@ impl Receiver {
         let mut taken = message.fresh;
         if taken == 0 {
             let arrived = self.input.filled();
-            taken = usize::try_from(frame.missing).map_or(arrived.len(), |missing| missing.min(arrived.len()));
+            taken =
+                usize::try_from(frame.missing).map_or(arrived.len(), |missing| missing.min(arrived.len()));
             message.append(&arrived[..taken])?;
             self.input.consume(taken);
         }
@@ -323,21 +358,82 @@ impl Receiver {
         if !ended && !self.input.filled().is_empty() {
             return self.continue_frame(config);
         }
-        let is_final = ended && frame.fin;
+        self.deliver(ended && frame.fin, config)
+    }
+
+    /// Inflates what has arrived of the frame at hand into the message. The limit holds while it does; where parts are
+    /// delivered, it stops at each.
+    fn continue_compressed(&mut self, config: &WebSocketConfig) -> Result<Option<Received>> {
+        let (Some(mut frame), Some(inflater)) = (self.frame, &mut self.inflater) else { return Ok(None) };
+        let message = &mut self.message;
+        loop {
+            let arrived = self.input.filled_mut();
+            let available = usize::try_from(frame.missing).map_or(arrived.len(), |m| m.min(arrived.len()));
+            if let Some(key) = frame.key {
+                let fresh = &mut arrived[frame.unmasked..available];
+                fresh.chunks_mut(STEP).fold(key, |key, step| {
+                    mask::apply(step, key);
+                    key.advanced(step.len())
+                });
+                frame.key = Some(key.advanced(available - frame.unmasked));
+            }
+            frame.unmasked = available;
+            let in_tail = frame.missing == 0;
+            let source = match in_tail {
+                false => &arrived[..available],
+                true if frame.fin => inflater.tail().get(frame.tail_used..).unwrap_or_default(),
+                true => &[],
+            };
+            if source.is_empty() && inflater.is_drained() {
+                break;
+            }
+            let has_source = !source.is_empty();
+            let (used, written) = inflater.inflate(source, message.inflate_room(config)?)?;
+            if has_source && used == 0 && written == 0 {
+                return Err(ProtocolError::CorruptDeflate.into());
+            }
+            if in_tail {
+                frame.tail_used += used;
+            } else {
+                self.input.consume(used);
+                self.offset += used as u64;
+                frame.missing -= used as u64;
+                frame.unmasked -= used;
+            }
+            message.fresh = written;
+            message.take_fresh(None)?;
+            message.total += written as u64;
+            check_total(message.total, config)?;
+            if config.deliver_fragments && message.len >= *INFLATE.end() {
+                self.frame = Some(frame);
+                return self.deliver(false, config);
+            }
+        }
+        let ended = frame.missing == 0;
+        if ended && frame.fin {
+            inflater.end_message();
+        }
+        self.frame = (!ended).then_some(frame);
+        self.deliver(ended && frame.fin, config)
+    }
+
+    /// Hands out the message, or what there is of it where parts are delivered.
+    fn deliver(&mut self, is_final: bool, config: &WebSocketConfig) -> Result<Option<Received>> {
+        let Some(kind) = self.message.kind else { return Ok(None) };
         if is_final && self.message.text.finish().is_err() {
             return Err(Error::Utf8);
         }
-        let Some(kind) = self.message.kind else { return Ok(None) };
         let len = self.message.len - self.message.text.incomplete();
-        if is_final || (config.deliver_fragments && len > 0) {
-            self.message.delivered = len;
-            self.lent = Some(Place::Message);
-            if is_final {
-                self.message.kind = None;
-            }
-            return Ok(Some(Received { kind, is_final, place: Place::Message, start: 0, len }));
+        if !is_final && !(config.deliver_fragments && len > 0) {
+            return Ok(None);
         }
-        Ok(None)
+        self.message.delivered = len;
+        self.lent = Some(Place::Message);
+        if is_final {
+            self.message.kind = None;
+            self.message.compressed = false;
+        }
+        Ok(Some(Received { kind, is_final, place: Place::Message, start: 0, len }))
     }
 
     #[inline]
@@ -348,9 +444,10 @@ impl Receiver {
 }
 
 impl Assembly {
-    fn begin(&mut self, kind: Kind) {
+    fn begin(&mut self, kind: Kind, compressed: bool) {
         self.clear();
         self.kind = Some(kind);
+        self.compressed = compressed;
     }
 
     fn clear(&mut self) {
@@ -379,6 +476,17 @@ impl Assembly {
         Ok(&mut self.bytes[used..end])
     }
 
+    /// Room to inflate into: never more than a byte over the limit.
+    fn inflate_room(&mut self, config: &WebSocketConfig) -> Result<&mut [u8]> {
+        if self.bytes.len() - self.len < *INFLATE.start() {
+            self.reserve(self.len.clamp(*INFLATE.start(), *INFLATE.end()))?;
+        }
+        let left = max_total(config).saturating_sub(self.total).saturating_add(1);
+        let room = (self.bytes.len() - self.len).min(*INFLATE.end());
+        let room = usize::try_from(left).map_or(room, |left| left.min(room));
+        Ok(&mut self.bytes[self.len..self.len + room])
+    }
+
     fn append(&mut self, piece: &[u8]) -> Result<()> {
         self.reserve(piece.len())?;
         let used = self.len + self.fresh;
@@ -404,6 +512,17 @@ impl Assembly {
         self.len += std::mem::take(&mut self.fresh);
         Ok(())
     }
+}
+
+/// What a message may come to: where it is handed out in parts, more than memory can hold.
+fn max_total(config: &WebSocketConfig) -> u64 {
+    let addressable = if config.deliver_fragments { u64::MAX } else { isize::MAX as u64 };
+    config.max_message_size.map_or(addressable, |max| max as u64)
+}
+
+fn check_total(size: u64, config: &WebSocketConfig) -> Result<()> {
+    let max = max_total(config);
+    if size > max { Err(CapacityError::MessageTooLong { size, max }.into()) } else { Ok(()) }
 }
 
 /// Unmasks and validates a piece of payload where it lies, in steps that stay in the cache.

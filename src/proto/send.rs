@@ -46,6 +46,29 @@ pub struct Sender {
     closing: bool,
 }
 
+/// What the caller decides of a frame's header.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameStart {
+    /// What it carries.
+    pub opcode: Opcode,
+    /// The last frame of its message.
+    pub fin: bool,
+    /// The first frame of a compressed message.
+    pub compressed: bool,
+}
+
+impl FrameStart {
+    /// A frame that is a whole message, not compressed.
+    pub fn whole(kind: Kind) -> Self {
+        Self { opcode: Opcode::Kind(kind), fin: true, compressed: false }
+    }
+
+    fn header(self, mask: Option<MaskKey>, len: usize) -> Header {
+        let Self { opcode, fin, compressed } = self;
+        Header { fin, compressed, opcode, mask, len: len as u64 }
+    }
+}
+
 /// Where the next bytes come from, and how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
@@ -81,8 +104,8 @@ impl Sender {
     }
 
     /// Queues one frame. Bounds are the caller's to check.
-    pub fn queue(&mut self, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<()> {
-        let len = self.encode(opcode, fin, payload)?;
+    pub fn queue(&mut self, start: FrameStart, payload: &[u8]) -> Result<()> {
+        let len = self.encode(start, payload)?;
         self.frames.push_back(len);
         self.queued_bytes += len;
         Ok(())
@@ -91,9 +114,9 @@ impl Sender {
     /// Where nothing waits: a frame in wire form, to be sent at once. What the stream does not take of it goes to the
     /// queue with [`staged_sent`](Self::staged_sent).
     #[inline]
-    pub fn stage(&mut self, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<&[u8]> {
+    pub fn stage(&mut self, start: FrameStart, payload: &[u8]) -> Result<&[u8]> {
         debug_assert!(self.is_empty());
-        let len = self.encode(opcode, fin, payload)?;
+        let len = self.encode(start, payload)?;
         let block = self.blocks.back().map_or(&[][..], Vec::as_slice);
         Ok(&block[block.len() - len..])
     }
@@ -113,7 +136,7 @@ impl Sender {
 
     /// Queues a Close: `payload` is empty, or a code in network order and a reason.
     pub fn queue_close(&mut self, payload: &[u8]) -> Result<()> {
-        self.queue(Opcode::Kind(Kind::Close), true, payload)?;
+        self.queue(FrameStart::whole(Kind::Close), payload)?;
         self.closing = true;
         self.ping = None;
         Ok(())
@@ -121,6 +144,9 @@ impl Sender {
 
     /// Queues the bytes of the opening handshake.
     pub fn queue_raw(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         if bytes.is_empty() {
             return Ok(());
         }
@@ -150,9 +176,8 @@ impl Sender {
     /// The header for a whole message that may be sent right from the caller's memory: nothing waits before it and
     /// it needs no mask. What the stream then does not take goes to [`queue_rest`](Self::queue_rest).
     #[inline]
-    pub fn direct_header(&self, opcode: Opcode, fin: bool, len: usize) -> Option<HeaderBytes> {
-        (self.role == Role::Server && self.is_empty())
-            .then(|| HeaderBytes::new(&Header { fin, opcode, mask: None, len: len as u64 }))
+    pub fn direct_header(&self, start: FrameStart, len: usize) -> Option<HeaderBytes> {
+        (self.role == Role::Server && self.is_empty()).then(|| HeaderBytes::new(&start.header(None, len)))
     }
 
     /// Queues what is left of a frame of which `sent` bytes have left directly.
@@ -285,9 +310,9 @@ impl Sender {
 
     /// Writes one frame into a block; its length.
     #[inline]
-    fn encode(&mut self, opcode: Opcode, fin: bool, payload: &[u8]) -> Result<usize> {
+    fn encode(&mut self, start: FrameStart, payload: &[u8]) -> Result<usize> {
         let key = self.key()?;
-        let header = HeaderBytes::new(&Header { fin, opcode, mask: key, len: payload.len() as u64 });
+        let header = HeaderBytes::new(&start.header(key, payload.len()));
         let len = header.len() + payload.len();
         let block = self.room_in_block(len)?;
         block.extend_from_slice(&header);
@@ -335,7 +360,8 @@ impl Sender {
         }
         let first = self.blocks.front()?;
         let frame = self.frames.front()?;
-        let up_to = if self.control.is_empty() { first.len() - self.block_sent } else { frame - self.frame_sent };
+        let up_to =
+            if self.control.is_empty() { first.len() - self.block_sent } else { frame - self.frame_sent };
         Some(Source::Block(up_to))
     }
 
@@ -399,7 +425,7 @@ impl Sender {
     fn put_control(&mut self, kind: Kind, payload: &[u8], replaces: bool) -> Result<()> {
         debug_assert!(payload.len() <= MAX_CONTROL);
         let key = self.key()?;
-        let header = Header { fin: true, opcode: Opcode::Kind(kind), mask: key, len: payload.len() as u64 };
+        let header = FrameStart::whole(kind).header(key, payload.len());
         if replaces {
             self.control.truncate(self.replaceable_from());
         }

@@ -86,14 +86,21 @@ mod tests {
         ];
         for sample in samples {
             for size in [1, 2, 3, 7, 64] {
-                assert_eq!(in_pieces(sample, size).0.is_ok(), std::str::from_utf8(sample).is_ok(), "{sample:x?}");
+                assert_eq!(
+                    in_pieces(sample, size).0.is_ok(),
+                    std::str::from_utf8(sample).is_ok(),
+                    "{sample:x?}"
+                );
             }
         }
     }
 
     #[test]
     fn a_bad_byte_fails_at_once_and_not_at_the_end() {
-        assert_eq!(in_pieces(b"\xce\xba\xe1\xbd\xb9\xcf\x83\xf4\x90\x80\x80edited", 1), (Err(InvalidUtf8), 9));
+        assert_eq!(
+            in_pieces(b"\xce\xba\xe1\xbd\xb9\xcf\x83\xf4\x90\x80\x80edited", 1),
+            (Err(InvalidUtf8), 9)
+        );
         assert_eq!(in_pieces(b"\xed\xa0\x80", 1), (Err(InvalidUtf8), 2));
     }
 

@@ -30,9 +30,10 @@ impl Read for Callback {
 impl Write for Callback {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match (self.send)(bytes)? {
-            n if n > bytes.len() => {
-                Err(io::Error::new(io::ErrorKind::InvalidData, "the callback claims to have sent more than it was given"))
-            }
+            n if n > bytes.len() => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the callback claims to have sent more than it was given",
+            )),
             n => Ok(n),
         }
     }

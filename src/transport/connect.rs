@@ -45,7 +45,13 @@ impl Connecting {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             match socket.take_error()? {
-                None => return self.attempt.take().map(|socket| Socket::owned(socket.into())).ok_or_else(no_address),
+                None => {
+                    return self
+                        .attempt
+                        .take()
+                        .map(|socket| Socket::owned(socket.into()))
+                        .ok_or_else(no_address);
+                }
                 Some(error) => {
                     self.error = error;
                     self.next_attempt();

@@ -99,13 +99,13 @@ impl Endpoint {
     /// A client of this URL.
     pub fn client(setup: &Setup, url: &Url, link: Link) -> Result<Self> {
         let config = Arc::clone(&setup.websocket);
-        let (handshake, request) = ClientHandshake::new(url, &setup.handshake, config.max_head_size)?;
+        let (handshake, request) = ClientHandshake::new(url, &setup.handshake, &config)?;
         Ok(Self::new(Connection::client(config, handshake, &request)?, link, setup))
     }
 
     /// A server that waits for a request.
     pub fn server(setup: &Setup, link: Link) -> Self {
-        let handshake = ServerHandshake::new(setup.websocket.max_head_size);
+        let handshake = ServerHandshake::new(&setup.websocket);
         Self::new(Connection::server(Arc::clone(&setup.websocket), handshake), link, setup)
     }
 

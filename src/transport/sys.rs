@@ -45,9 +45,8 @@ pub fn is_ready(fd: &PollFd) -> bool {
 /// Waits until one of `fds` is ready, or the time is over; `None` waits for ever. May return early.
 pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> io::Result<()> {
     // Rounded up, so that a wait for the rest of a millisecond does not spin.
-    let timeout = timeout.map_or(-1, |timeout| {
-        i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-    });
+    let timeout = timeout
+        .map_or(-1, |timeout| i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX));
     // SAFETY: the pointer and length are those of a live, writable slice of pollfd.
     let n = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) };
     match n {

@@ -44,11 +44,15 @@ impl Waker {
 }
 
 /// Waits until the socket is ready or the waker called; false where `until` came first.
-pub fn wait(fd: RawFd, interest: Interest, until: Option<Instant>, waker: Option<&Waker>) -> io::Result<bool> {
+pub fn wait(
+    fd: RawFd,
+    interest: Interest,
+    until: Option<Instant>,
+    waker: Option<&Waker>,
+) -> io::Result<bool> {
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let mut fds =
-            [sys::poll_fd(fd, interest.read, interest.write), sys::poll_fd(-1, true, false)];
+        let mut fds = [sys::poll_fd(fd, interest.read, interest.write), sys::poll_fd(-1, true, false)];
         if let Some(waker) = waker {
             fds[1].fd = waker.sleeper.as_raw_fd();
         }

@@ -17,7 +17,13 @@ pub struct Event {
 impl std::fmt::Debug for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let shown = self.data.len().min(60);
-        write!(f, "{:?} {} bytes {:?}", self.kind, self.data.len(), String::from_utf8_lossy(&self.data[..shown]))?;
+        write!(
+            f,
+            "{:?} {} bytes {:?}",
+            self.kind,
+            self.data.len(),
+            String::from_utf8_lossy(&self.data[..shown])
+        )?;
         self.code.map_or(Ok(()), |code| write!(f, " code {code}"))?;
         if self.is_final { Ok(()) } else { f.write_str(" …") }
     }

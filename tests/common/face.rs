@@ -116,8 +116,8 @@ impl End for Face {
     }
 
     fn close(&mut self, frame: Option<(u16, &str)>) -> Outcome<()> {
-        let frame =
-            frame.map(|(code, reason)| CloseFrame { code: CloseCode(code), reason: reason.to_owned().into() });
+        let frame = frame
+            .map(|(code, reason)| CloseFrame { code: CloseCode(code), reason: reason.to_owned().into() });
         Ok(self.socket().close(frame)?)
     }
 

@@ -42,7 +42,8 @@ impl Script {
             }
         }
         for every in [2, 3, 5] {
-            for (read, write) in [(1, 1), (2, usize::MAX), (7, 3), (usize::MAX, 1), (usize::MAX, usize::MAX)] {
+            for (read, write) in [(1, 1), (2, usize::MAX), (7, 3), (usize::MAX, 1), (usize::MAX, usize::MAX)]
+            {
                 all.push(Self { read, write, block: Block::Every(every) });
             }
         }
@@ -97,6 +98,11 @@ impl Pipe {
     pub fn put(&mut self, bytes: &[u8]) {
         self.bytes.extend(bytes);
         self.log.extend_from_slice(bytes);
+    }
+
+    /// Whether a read finds something, be it the end.
+    pub fn is_readable(&self) -> bool {
+        !self.bytes.is_empty() || self.read_error.is_some() || self.ended
     }
 
     /// Bytes that nobody has taken yet.
@@ -166,7 +172,7 @@ impl Read for ScriptedStream {
         assert!(!space.is_empty(), "a read without room looks like the end of the stream");
         self.detect_spinning();
         let mut pipe = self.incoming.borrow_mut();
-        if pipe.bytes.is_empty() && pipe.read_error.is_none() && !pipe.ended {
+        if !pipe.is_readable() {
             return Err(ErrorKind::WouldBlock.into());
         }
         self.gate(&self.reads)?;

@@ -21,16 +21,16 @@ pub struct SansIo {
 impl SansIo {
     pub fn new(stream: ScriptedStream, beginning: Beginning, config: WebSocketConfig, lend: bool) -> Self {
         let config = Arc::new(config);
-        let head = config.max_head_size;
         let (connection, decision) = match beginning {
             Beginning::Open(role, part) => (Connection::open(role, config, part), None),
             Beginning::Client(url, options) => {
                 let url = Url::parse(url).unwrap();
-                let (handshake, request) = ClientHandshake::new(&url, &options, head).unwrap();
+                let (handshake, request) = ClientHandshake::new(&url, &options, &config).unwrap();
                 (Connection::client(config, handshake, &request).unwrap(), None)
             }
             Beginning::Server(decision) => {
-                (Connection::server(config, ServerHandshake::new(head)), Some(decision))
+                let handshake = ServerHandshake::new(&config);
+                (Connection::server(config, handshake), Some(decision))
             }
         };
         Self { connection, stream, lend, decision, refused: None }
@@ -187,7 +187,7 @@ impl End for SansIo {
         }
         match self.next() {
             Ok(event) => panic!("{event:?} after the end"),
-            Err(Fault::WouldBlock) => self.flush(),
+            Err(Fault::WouldBlock) if !self.connection.has_output() => Ok(()),
             Err(fault) => Err(fault),
         }
     }

@@ -216,7 +216,10 @@ fn parts_are_limited_and_validated_like_whole_messages() {
             let (mut end, peer) = lab.end(role, limited.clone());
             (0..3).for_each(|i| peer.send(if i == 0 { TEXT_PART } else { MORE }, &[b'a'; 40]));
             let (parts, fault) = end.read_all();
-            assert_eq!((fault, parts.iter().map(|part| part.data.len()).sum::<usize>()), (Fault::Capacity, 80));
+            assert_eq!(
+                (fault, parts.iter().map(|part| part.data.len()).sum::<usize>()),
+                (Fault::Capacity, 80)
+            );
             end.assert_over();
             let (mut end, peer) = lab.end(role, limited);
             peer.send(TEXT_PART, b"good\xe2\x82");

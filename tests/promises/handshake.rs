@@ -154,7 +154,11 @@ fn a_refusal_is_read_to_its_end_and_a_redirect_is_not_followed() {
         for (response, status, body) in [
             ("HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\nlogin", 401, &b"login"[..]),
             ("HTTP/1.1 301 Moved\r\nLocation: ws://other/\r\nContent-Length: 0\r\n\r\n", 301, b""),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", 200, b"abcde"),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+                200,
+                b"abcde",
+            ),
         ] {
             let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
             assert_eq!(client.handshake(), Err(Fault::WouldBlock));

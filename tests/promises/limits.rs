@@ -23,7 +23,11 @@ fn over_the_limits() -> Vec<Case> {
         ("message", vec![(BINARY_PART, 200), (LAST, 101)], "message of 301 bytes is over the limit of 300"),
         ("message that goes on", vec![(TEXT_PART, 150), (MORE, 150), (MORE, 1)], "message of 301 bytes"),
         ("fragments", vec![(TEXT_PART, 1), (MORE, 1), (MORE, 1), (MORE, 1), (LAST, 1)], "more than 4 frames"),
-        ("empty fragments", vec![(TEXT_PART, 0), (MORE, 0), (MORE, 0), (MORE, 0), (MORE, 0)], "more than 4 frames"),
+        (
+            "empty fragments",
+            vec![(TEXT_PART, 0), (MORE, 0), (MORE, 0), (MORE, 0), (MORE, 0)],
+            "more than 4 frames",
+        ),
     ]
 }
 

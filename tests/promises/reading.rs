@@ -1,7 +1,9 @@
 //! Reading: messages come as they were sent, and the answers to Pings and Closes go out by themselves.
 
 use crate::common::wire::{self, BINARY, CLOSE, PING, PONG, TEXT};
-use crate::common::{Block, Endpoint, Fault, Role, Script, binary, close, config, everywhere, ping, plain, pong, text};
+use crate::common::{
+    Block, Endpoint, Fault, Role, Script, binary, close, config, everywhere, ping, plain, pong, text,
+};
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
@@ -11,7 +13,9 @@ fn messages_of_every_kind_and_size_come_as_they_were_sent() {
         let mut all = Vec::new();
         // The larger ones take long in small pieces, and say nothing new there.
         let sizes: &[usize] = match lab.script {
-            Script { block: Block::Never, read: 1024.., .. } => &[0, 1, 125, 126, 127, 4095, 4096, 4097, 70_000],
+            Script { block: Block::Never, read: 1024.., .. } => {
+                &[0, 1, 125, 126, 127, 4095, 4096, 4097, 70_000]
+            }
             Script { block: Block::At(_), .. } => &[0, 1, 126],
             _ => &[0, 1, 2, 125, 126, 127, 300],
         };

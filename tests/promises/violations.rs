@@ -48,7 +48,13 @@ fn cases(sender: Role) -> Vec<Case> {
         let frames = vec![frame(BINARY_PART, b"a"), frame(first, b"b")];
         case(&format!("{first:x} inside a message"), frames, protocol, 1002, "inside a fragmented one");
     }
-    case("masking", vec![wire::frame(wire::other(sender), TEXT, b"x")], protocol, 1002, "masked frame from a");
+    case(
+        "masking",
+        vec![wire::frame(wire::other(sender), TEXT, b"x")],
+        protocol,
+        1002,
+        "masked frame from a",
+    );
     case("one byte of Close", vec![frame(CLOSE, &[3])], protocol, 1002, "one byte");
     for code in [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1999, 2000, 2999, 5000, 65535] {
         let frames = vec![frame(CLOSE, &close_payload(code, "reason"))];
@@ -69,7 +75,8 @@ fn cases(sender: Role) -> Vec<Case> {
         case(what, vec![frame(TEXT, &[&[b'a'; 130], bytes].concat())], utf8, 1007, "UTF-8");
         case(what, vec![frame(TEXT_PART, b"ok"), frame(LAST, bytes)], utf8, 1007, "UTF-8");
     }
-    let over_frames = vec![frame(TEXT_PART, b"\xe2\x82"), frame(PING, b"p"), frame(MORE, b""), frame(MORE, b"a")];
+    let over_frames =
+        vec![frame(TEXT_PART, b"\xe2\x82"), frame(PING, b"p"), frame(MORE, b""), frame(MORE, b"a")];
     case("character cut by another", over_frames, utf8, 1007, "UTF-8");
     let never_ends = vec![frame(TEXT_PART, b"\xe2\x82"), frame(LAST, b"")];
     case("character that never ends", never_ends, utf8, 1007, "UTF-8");

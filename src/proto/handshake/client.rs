@@ -1,14 +1,16 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1): writes the request and judges the response.
 //! Does not know how either travels, and follows no redirect: a refusal goes to the caller as it is.
 
-use super::Progress;
 use super::body::BodyReader;
 use super::grammar::has_token;
 use super::head::{Head, HeadReader, Kind};
 use super::key::{accept_key, generate_key};
 use super::options::{HandshakeOptions, write_header};
 use super::url::Url;
+use super::{Opened, Progress};
+use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, HandshakeError};
+use crate::proto::deflate::negotiate::{self, Agreed};
 
 /// The client's side of a handshake under way.
 #[derive(Debug)]
@@ -18,9 +20,14 @@ pub struct ClientHandshake {
     max_head_size: usize,
     accept: [u8; 28],
     offered: Vec<String>,
+    offered_deflate: Option<DeflateConfig>,
     head: Head,
     protocol: Option<String>,
+    agreed_deflate: Option<Agreed>,
 }
+
+/// What a 101 agrees to.
+type Verdict = (Option<String>, Option<Agreed>);
 
 #[derive(Debug)]
 enum State {
@@ -32,23 +39,27 @@ enum State {
 }
 
 impl ClientHandshake {
-    /// A handshake for this URL, and the request to send. Head and body of the response may have `max_head_size` bytes
-    /// each.
+    /// A handshake for this URL, and the request to send. Of the configuration counts `max_head_size`, for head and body
+    /// of the response each, and `deflate`, which is offered if it is there.
     pub fn new(
         url: &Url,
         options: &HandshakeOptions,
-        max_head_size: usize,
+        config: &WebSocketConfig,
     ) -> Result<(Self, Vec<u8>), Error> {
         let key = generate_key()?;
+        let WebSocketConfig { max_head_size, deflate, .. } = *config;
         let handshake = Self {
             state: State::ReadingHead(HeadReader::new(Kind::Response, max_head_size)),
             max_head_size,
             accept: accept_key(&key),
             offered: options.protocols().to_vec(),
+            offered_deflate: deflate,
             head: Head::default(),
             protocol: None,
+            agreed_deflate: None,
         };
-        Ok((handshake, write_request(url, options, &key)))
+        let extensions = deflate.as_ref().map(negotiate::offer).unwrap_or_default();
+        Ok((handshake, write_request(url, options, &extensions, &key)))
     }
 
     /// See [`Handshake::advance`](super::Handshake::advance). A response that is not a 101 ends in [`Error::Http`],
@@ -83,9 +94,14 @@ impl ClientHandshake {
         self.protocol.as_deref()
     }
 
-    /// The head of the response and the subprotocol that the server chose.
-    pub fn into_head(self) -> (Head, Option<String>) {
-        (self.head, self.protocol)
+    /// What permessage-deflate the server agreed to.
+    pub fn agreed_deflate(&self) -> Option<Agreed> {
+        self.agreed_deflate
+    }
+
+    /// The head of the response, and what was agreed upon.
+    pub fn into_opened(self) -> Opened {
+        Opened { head: self.head, protocol: self.protocol, deflate: self.agreed_deflate }
     }
 
     fn step(&mut self, received: &[u8], eof: bool) -> Result<(Progress, usize), Error> {
@@ -118,7 +134,7 @@ impl ClientHandshake {
     }
 
     fn take_head(&mut self, head: Head, length: usize) -> Result<(), Error> {
-        let verdict = if head.status() == 101 { self.verify(&head) } else { Ok(None) };
+        let verdict = if head.status() == 101 { self.verify(&head) } else { Ok((None, None)) };
         self.state = match head.status() {
             101 => State::Done,
             // An interim response (RFC 9110 section 15.2): the real one follows. All heads together keep to the limit.
@@ -130,12 +146,22 @@ impl ClientHandshake {
         };
         // Kept even if it breaks a rule: the caller may want to see what the server said.
         self.head = head;
-        self.protocol = verdict.map_err(HandshakeError::Rule)?;
+        (self.protocol, self.agreed_deflate) = verdict?;
         Ok(())
     }
 
-    /// Checks a 101 (RFC 6455 section 4.1, the second list); the subprotocol, or the rule that is broken.
-    fn verify(&self, head: &Head) -> Result<Option<String>, &'static str> {
+    /// Checks a 101 (RFC 6455 section 4.1, the second list): what it agrees to, or what is wrong with it.
+    fn verify(&self, head: &Head) -> Result<Verdict, HandshakeError> {
+        self.verify_upgrade(head).map_err(HandshakeError::Rule)?;
+        let deflate = match &self.offered_deflate {
+            Some(config) => negotiate::verify(head.values_bytes("Sec-WebSocket-Extensions"), config)?,
+            None if head.header_bytes("Sec-WebSocket-Extensions").is_none() => None,
+            None => return Err(negotiate::NOT_OFFERED),
+        };
+        Ok((self.verify_protocol(head).map_err(HandshakeError::Rule)?, deflate))
+    }
+
+    fn verify_upgrade(&self, head: &Head) -> Result<(), &'static str> {
         if head.minor_version() == 0 {
             return Err("the response is HTTP/1.0, where 1.1 is needed");
         }
@@ -147,17 +173,16 @@ impl ClientHandshake {
         }
         let mut accepts = head.values_bytes("Sec-WebSocket-Accept");
         match (accepts.next(), accepts.next()) {
-            (None, _) => return Err("the response has no Sec-WebSocket-Accept"),
-            (_, Some(_)) => return Err("the response has more than one Sec-WebSocket-Accept"),
+            (None, _) => Err("the response has no Sec-WebSocket-Accept"),
+            (_, Some(_)) => Err("the response has more than one Sec-WebSocket-Accept"),
             (Some(accept), None) if accept != self.accept => {
-                return Err("Sec-WebSocket-Accept does not answer the key that was sent");
+                Err("Sec-WebSocket-Accept does not answer the key that was sent")
             }
-            _ => {}
+            _ => Ok(()),
         }
-        // Extensions are agreed upon here; none is offered as yet.
-        if head.header_bytes("Sec-WebSocket-Extensions").is_some() {
-            return Err("the response names an extension that was not offered");
-        }
+    }
+
+    fn verify_protocol(&self, head: &Head) -> Result<Option<String>, &'static str> {
         let mut protocols = head.values_bytes("Sec-WebSocket-Protocol");
         match (protocols.next(), protocols.next()) {
             (None, _) => Ok(None),
@@ -176,10 +201,11 @@ impl ClientHandshake {
     }
 }
 
-fn write_request(url: &Url, options: &HandshakeOptions, key: &[u8; 24]) -> Vec<u8> {
+fn write_request(url: &Url, options: &HandshakeOptions, extensions: &str, key: &[u8; 24]) -> Vec<u8> {
     let host = options.header("Host").unwrap_or(url.authority());
     let protocols = options.protocols().join(", ");
-    let length = 192 + url.target().len() + host.len() + protocols.len() + options.headers_len();
+    let length =
+        224 + url.target().len() + host.len() + protocols.len() + extensions.len() + options.headers_len();
     let mut request = Vec::with_capacity(length);
     request.extend_from_slice(b"GET ");
     request.extend_from_slice(url.target().as_bytes());
@@ -191,6 +217,9 @@ fn write_request(url: &Url, options: &HandshakeOptions, key: &[u8; 24]) -> Vec<u
     write_header(&mut request, "Sec-WebSocket-Key", key);
     if !protocols.is_empty() {
         write_header(&mut request, "Sec-WebSocket-Protocol", protocols.as_bytes());
+    }
+    if !extensions.is_empty() {
+        write_header(&mut request, "Sec-WebSocket-Extensions", extensions.as_bytes());
     }
     for (name, value) in options.headers().filter(|(name, _)| !name.eq_ignore_ascii_case("Host")) {
         write_header(&mut request, name, value.as_bytes());
@@ -206,12 +235,16 @@ mod tests {
 
     const MAX: usize = 16 << 10;
 
+    fn config() -> WebSocketConfig {
+        WebSocketConfig { max_head_size: MAX, ..WebSocketConfig::default() }
+    }
+
     fn client(protocols: &[&str]) -> ClientHandshake {
         let mut options = HandshakeOptions::default();
         for protocol in protocols {
             options.add_protocol(protocol).unwrap();
         }
-        ClientHandshake::new(&Url::parse("ws://example.com/").unwrap(), &options, MAX).unwrap().0
+        ClientHandshake::new(&Url::parse("ws://example.com/").unwrap(), &options, &config()).unwrap().0
     }
 
     /// A 101 with these lines, where `ACCEPT` stands for the right answer.
@@ -265,7 +298,7 @@ mod tests {
         options.add_protocol("b").unwrap();
         options.add_header("Origin", "null").unwrap();
         let url = Url::parse("ws://[::1]:9001/x?y").unwrap();
-        let (client, request) = ClientHandshake::new(&url, &options, MAX).unwrap();
+        let (client, request) = ClientHandshake::new(&url, &options, &config()).unwrap();
         let text = String::from_utf8(request.clone()).unwrap();
         assert!(
             text.starts_with("GET /x?y HTTP/1.1\r\nHost: [::1]:9001\r\n") && text.ends_with("\r\n\r\n"),
@@ -277,6 +310,7 @@ mod tests {
         assert_eq!(head.header("sec-websocket-version"), Some("13"));
         assert_eq!(head.header("sec-websocket-protocol"), Some("a, b"));
         assert_eq!(head.header("origin"), Some("null"));
+        assert_eq!(head.header("sec-websocket-extensions"), None);
         assert_eq!(accept_key(head.header_bytes("sec-websocket-key").unwrap()), client.accept);
     }
 
@@ -285,7 +319,7 @@ mod tests {
         let mut options = HandshakeOptions::default();
         options.add_header("host", "other:1").unwrap();
         let url = Url::parse("ws://example.com/").unwrap();
-        let request = ClientHandshake::new(&url, &options, MAX).unwrap().1;
+        let request = ClientHandshake::new(&url, &options, &config()).unwrap().1;
         let head = HeadReader::new(Kind::Request, MAX).read(&request).unwrap().unwrap().0;
         assert_eq!(head.values("Host").collect::<Vec<_>>(), ["other:1"]);
     }
@@ -356,12 +390,60 @@ mod tests {
         assert_eq!(chosen.protocol(), Some("chat"));
         let mut none = client(&["a", "chat"]);
         answer(&mut none, GOOD).unwrap();
-        assert_eq!(none.into_head().1, None);
+        assert_eq!(none.into_opened().protocol, None);
     }
 
     #[test]
     fn an_extension_that_was_not_offered_fails() {
         refused(&[], &format!("{GOOD}Sec-WebSocket-Extensions: permessage-deflate\r\n"));
+        refused(&[], &format!("{GOOD}Sec-WebSocket-Extensions:\r\n"));
+        let error =
+            answer(&mut deflating(), &format!("{GOOD}Sec-WebSocket-Extensions: foo\r\n")).unwrap_err();
+        assert!(matches!(error, Error::Handshake(HandshakeError::Rule(_))), "{error:?}");
+    }
+
+    /// A client that offers permessage-deflate.
+    fn deflating() -> ClientHandshake {
+        let url = Url::parse("ws://example.com/").unwrap();
+        let deflate = Some(DeflateConfig::default());
+        let config = WebSocketConfig { deflate, ..config() };
+        let (client, request) = ClientHandshake::new(&url, &HandshakeOptions::default(), &config).unwrap();
+        let head = HeadReader::new(Kind::Request, MAX).read(&request).unwrap().unwrap().0;
+        let offer = head.values("Sec-WebSocket-Extensions").collect::<Vec<_>>();
+        assert_eq!(offer, ["permessage-deflate; client_max_window_bits"]);
+        client
+    }
+
+    #[test]
+    fn permessage_deflate_is_what_the_server_makes_of_it() {
+        let mut declined = deflating();
+        answer(&mut declined, GOOD).unwrap();
+        assert_eq!(declined.agreed_deflate(), None);
+        let mut agreed = deflating();
+        let line = "sec-websocket-extensions: permessage-deflate; client_max_window_bits=\"9\"\r\n";
+        answer(&mut agreed, &format!("{GOOD}{line}")).unwrap();
+        assert_eq!(agreed.agreed_deflate().unwrap().client_max_window_bits, 9);
+        assert_eq!(agreed.agreed_deflate(), agreed.into_opened().deflate);
+    }
+
+    #[test]
+    fn a_parameter_of_permessage_deflate_twice_or_illegal_fails_by_name() {
+        for (line, name) in [
+            (
+                "permessage-deflate; server_max_window_bits=9; server_max_window_bits=9",
+                "server_max_window_bits",
+            ),
+            ("permessage-deflate; client_max_window_bits=16", "client_max_window_bits"),
+        ] {
+            let mut client = deflating();
+            let error =
+                answer(&mut client, &format!("{GOOD}Sec-WebSocket-Extensions: {line}\r\n")).unwrap_err();
+            assert!(
+                matches!(error, Error::Handshake(HandshakeError::Rule(why)) if why.contains(name)),
+                "{error:?}"
+            );
+            assert_eq!((client.agreed_deflate(), client.head().status()), (None, 101));
+        }
     }
 
     #[test]

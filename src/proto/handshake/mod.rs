@@ -6,6 +6,7 @@
 //! | `head` | reading and keeping an HTTP head |
 //! | `body` | the body of a refusal |
 //! | `grammar` | tokens, lists and values of header fields |
+//! | `extensions` | the list in `Sec-WebSocket-Extensions` |
 //! | `key` | `Sec-WebSocket-Key` and `-Accept` |
 //! | `options` | what the caller adds to a handshake |
 //! | `url` | `ws` and `wss` URLs |
@@ -13,6 +14,7 @@
 
 mod body;
 mod client;
+pub(super) mod extensions;
 mod grammar;
 mod head;
 mod key;
@@ -28,6 +30,7 @@ pub use server::ServerHandshake;
 pub use url::Url;
 
 use crate::error::Error;
+use crate::proto::deflate::Agreed;
 
 /// A handshake under way, from either end.
 #[derive(Debug)]
@@ -48,6 +51,17 @@ pub enum Progress {
     Request,
     /// Done: whatever follows the consumed bytes is frames.
     Done,
+}
+
+/// What came of a handshake.
+#[derive(Debug)]
+pub struct Opened {
+    /// The peer's head.
+    pub head: Head,
+    /// The subprotocol agreed upon.
+    pub protocol: Option<String>,
+    /// The permessage-deflate agreed upon.
+    pub deflate: Option<Agreed>,
 }
 
 impl Handshake {
@@ -79,11 +93,19 @@ impl Handshake {
         }
     }
 
-    /// The peer's head and the subprotocol agreed upon.
-    pub fn into_head(self) -> (Head, Option<String>) {
+    /// The permessage-deflate agreed upon, once done.
+    pub fn agreed_deflate(&self) -> Option<Agreed> {
         match self {
-            Handshake::Client(client) => client.into_head(),
-            Handshake::Server(server) => server.into_head(),
+            Handshake::Client(client) => client.agreed_deflate(),
+            Handshake::Server(server) => server.agreed_deflate(),
+        }
+    }
+
+    /// The peer's head, and what was agreed upon.
+    pub fn into_opened(self) -> Opened {
+        match self {
+            Handshake::Client(client) => client.into_opened(),
+            Handshake::Server(server) => server.into_opened(),
         }
     }
 }
@@ -91,8 +113,7 @@ impl Handshake {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MAX: usize = 16 << 10;
+    use crate::config::{DeflateConfig, WebSocketConfig};
 
     /// Both ends against each other, `step` bytes at a time; what each side ends up with.
     fn shake(
@@ -100,10 +121,12 @@ mod tests {
         server_options: &HandshakeOptions,
         step: usize,
     ) -> [Handshake; 2] {
+        let deflate = Some(DeflateConfig { server_max_window_bits: 11, ..DeflateConfig::default() });
+        let config = WebSocketConfig { deflate, ..WebSocketConfig::default() };
         let url = Url::parse("ws://example.com/chat?room=1").unwrap();
-        let (client, request) = ClientHandshake::new(&url, client_options, MAX).unwrap();
+        let (client, request) = ClientHandshake::new(&url, client_options, &config).unwrap();
         let mut client = Handshake::Client(client);
-        let mut server = Handshake::Server(ServerHandshake::new(MAX));
+        let mut server = Handshake::Server(ServerHandshake::new(&config));
         assert_eq!(drive(&mut server, &request, step), (Progress::Request, request.len()));
         let Handshake::Server(inner) = &mut server else { unreachable!() };
         let mut response = inner.accept(None, server_options).unwrap();
@@ -140,8 +163,10 @@ mod tests {
         for step in (1..64).chain([usize::MAX >> 1]) {
             for end in shake(&client_options, &server_options, step) {
                 assert_eq!(end.protocol(), Some("chat.v2"));
+                assert_eq!(end.agreed_deflate().unwrap().server_max_window_bits, 11);
                 let is_client = matches!(end, Handshake::Client(_));
-                let (head, protocol) = end.into_head();
+                let Opened { head, protocol, deflate } = end.into_opened();
+                assert!(deflate.is_some());
                 assert_eq!(protocol.as_deref(), Some("chat.v2"));
                 if is_client {
                     assert_eq!(head.header("server"), Some("test"));
@@ -165,7 +190,10 @@ mod tests {
     #[test]
     fn no_bytes_from_a_peer_panic() {
         let url = Url::parse("ws://example.com/").unwrap();
-        let request = ClientHandshake::new(&url, &HandshakeOptions::default(), MAX).unwrap().1;
+        let deflate = Some(DeflateConfig::default());
+        let config = WebSocketConfig { max_head_size: 256, deflate, ..WebSocketConfig::default() };
+        let options = HandshakeOptions::default();
+        let request = ClientHandshake::new(&url, &options, &config).unwrap().1;
         let responses: [&[u8]; 3] = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
               Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
@@ -192,9 +220,9 @@ mod tests {
                 }
             }
             let mut end = if as_server {
-                Handshake::Server(ServerHandshake::new(256))
+                Handshake::Server(ServerHandshake::new(&config))
             } else {
-                Handshake::Client(ClientHandshake::new(&url, &HandshakeOptions::default(), 256).unwrap().0)
+                Handshake::Client(ClientHandshake::new(&url, &options, &config).unwrap().0)
             };
             let (mut start, mut arrived) = (0, 0);
             loop {

@@ -1,42 +1,57 @@
 //! The server's side of the opening handshake (RFC 6455 section 4.2): judges a request and writes the response. Does
 //! not know how either travels, nor what the caller's reasons are to accept or to reject.
 
-use super::Progress;
 use super::grammar::{has_token, is_token, list};
 use super::head::{Head, HeadReader, Kind};
 use super::key::{accept_key, checked_key};
 use super::options::{HandshakeOptions, write_header};
+use super::{Opened, Progress};
+use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, HandshakeError};
+use crate::proto::deflate::negotiate::{self, Agreed};
 
 /// The server's side of a handshake under way.
 #[derive(Debug)]
 pub struct ServerHandshake {
     state: State,
+    deflate: Option<DeflateConfig>,
     head: Head,
     protocol: Option<String>,
+    agreed_deflate: Option<Agreed>,
     refusal: Vec<u8>,
 }
 
 #[derive(Debug)]
 enum State {
     Reading(HeadReader),
-    /// A valid request with this key waits for an answer.
-    Deciding([u8; 24]),
+    /// A valid request waits for an answer.
+    Deciding(Request),
     Accepted,
     /// With this status, or 0 where the stream ended.
     Refused(u16),
+}
+
+/// What a valid request leads to, should it be accepted.
+#[derive(Debug)]
+struct Request {
+    key: [u8; 24],
+    /// Permessage-deflate, and what to say about it.
+    deflate: Option<(Agreed, String)>,
 }
 
 /// What is wrong with a request, and the status that says so.
 type Fault = (u16, &'static str);
 
 impl ServerHandshake {
-    /// Waits for a request whose head has at most `max_head_size` bytes.
-    pub fn new(max_head_size: usize) -> Self {
+    /// Waits for a request. Of the configuration counts `max_head_size`, and `deflate`, without which every offer of an
+    /// extension is passed over.
+    pub fn new(config: &WebSocketConfig) -> Self {
         Self {
-            state: State::Reading(HeadReader::new(Kind::Request, max_head_size)),
+            state: State::Reading(HeadReader::new(Kind::Request, config.max_head_size)),
+            deflate: config.deflate,
             head: Head::default(),
             protocol: None,
+            agreed_deflate: None,
             refusal: Vec::new(),
         }
     }
@@ -54,9 +69,9 @@ impl ServerHandshake {
         match reader.read(received) {
             Ok(Some((head, length))) => {
                 self.head = head;
-                match check(&self.head) {
-                    Ok(key) => self.state = State::Deciding(key),
-                    Err((status, why)) => return Err(self.refuse(status, HandshakeError::Rule(why).into())),
+                match self.judge() {
+                    Ok(request) => self.state = State::Deciding(request),
+                    Err((status, why)) => return Err(self.refuse(status, why.into())),
                 }
                 Ok((Progress::Request, length))
             }
@@ -78,15 +93,17 @@ impl ServerHandshake {
 
     /// Accepts the request: the response to send, after which frames follow. It carries the headers of `options` and
     /// the subprotocol `protocol`, which the client must have offered; if that is `None`, the first of `options` that
-    /// the client offered, if any.
+    /// the client offered, if any. Permessage-deflate is accepted as the configuration says.
     pub fn accept(&mut self, protocol: Option<&str>, options: &HandshakeOptions) -> Result<Vec<u8>, Error> {
-        let State::Deciding(key) = &self.state else { return Err(NO_REQUEST) };
+        let State::Deciding(Request { key, deflate }) = &self.state else { return Err(NO_REQUEST) };
         let protocol = match protocol {
             Some(name) if self.has_offered(name) => Some(name),
             Some(_) => return Err(Error::InvalidArgument("the client did not offer this subprotocol")),
             None => options.protocols().iter().map(String::as_str).find(|name| self.has_offered(name)),
         };
-        let mut response = Vec::with_capacity(192 + protocol.map_or(0, str::len) + options.headers_len());
+        let extensions = deflate.as_ref().map_or("", |(_, text)| text);
+        let length = 224 + protocol.map_or(0, str::len) + extensions.len() + options.headers_len();
+        let mut response = Vec::with_capacity(length);
         response.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );
@@ -95,11 +112,15 @@ impl ServerHandshake {
         if let Some(name) = protocol {
             write_header(&mut response, "Sec-WebSocket-Protocol", name.as_bytes());
         }
+        if !extensions.is_empty() {
+            write_header(&mut response, "Sec-WebSocket-Extensions", extensions.as_bytes());
+        }
         for (name, value) in options.headers() {
             write_header(&mut response, name, value.as_bytes());
         }
         response.extend_from_slice(b"\r\n");
         self.protocol = protocol.map(str::to_owned);
+        self.agreed_deflate = deflate.as_ref().map(|(agreed, _)| *agreed);
         self.state = State::Accepted;
         Ok(response)
     }
@@ -137,9 +158,25 @@ impl ServerHandshake {
         self.protocol.as_deref()
     }
 
-    /// The head of the request and the subprotocol chosen.
-    pub fn into_head(self) -> (Head, Option<String>) {
-        (self.head, self.protocol)
+    /// The permessage-deflate accepted.
+    pub fn agreed_deflate(&self) -> Option<Agreed> {
+        self.agreed_deflate
+    }
+
+    /// The head of the request, and what was agreed upon.
+    pub fn into_opened(self) -> Opened {
+        Opened { head: self.head, protocol: self.protocol, deflate: self.agreed_deflate }
+    }
+
+    /// What the request leads to, or what is wrong with it.
+    fn judge(&self) -> Result<Request, (u16, HandshakeError)> {
+        let key = check(&self.head).map_err(|(status, why)| (status, HandshakeError::Rule(why)))?;
+        let offers = self.head.values_bytes("Sec-WebSocket-Extensions");
+        let deflate = match &self.deflate {
+            Some(config) => negotiate::respond(offers, config).map_err(|why| (400, why))?,
+            None => None,
+        };
+        Ok(Request { key, deflate })
     }
 
     fn has_offered(&self, name: &str) -> bool {
@@ -280,8 +317,12 @@ mod tests {
     const GOOD: &str = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
+    fn waiting() -> ServerHandshake {
+        ServerHandshake::new(&WebSocketConfig { max_head_size: MAX, ..WebSocketConfig::default() })
+    }
+
     fn server(request: &str) -> Result<ServerHandshake, Error> {
-        let mut server = ServerHandshake::new(MAX);
+        let mut server = waiting();
         assert_eq!(server.advance(request.as_bytes(), false)?, (Progress::Request, request.len()));
         Ok(server)
     }
@@ -298,7 +339,7 @@ mod tests {
     /// Asserts that a request is refused with this status; the head of the refusal.
     #[track_caller]
     fn refused(status: u16, request: &str) -> Head {
-        let mut server = ServerHandshake::new(MAX);
+        let mut server = waiting();
         let error = server.advance(request.as_bytes(), false).expect_err(request);
         let (head, body) = response_head(&server.take_refusal());
         assert_eq!(head.status(), status, "{error}: {request}");
@@ -324,13 +365,13 @@ mod tests {
         );
         assert_eq!(server.advance(b"", false).unwrap(), (Progress::Done, 0));
         assert!(matches!(server.accept(None, &HandshakeOptions::default()), Err(Error::Misuse(_))));
-        let (head, protocol) = server.into_head();
-        assert_eq!((head.target(), protocol), ("/chat", None));
+        let Opened { head, protocol, deflate } = server.into_opened();
+        assert_eq!((head.target(), protocol, deflate), ("/chat", None, None));
     }
 
     #[test]
     fn one_byte_at_a_time_is_accepted_too() {
-        let mut server = ServerHandshake::new(MAX);
+        let mut server = waiting();
         for end in 0..GOOD.len() {
             assert_eq!(server.advance(&GOOD.as_bytes()[..end], false).unwrap(), (Progress::NeedMore, 0));
         }
@@ -443,7 +484,7 @@ mod tests {
     #[test]
     fn a_stream_that_ends_early_is_incomplete_and_gets_no_answer() {
         for end in [0, 1, GOOD.len() - 1] {
-            let mut server = ServerHandshake::new(MAX);
+            let mut server = waiting();
             for _ in 0..2 {
                 let error = server.advance(&GOOD.as_bytes()[..end], true).unwrap_err();
                 assert!(matches!(error, Error::Handshake(HandshakeError::Incomplete)));
@@ -465,7 +506,7 @@ mod tests {
             let response = server.accept(protocol, &options)?;
             let head = response_head(&response).0;
             assert_eq!(head.header("sec-websocket-protocol"), server.protocol());
-            Ok::<_, Error>(server.into_head().1)
+            Ok::<_, Error>(server.into_opened().protocol)
         };
         assert_eq!(choose(None, &["x", "b", "c"]).unwrap().as_deref(), Some("b"));
         assert_eq!(choose(None, &["x", "A"]).unwrap(), None);
@@ -481,6 +522,77 @@ mod tests {
         for bad in ["a b", "a;b", "\"a\"", "a, b/c", "ä"] {
             refused(400, &with(&format!("Sec-WebSocket-Protocol: {bad}")));
         }
+    }
+
+    /// A server that takes permessage-deflate.
+    fn deflating() -> ServerHandshake {
+        let deflate = Some(DeflateConfig { server_max_window_bits: 12, ..DeflateConfig::default() });
+        ServerHandshake::new(&WebSocketConfig {
+            max_head_size: 1 << 20,
+            deflate,
+            ..WebSocketConfig::default()
+        })
+    }
+
+    #[test]
+    fn an_offer_of_permessage_deflate_is_accepted_where_it_is_configured() {
+        let offers = vec!["permessage-deflate; x=\"10, permessage-deflate\""; 1000].join(", ");
+        let offer =
+            format!("{offers}\r\nSec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover");
+        let request = with(&format!("Sec-WebSocket-Extensions: {offer}"));
+        let answer = "permessage-deflate; client_no_context_takeover; server_max_window_bits=12";
+        for (mut server, request, answer) in [
+            (deflating(), request.as_str(), Some(answer)),
+            (deflating(), GOOD, None),
+            (
+                ServerHandshake::new(&WebSocketConfig {
+                    max_head_size: 1 << 20,
+                    ..WebSocketConfig::default()
+                }),
+                request.as_str(),
+                None,
+            ),
+        ] {
+            assert_eq!(server.advance(request.as_bytes(), false).unwrap().0, Progress::Request);
+            assert_eq!(server.agreed_deflate(), None);
+            let response = server.accept(None, &HandshakeOptions::default()).unwrap();
+            let head = response_head(&response).0;
+            assert_eq!(head.header("sec-websocket-extensions"), answer);
+            assert_eq!(
+                server.agreed_deflate().map(|agreed| agreed.server_max_window_bits),
+                answer.map(|_| 12)
+            );
+            assert_eq!(server.agreed_deflate(), server.into_opened().deflate);
+        }
+    }
+
+    #[test]
+    fn an_illegal_offer_of_permessage_deflate_is_refused_by_name_where_it_is_configured() {
+        for (offer, name) in [
+            ("permessage-deflate; server_max_window_bits=16", "server_max_window_bits"),
+            (
+                "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
+                "client_no_context_takeover",
+            ),
+            ("permessage-deflate;", "Sec-WebSocket-Extensions"),
+        ] {
+            let request = with(&format!("Sec-WebSocket-Extensions: {offer}"));
+            let mut server = deflating();
+            let error = server.advance(request.as_bytes(), false).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+            let (head, body) = response_head(&server.take_refusal());
+            assert_eq!((head.status(), body), (400, format!("{error}\n").into_bytes()));
+            assert!(self::server(&request).is_ok(), "{offer}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_rejected_agrees_to_no_compression() {
+        let mut server = deflating();
+        server.advance(with("Sec-WebSocket-Extensions: permessage-deflate").as_bytes(), false).unwrap();
+        let rejection = server.reject(403, &HandshakeOptions::default(), b"").unwrap();
+        assert_eq!(response_head(&rejection).0.header("sec-websocket-extensions"), None);
+        assert_eq!(server.into_opened().deflate, None);
     }
 
     #[test]
@@ -515,7 +627,7 @@ mod tests {
 
     #[test]
     fn nothing_can_be_answered_before_there_is_a_request() {
-        let mut server = ServerHandshake::new(MAX);
+        let mut server = waiting();
         let options = HandshakeOptions::default();
         assert!(matches!(server.accept(None, &options), Err(Error::Misuse(_))));
         assert!(matches!(server.reject(400, &options, b""), Err(Error::Misuse(_))));

@@ -1,0 +1,8 @@
+//! Compressed messages: permessage-deflate (RFC 7692). Knows the extension's parameters and bytes; must not know frames,
+//! queues or sockets.
+
+mod codec;
+pub mod negotiate;
+
+pub use codec::{Deflater, Inflater};
+pub use negotiate::Agreed;

@@ -1,0 +1,670 @@
+//! What two peers agree on before a message is compressed (RFC 7692 sections 5 and 7.1): header text in, parameters out.
+//! Knows the four parameters of permessage-deflate; does not know how a head is read, nor how anything is compressed.
+
+use crate::config::DeflateConfig;
+use crate::error::HandshakeError;
+use crate::proto::handshake::extensions::{Extensions, characters};
+use std::fmt;
+
+/// The parameters that both peers have agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Agreed {
+    /// Base-2 logarithm of the window that the client compresses with, 8 to 15.
+    pub client_max_window_bits: u8,
+    /// The same for the server.
+    pub server_max_window_bits: u8,
+    /// The client begins each message without the window of the one before.
+    pub client_no_context_takeover: bool,
+    /// The same for the server.
+    pub server_no_context_takeover: bool,
+}
+
+impl Agreed {
+    /// What two ends of the same configuration would agree on.
+    pub fn as_configured(config: &DeflateConfig) -> Self {
+        Self {
+            client_max_window_bits: in_range(config.client_max_window_bits),
+            server_max_window_bits: in_range(config.server_max_window_bits),
+            client_no_context_takeover: config.client_no_context_takeover,
+            server_no_context_takeover: config.server_no_context_takeover,
+        }
+    }
+}
+
+/// Client: the value of `Sec-WebSocket-Extensions` that asks for permessage-deflate.
+pub fn offer(config: &DeflateConfig) -> String {
+    let offer = Parameters {
+        client_max_window_bits: Some(in_range(config.client_max_window_bits)),
+        server_max_window_bits: below_max(in_range(config.server_max_window_bits)),
+        client_no_context_takeover: config.client_no_context_takeover,
+        server_no_context_takeover: config.server_no_context_takeover,
+        has_unknown: false,
+    };
+    offer.to_string()
+}
+
+/// Server: what the values of the client's `Sec-WebSocket-Extensions` headers lead to, and the value of the header that
+/// says so. The first offer without a parameter that is unknown here is taken; other extensions are passed over.
+///
+/// A parameter twice, or with a value that it cannot have, is an error, in whichever offer: the RFC would have the
+/// offer declined, and nobody ever learn why nothing is compressed.
+pub fn respond<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
+    config: &DeflateConfig,
+) -> Result<Option<(Agreed, String)>, HandshakeError> {
+    let mut first = None;
+    for value in values {
+        let mut extensions = Extensions::new(value);
+        while let Some(name) = extensions.next_name()? {
+            if name != NAME.as_bytes() {
+                while extensions.next_parameter()?.is_some() {}
+                continue;
+            }
+            let offer = Parameters::read(&mut extensions, OFFER)?;
+            if first.is_none() && !offer.has_unknown {
+                first = Some(offer);
+            }
+        }
+    }
+    Ok(first.map(|offer| answer(&offer, config)))
+}
+
+/// Client: what the values of the server's `Sec-WebSocket-Extensions` headers agree to, given that [`offer`] was sent.
+pub fn verify<'a>(
+    values: impl Iterator<Item = &'a [u8]>,
+    config: &DeflateConfig,
+) -> Result<Option<Agreed>, HandshakeError> {
+    let mut agreed = None;
+    for value in values {
+        let mut extensions = Extensions::new(value);
+        while let Some(name) = extensions.next_name()? {
+            if name != NAME.as_bytes() {
+                return Err(NOT_OFFERED);
+            }
+            if agreed.is_some() {
+                return Err(HandshakeError::Rule("the response names permessage-deflate twice"));
+            }
+            let response = Parameters::read(&mut extensions, RESPONSE)?;
+            if response.has_unknown {
+                return Err(HandshakeError::Rule(
+                    "the response has an unknown parameter of permessage-deflate",
+                ));
+            }
+            agreed = Some(check(&response, config)?);
+        }
+    }
+    Ok(agreed)
+}
+
+/// Client: the error for a response with an extension that the request has not.
+pub const NOT_OFFERED: HandshakeError =
+    HandshakeError::Rule("the response names an extension that was not offered");
+
+const NAME: &str = "permessage-deflate";
+const CLIENT_BITS: &str = "client_max_window_bits";
+const SERVER_BITS: &str = "server_max_window_bits";
+const CLIENT_RESET: &str = "client_no_context_takeover";
+const SERVER_RESET: &str = "server_no_context_takeover";
+
+const MIN_BITS: u8 = 8;
+const MAX_BITS: u8 = 15;
+
+/// What `client_max_window_bits` without a value stands for in an offer (RFC 7692 section 7.1.2.2).
+const OFFER: Option<u8> = Some(MAX_BITS);
+/// In a response it needs one.
+const RESPONSE: Option<u8> = None;
+
+/// The parameters of one offer or response.
+#[derive(Debug, Default)]
+struct Parameters {
+    client_max_window_bits: Option<u8>,
+    server_max_window_bits: Option<u8>,
+    client_no_context_takeover: bool,
+    server_no_context_takeover: bool,
+    has_unknown: bool,
+}
+
+impl Parameters {
+    /// Reads the parameters of the extension named last, from an [`OFFER`] or a [`RESPONSE`].
+    fn read(extensions: &mut Extensions, without_value: Option<u8>) -> Result<Self, HandshakeError> {
+        let mut read = Self::default();
+        while let Some((name, value)) = extensions.next_parameter()? {
+            match str::from_utf8(name) {
+                Ok(CLIENT_BITS) => set_bits(
+                    &mut read.client_max_window_bits,
+                    value.map_or(without_value, window_bits),
+                    "client_max_window_bits is there twice",
+                    "client_max_window_bits is not a number from 8 to 15",
+                )?,
+                Ok(SERVER_BITS) => set_bits(
+                    &mut read.server_max_window_bits,
+                    value.and_then(window_bits),
+                    "server_max_window_bits is there twice",
+                    "server_max_window_bits is not a number from 8 to 15",
+                )?,
+                Ok(CLIENT_RESET) => set_flag(
+                    &mut read.client_no_context_takeover,
+                    value,
+                    "client_no_context_takeover is there twice",
+                    "client_no_context_takeover has a value",
+                )?,
+                Ok(SERVER_RESET) => set_flag(
+                    &mut read.server_no_context_takeover,
+                    value,
+                    "server_no_context_takeover is there twice",
+                    "server_no_context_takeover has a value",
+                )?,
+                _ => read.has_unknown = true,
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// As the header has it. A limit on the client of 15 bits is written without its value: it leaves the choice to the
+/// server, and only an offer has it.
+impl fmt::Display for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NAME)?;
+        if self.server_no_context_takeover {
+            write!(f, "; {SERVER_RESET}")?;
+        }
+        if self.client_no_context_takeover {
+            write!(f, "; {CLIENT_RESET}")?;
+        }
+        if let Some(bits) = self.server_max_window_bits {
+            write!(f, "; {SERVER_BITS}={bits}")?;
+        }
+        match self.client_max_window_bits {
+            None => Ok(()),
+            Some(MAX_BITS) => write!(f, "; {CLIENT_BITS}"),
+            Some(bits) => write!(f, "; {CLIENT_BITS}={bits}"),
+        }
+    }
+}
+
+/// The answer to an offer, every one of which can be met: what the client asks for, and what is configured here.
+fn answer(offer: &Parameters, config: &DeflateConfig) -> (Agreed, String) {
+    let agreed = Agreed {
+        // A client that does not know the parameter cannot be limited (RFC 7692 section 7.1.2.2).
+        client_max_window_bits: match offer.client_max_window_bits {
+            Some(bits) => bits.min(in_range(config.client_max_window_bits)),
+            None => MAX_BITS,
+        },
+        server_max_window_bits: offer
+            .server_max_window_bits
+            .unwrap_or(MAX_BITS)
+            .min(in_range(config.server_max_window_bits)),
+        client_no_context_takeover: offer.client_no_context_takeover || config.client_no_context_takeover,
+        server_no_context_takeover: offer.server_no_context_takeover || config.server_no_context_takeover,
+    };
+    let response = Parameters {
+        client_max_window_bits: below_max(agreed.client_max_window_bits),
+        // An offer that has it is accepted by repeating it, even with 15 (RFC 7692 section 7.1.2.1).
+        server_max_window_bits: match offer.server_max_window_bits {
+            Some(_) => Some(agreed.server_max_window_bits),
+            None => below_max(agreed.server_max_window_bits),
+        },
+        client_no_context_takeover: agreed.client_no_context_takeover,
+        server_no_context_takeover: agreed.server_no_context_takeover,
+        has_unknown: false,
+    };
+    (agreed, response.to_string())
+}
+
+/// Checks a response against what was offered. What the client only announced of itself holds without an answer; what
+/// it asked of the server has to be confirmed (RFC 7692 section 7.1).
+fn check(response: &Parameters, config: &DeflateConfig) -> Result<Agreed, HandshakeError> {
+    let offered = in_range(config.client_max_window_bits);
+    let client_max_window_bits = response.client_max_window_bits.unwrap_or(offered);
+    if client_max_window_bits > offered {
+        return Err(HandshakeError::Rule("client_max_window_bits is larger than what was offered"));
+    }
+    let asked = in_range(config.server_max_window_bits);
+    let server_max_window_bits = match response.server_max_window_bits {
+        Some(bits) if bits > asked => {
+            return Err(HandshakeError::Rule("server_max_window_bits is larger than what was asked for"));
+        }
+        Some(bits) => bits,
+        None if asked < MAX_BITS => {
+            return Err(HandshakeError::Rule("server_max_window_bits was asked for and is missing"));
+        }
+        None => MAX_BITS,
+    };
+    if config.server_no_context_takeover && !response.server_no_context_takeover {
+        return Err(HandshakeError::Rule("server_no_context_takeover was asked for and is missing"));
+    }
+    Ok(Agreed {
+        client_max_window_bits,
+        server_max_window_bits,
+        client_no_context_takeover: response.client_no_context_takeover || config.client_no_context_takeover,
+        server_no_context_takeover: response.server_no_context_takeover,
+    })
+}
+
+fn set_bits(
+    place: &mut Option<u8>,
+    bits: Option<u8>,
+    twice: &'static str,
+    illegal: &'static str,
+) -> Result<(), HandshakeError> {
+    match place.replace(bits.ok_or(HandshakeError::Rule(illegal))?) {
+        None => Ok(()),
+        Some(_) => Err(HandshakeError::Rule(twice)),
+    }
+}
+
+fn set_flag(
+    place: &mut bool,
+    value: Option<&[u8]>,
+    twice: &'static str,
+    illegal: &'static str,
+) -> Result<(), HandshakeError> {
+    if value.is_some() {
+        return Err(HandshakeError::Rule(illegal));
+    }
+    match std::mem::replace(place, true) {
+        false => Ok(()),
+        true => Err(HandshakeError::Rule(twice)),
+    }
+}
+
+/// A decimal number from 8 to 15 without leading zeros.
+fn window_bits(value: &[u8]) -> Option<u8> {
+    let mut digits = characters(value);
+    match (digits.next(), digits.next(), digits.next()) {
+        (Some(digit @ b'8'..=b'9'), None, None) => Some(digit - b'0'),
+        (Some(b'1'), Some(digit @ b'0'..=b'5'), None) => Some(10 + digit - b'0'),
+        _ => None,
+    }
+}
+
+fn in_range(configured: u8) -> u8 {
+    configured.clamp(MIN_BITS, MAX_BITS)
+}
+
+fn below_max(bits: u8) -> Option<u8> {
+    Some(bits).filter(|&bits| bits < MAX_BITS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::iter::once;
+
+    const DEFAULT: Agreed = Agreed {
+        client_max_window_bits: 15,
+        server_max_window_bits: 15,
+        client_no_context_takeover: false,
+        server_no_context_takeover: false,
+    };
+    const PARAMETERS: [&str; 4] = [CLIENT_BITS, SERVER_BITS, CLIENT_RESET, SERVER_RESET];
+
+    fn config(client_bits: u8, server_bits: u8, client_reset: bool, server_reset: bool) -> DeflateConfig {
+        DeflateConfig {
+            client_max_window_bits: client_bits,
+            server_max_window_bits: server_bits,
+            client_no_context_takeover: client_reset,
+            server_no_context_takeover: server_reset,
+            ..DeflateConfig::default()
+        }
+    }
+
+    fn every_config() -> impl Iterator<Item = DeflateConfig> {
+        let bits = [8, 9, 12, 15];
+        let all = (0..64).map(move |n| (bits[n & 3], bits[n >> 2 & 3], n & 16 != 0, n & 32 != 0));
+        all.map(|(client_bits, server_bits, client, server)| config(client_bits, server_bits, client, server))
+    }
+
+    fn respond(offers: &str, config: &DeflateConfig) -> Result<Option<(Agreed, String)>, HandshakeError> {
+        super::respond(once(offers.as_bytes()), config)
+    }
+
+    /// The response of a server without wishes of its own.
+    fn response_to(offers: &str) -> Option<String> {
+        respond(offers, &DeflateConfig::default()).unwrap().map(|(_, response)| response)
+    }
+
+    fn verify(response: &str, config: &DeflateConfig) -> Result<Option<Agreed>, HandshakeError> {
+        super::verify(once(response.as_bytes()), config)
+    }
+
+    /// Both ends take `permessage-deflate; TEXT` for an error, about this parameter.
+    #[track_caller]
+    fn refused_by_both(text: &str, parameter: &str) {
+        let text = format!("{NAME}; {text}");
+        let default = DeflateConfig::default();
+        for error in [respond(&text, &default).unwrap_err(), verify(&text, &default).unwrap_err()] {
+            assert!(error.to_string().contains(parameter), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_offer_says_what_differs_from_the_defaults_and_always_hints_at_the_clients_window() {
+        for (config, offer) in [
+            (config(15, 15, false, false), "permessage-deflate; client_max_window_bits"),
+            (config(9, 15, false, false), "permessage-deflate; client_max_window_bits=9"),
+            (
+                config(15, 8, false, true),
+                "permessage-deflate; server_no_context_takeover; server_max_window_bits=8; client_max_window_bits",
+            ),
+            (
+                config(8, 10, true, false),
+                "permessage-deflate; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=8",
+            ),
+            (config(0, 255, false, false), "permessage-deflate; client_max_window_bits=8"),
+        ] {
+            assert_eq!(super::offer(&config), offer);
+        }
+    }
+
+    #[test]
+    fn both_ends_agree_whatever_is_configured() {
+        for client in every_config() {
+            for server in every_config() {
+                let (agreed, response) = respond(&super::offer(&client), &server).unwrap().unwrap();
+                assert_eq!(verify(&response, &client).unwrap(), Some(agreed), "{client:?} {server:?}");
+                let expected = Agreed {
+                    client_max_window_bits: client.client_max_window_bits.min(server.client_max_window_bits),
+                    server_max_window_bits: client.server_max_window_bits.min(server.server_max_window_bits),
+                    client_no_context_takeover: client.client_no_context_takeover
+                        || server.client_no_context_takeover,
+                    server_no_context_takeover: client.server_no_context_takeover
+                        || server.server_no_context_takeover,
+                };
+                assert_eq!(agreed, expected, "{client:?} {server:?}");
+            }
+        }
+    }
+
+    /// Section 7.1 as a table: every offer of a foreign client against every configuration of a server.
+    #[test]
+    fn a_server_answers_each_parameter_by_the_rfc() {
+        let windows = [None, Some(""), Some("=8"), Some("=10"), Some("=15")];
+        let number = |text: &str| text.trim_start_matches('=').parse().unwrap_or(15);
+        for server in every_config() {
+            for n in 0..100 {
+                let (client_bits, server_bits) =
+                    (windows[n % 5], windows[n / 5 % 5].filter(|text| !text.is_empty()));
+                let (client_reset, server_reset) = (n / 25 % 2 == 1, n / 50 == 1);
+                let mut offer = NAME.to_owned();
+                for (name, value) in [(CLIENT_BITS, client_bits), (SERVER_BITS, server_bits)] {
+                    offer += &value.map(|value| format!(" ;{name}{value}")).unwrap_or_default();
+                }
+                for (name, is_there) in [(CLIENT_RESET, client_reset), (SERVER_RESET, server_reset)] {
+                    offer += &is_there.then(|| format!(";{name}")).unwrap_or_default();
+                }
+                let (agreed, response) = respond(&offer, &server).unwrap().unwrap();
+                let says = |text: &str| response.split("; ").any(|part| part == text);
+                let context = format!("{offer} | {server:?} | {response}");
+
+                // The client can be limited only if it says that it knows the parameter.
+                let limit = client_bits.map_or(15, |text| server.client_max_window_bits.min(number(text)));
+                assert_eq!(agreed.client_max_window_bits, limit, "{context}");
+                assert_eq!(says(&format!("{CLIENT_BITS}={limit}")), limit < 15, "{context}");
+                assert_eq!(response.contains(CLIENT_BITS), limit < 15, "{context}");
+                // The server must repeat what was asked of it, and may limit itself unasked.
+                let limit = server.server_max_window_bits.min(server_bits.map_or(15, number));
+                assert_eq!(agreed.server_max_window_bits, limit, "{context}");
+                assert_eq!(
+                    says(&format!("{SERVER_BITS}={limit}")),
+                    server_bits.is_some() || limit < 15,
+                    "{context}"
+                );
+                // Either end can ask for a reset of either.
+                let reset = client_reset || server.client_no_context_takeover;
+                assert_eq!(
+                    (agreed.client_no_context_takeover, says(CLIENT_RESET)),
+                    (reset, reset),
+                    "{context}"
+                );
+                let reset = server_reset || server.server_no_context_takeover;
+                assert_eq!(
+                    (agreed.server_no_context_takeover, says(SERVER_RESET)),
+                    (reset, reset),
+                    "{context}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_judges_each_parameter_by_the_rfc() {
+        let numbers = [None, Some(8), Some(10), Some(15)];
+        for client in every_config() {
+            for n in 0..64 {
+                let (client_bits, server_bits) = (numbers[n & 3], numbers[n >> 2 & 3]);
+                let (client_reset, server_reset) = (n & 16 != 0, n & 32 != 0);
+                let mut response = NAME.to_owned();
+                for (name, bits) in [(CLIENT_BITS, client_bits), (SERVER_BITS, server_bits)] {
+                    response += &bits.map(|bits: u8| format!("; {name}={bits}")).unwrap_or_default();
+                }
+                for (name, is_there) in [(CLIENT_RESET, client_reset), (SERVER_RESET, server_reset)] {
+                    response += &is_there.then(|| format!("; {name}")).unwrap_or_default();
+                }
+                let verdict = verify(&response, &client);
+                let context = format!("{response} | {client:?} | {verdict:?}");
+                let asked = client.server_max_window_bits;
+                let culprit = if client_bits.is_some_and(|bits| bits > client.client_max_window_bits) {
+                    Some(CLIENT_BITS)
+                } else if server_bits.unwrap_or(15) > asked {
+                    Some(SERVER_BITS)
+                } else if client.server_no_context_takeover && !server_reset {
+                    Some(SERVER_RESET)
+                } else {
+                    None
+                };
+                match (verdict, culprit) {
+                    (Ok(agreed), None) => {
+                        let expected = Agreed {
+                            client_max_window_bits: client_bits.unwrap_or(client.client_max_window_bits),
+                            server_max_window_bits: server_bits.unwrap_or(15),
+                            client_no_context_takeover: client_reset || client.client_no_context_takeover,
+                            server_no_context_takeover: server_reset,
+                        };
+                        assert_eq!(agreed, Some(expected), "{context}");
+                    }
+                    (Err(error), Some(culprit)) => {
+                        assert!(error.to_string().starts_with(culprit), "{context}");
+                    }
+                    _ => panic!("{context}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn window_bits_0_7_16_99999_empty_missing_signed_and_with_a_leading_zero_are_refused_by_name() {
+        for name in [CLIENT_BITS, SERVER_BITS] {
+            for bad in [
+                "0", "7", "16", "99999", "", "\"\"", "\"0\"", "\"16\"", "\" 10\"", "+10", "-10", "\"-9\"",
+                "08", "010", "\"010\"", "1e1", "0xA", "10.0", "ten", "8x", "1", "2", "80", "151",
+            ] {
+                refused_by_both(&format!("{name}={bad}"), name);
+                refused_by_both(&format!("x; {name}={bad}"), name);
+                refused_by_both(&format!("{name}={bad}; x"), name);
+            }
+        }
+        refused_by_both("server_max_window_bits=18446744073709551624", SERVER_BITS); // 8, if it wraps
+        refused_by_both(r#"server_max_window_bits="1\"0""#, SERVER_BITS);
+        refused_by_both(SERVER_BITS, SERVER_BITS);
+        let missing = verify("permessage-deflate; client_max_window_bits", &DeflateConfig::default());
+        assert!(missing.unwrap_err().to_string().contains(CLIENT_BITS));
+    }
+
+    #[test]
+    fn window_bits_8_to_15_quoted_or_not_are_legal_at_both_ends() {
+        for bits in 8..=15 {
+            let agreed = Agreed { client_max_window_bits: bits, server_max_window_bits: bits, ..DEFAULT };
+            let quoted = format!("\"{bits}\"");
+            let escaped = bits.to_string().chars().map(|digit| format!("\\{digit}")).collect::<String>();
+            for value in [bits.to_string(), quoted, format!("\"{escaped}\"")] {
+                let text = format!("{NAME}; {CLIENT_BITS}={value}; {SERVER_BITS}={value}");
+                assert_eq!(respond(&text, &DeflateConfig::default()).unwrap().unwrap().0, agreed, "{text}");
+                assert_eq!(verify(&text, &DeflateConfig::default()).unwrap(), Some(agreed), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_parameter_twice_is_refused_by_name() {
+        for name in PARAMETERS {
+            let once = if name.ends_with("bits") { format!("{name}=10") } else { name.to_owned() };
+            refused_by_both(&format!("{once}; {once}"), name);
+            refused_by_both(&format!("{once}; {CLIENT_RESET}=1"), CLIENT_RESET);
+            refused_by_both(&format!("{once}; y; {once}"), name);
+        }
+        let hinted_twice = respond(
+            "permessage-deflate; client_max_window_bits; client_max_window_bits=9",
+            &DeflateConfig::default(),
+        );
+        assert!(hinted_twice.unwrap_err().to_string().contains(CLIENT_BITS));
+    }
+
+    #[test]
+    fn no_context_takeover_with_a_value_is_refused_by_name() {
+        for name in [CLIENT_RESET, SERVER_RESET] {
+            for value in ["", "1", "true", "\"\""] {
+                refused_by_both(&format!("{name}={value}"), name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_offer_with_an_unknown_parameter_is_declined_and_the_next_one_taken() {
+        for declined in [
+            "permessage-deflate; x",
+            "permessage-deflate; x; x=1; x=\"\"",
+            "permessage-deflate; client_max_window_bits; Server_No_Context_Takeover",
+            "permessage-deflate; server_no_context_takeover; x=8",
+            "permessage-bzip2; client_max_window_bits=99",
+            "x-webkit-deflate-frame",
+            "Permessage-Deflate",
+            "permessage-deflate2; server_max_window_bits=8",
+        ] {
+            assert_eq!(response_to(declined), None, "{declined}");
+            let taken = format!("permessage-deflate; server_max_window_bits=9, {declined}, {NAME}");
+            assert_eq!(response_to(&taken).as_deref(), Some("permessage-deflate; server_max_window_bits=9"));
+            let fallback = format!("{declined}, permessage-deflate; server_max_window_bits=10, {NAME}");
+            let response = "permessage-deflate; server_max_window_bits=10";
+            assert_eq!(response_to(&fallback).as_deref(), Some(response), "{declined}");
+            let in_two_headers = [declined.as_bytes(), b"permessage-deflate; server_max_window_bits=10"];
+            let (_, text) =
+                super::respond(in_two_headers.into_iter(), &DeflateConfig::default()).unwrap().unwrap();
+            assert_eq!(text, response, "{declined}");
+        }
+        let unknown = verify("permessage-deflate; x", &DeflateConfig::default()).unwrap_err();
+        assert!(unknown.to_string().contains("unknown parameter"), "{unknown}");
+    }
+
+    #[test]
+    fn an_illegal_value_behind_the_offer_that_is_taken_is_refused_too() {
+        let offers = "permessage-deflate, permessage-deflate; server_max_window_bits=16";
+        let error = respond(offers, &DeflateConfig::default()).unwrap_err();
+        assert!(error.to_string().contains(SERVER_BITS), "{error}");
+    }
+
+    #[test]
+    fn the_extension_named_twice_is_two_offers_but_no_response() {
+        assert_eq!(response_to("permessage-deflate, permessage-deflate").as_deref(), Some(NAME));
+        let default = DeflateConfig::default();
+        let one = NAME.as_bytes();
+        for error in [
+            verify("permessage-deflate, permessage-deflate", &default),
+            verify("permessage-deflate; server_no_context_takeover, permessage-deflate", &default),
+            super::verify([one, one].into_iter(), &default),
+        ] {
+            assert!(error.unwrap_err().to_string().contains("twice"));
+        }
+    }
+
+    #[test]
+    fn an_extension_that_was_not_offered_fails() {
+        for response in [
+            "x-webkit-deflate-frame",
+            "permessage-deflate, foo",
+            "foo, permessage-deflate",
+            "permessage-deflatee",
+            "permessage-deflat",
+            "PERMESSAGE-DEFLATE",
+        ] {
+            let error = verify(response, &DeflateConfig::default()).unwrap_err();
+            assert!(error.to_string().contains("not offered"), "{response}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_header_and_one_that_names_nothing_agree_to_nothing() {
+        let default = DeflateConfig::default();
+        assert_eq!(super::respond(std::iter::empty(), &default), Ok(None));
+        assert_eq!(super::verify(std::iter::empty(), &default), Ok(None));
+        for nothing in ["", " , ,"] {
+            assert_eq!((respond(nothing, &default), verify(nothing, &default)), (Ok(None), Ok(None)));
+        }
+    }
+
+    #[test]
+    fn a_quoted_comma_begins_no_offer() {
+        let trap = r#"permessage-deflate; x="10, permessage-deflate""#;
+        assert_eq!(response_to(trap), None);
+        assert_eq!(response_to(r#"foo; x="\", permessage-deflate; y=""#), None);
+        assert_eq!(
+            response_to(&format!("{trap}, {NAME}; {SERVER_RESET}")).unwrap(),
+            format!("{NAME}; {SERVER_RESET}")
+        );
+        assert!(verify(trap, &DeflateConfig::default()).is_err());
+    }
+
+    #[test]
+    fn a_thousand_offers_get_one_answer() {
+        let mut offers = vec!["permessage-deflate; x=\"\\,\""; 999];
+        assert_eq!(response_to(&offers.join(",")), None);
+        offers.push("permessage-deflate; client_no_context_takeover");
+        assert_eq!(response_to(&offers.join(",")).unwrap(), "permessage-deflate; client_no_context_takeover");
+        let accepted = vec![NAME; 1000].join(",");
+        assert_eq!(response_to(&accepted).as_deref(), Some(NAME));
+        assert!(verify(&accepted, &DeflateConfig::default()).is_err());
+    }
+
+    #[test]
+    fn what_is_no_list_of_extensions_is_refused_by_both() {
+        for bad in [
+            "permessage-deflate;",
+            "permessage-deflate, foo bar",
+            "permessage-deflate; x=\"",
+            "=",
+            "permessage-deflate ; ;",
+        ] {
+            let default = DeflateConfig::default();
+            assert!(matches!(respond(bad, &default), Err(HandshakeError::Rule(_))), "{bad}");
+            assert!(verify(bad, &default).is_err(), "{bad}");
+        }
+    }
+
+    /// Pieces of offers in any order, cut anywhere: an answer, never a panic, and one that a client can live with.
+    #[test]
+    fn no_header_of_a_peer_panics() {
+        let marks = [NAME, "; ", ";", ",", "=", "\"", "\\", "8", "15", " ", "x", "\u{fc}"];
+        let pieces = [&PARAMETERS[..], &marks].concat();
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed % below as u64) as usize
+        };
+        for _ in 0..50_000 {
+            let text: String = (0..random(16)).map(|_| pieces[random(pieces.len())]).collect();
+            let text = &text.as_bytes()[..text.len() - random(2).min(text.len())];
+            let server = config(random(20) as u8, random(20) as u8, random(2) == 0, random(2) == 0);
+            let _ = super::verify(once(text), &server);
+            if let Ok(Some((agreed, response))) = super::respond(once(text), &server) {
+                let mut response = Extensions::new(response.as_bytes());
+                assert_eq!(response.next_name(), Ok(Some(NAME.as_bytes())));
+                let said = Parameters::read(&mut response, RESPONSE).unwrap();
+                assert_eq!(said.client_max_window_bits.unwrap_or(15), agreed.client_max_window_bits);
+                assert_eq!(said.server_max_window_bits.unwrap_or(15), agreed.server_max_window_bits);
+            }
+        }
+    }
+}
