@@ -162,6 +162,25 @@ typedef enum ws_option {
   WS_OPT_AUTO_ACCEPT = 23,
   // TCP_NODELAY on sockets that the library opens. Only in a configuration. Default on.
   WS_OPT_TCP_NODELAY = 24,
+  // permessage-deflate (RFC 7692): a client offers it, a server takes it where it is offered. This and the options
+  // up to 36 are for a configuration only; on a connection they tell what was agreed on. With
+  // ws_from_partially_read() it is taken as agreed on. Memory per connection from the first compressed message on:
+  // what the window options say for each direction, unless that has no context takeover. Default off.
+  WS_OPT_DEFLATE = 30,
+  // From 1 (fastest) to 9 (smallest). Default 1.
+  WS_OPT_DEFLATE_LEVEL = 31,
+  // Messages shorter than this, in bytes, go uncompressed. 0: none does. Default 64.
+  WS_OPT_DEFLATE_THRESHOLD = 32,
+  // Window that the client compresses with: 8 to 15, for 256 bytes to 32 KiB. A client that compresses holds about
+  // 250 KiB at 15, a server that inflates 48 KiB; less with smaller windows. Default 15.
+  WS_OPT_DEFLATE_CLIENT_MAX_WINDOW_BITS = 33,
+  // The same for the server and its clients. Default 15.
+  WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS = 34,
+  // The client forgets its window after each message: it compresses less well, and neither end holds anything for
+  // that direction between messages. Default off.
+  WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER = 35,
+  // The same for the server. Default off.
+  WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER = 36,
 } ws_option;
 
 // A value of ws_status.
@@ -519,10 +538,13 @@ ws_status_t ws_set_option(ws_conn *conn,
                           int32_t option,
                           uint64_t value);
 
-// Reads an option (ws_option) of a connection into *out.
+// Reads an option (ws_option) of a connection into *out. Those of permessage-deflate tell what was agreed on, once the
+// opening handshake is done.
 //
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no such option.
-ws_status_t ws_get_option(const ws_conn *conn, int32_t option, uint64_t *out);
+ws_status_t ws_get_option(const ws_conn *conn,
+                          int32_t option,
+                          uint64_t *out);
 
 // The socket of a connection, for a poll of the caller's; -1 where it has none. It may change while it is connecting.
 ws_socket ws_get_socket(const ws_conn *conn);

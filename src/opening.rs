@@ -107,7 +107,7 @@ impl Decision {
 #[derive(Debug)]
 pub enum HandshakeFailure<Stream> {
     /// The stream would block: go on later with [`MidHandshake::handshake`].
-    Interrupted(MidHandshake<Stream>),
+    Interrupted(Box<MidHandshake<Stream>>),
     /// It failed.
     Failure(Error),
 }
@@ -178,13 +178,15 @@ impl<Stream: Read + Write> MidHandshake<Stream> {
             match self.socket.handshake() {
                 Ok(Opening::Open) => return Ok(self.socket),
                 Ok(Opening::Request | Opening::NeedsBytes) => self.failed = self.decide().err(),
-                Err(error) if error.is_would_block() => return Err(HandshakeFailure::Interrupted(self)),
+                Err(error) if error.is_would_block() => {
+                    return Err(HandshakeFailure::Interrupted(Box::new(self)));
+                }
                 Err(error) => self.failed = Some(error),
             }
         }
         match self.socket.flush() {
             Err(error) if error.is_would_block() && self.socket.connection.poll_end().is_ok() => {
-                Err(HandshakeFailure::Interrupted(self))
+                Err(HandshakeFailure::Interrupted(Box::new(self)))
             }
             _ => Err(self.failed.take().unwrap_or(Error::AlreadyClosed).into()),
         }

@@ -4,7 +4,7 @@
 //! block, calls end in [`Error::Io`] with [`WouldBlock`](io::ErrorKind::WouldBlock) and can be repeated. Knows no
 //! protocol rule and no kind of stream.
 
-use crate::config::WebSocketConfig;
+use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, Result};
 use crate::message::{CloseCode, CloseFrame, Kind, Message, Role};
 use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
@@ -108,6 +108,11 @@ impl<Stream> WebSocket<Stream> {
     /// The subprotocol agreed on.
     pub fn protocol(&self) -> Option<&str> {
         self.connection.protocol()
+    }
+
+    /// The permessage-deflate in force, where it has been agreed on.
+    pub fn deflate(&self) -> Option<DeflateConfig> {
+        self.connection.has_deflate().then(|| self.connection.deflate_in_force())
     }
 
     /// Why the connection was given up: what, and where in the stream.

@@ -1,7 +1,7 @@
 //! CONFIGURATION. What a connection or listener begins with. It is copied when it is used: change or free it at any time
 //! afterwards. One thread at a time may use a configuration.
 
-use crate::config::WebSocketConfig;
+use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, Result};
 use crate::ffi::guard;
 use crate::ffi::types::{ws_option, ws_status_t};
@@ -16,12 +16,15 @@ pub struct ws_config {
     pub(super) setup: Setup,
     /// WS_OPT_BLOCKING, where it was set.
     blocking: Option<bool>,
+    /// What permessage-deflate is configured with, be it on or off.
+    deflate: DeflateConfig,
 }
 
 impl ws_config {
     fn new() -> Self {
         let websocket = WebSocketConfig { deliver_control: false, ..WebSocketConfig::default() };
-        Self { setup: Setup { websocket: Arc::new(websocket), ..Setup::default() }, blocking: None }
+        let setup = Setup { websocket: Arc::new(websocket), ..Setup::default() };
+        Self { setup, blocking: None, deflate: DeflateConfig::default() }
     }
 
     /// A copy of the caller's configuration, or the defaults; `blocking` unless it says otherwise.
@@ -69,7 +72,13 @@ pub unsafe extern "C" fn ws_config_set(config: *mut ws_config, option: i32, valu
         // SAFETY: by the caller's word.
         let config = unsafe { guard::out(config) }?;
         let setup = &mut config.setup;
-        set(Arc::make_mut(&mut setup.websocket), &mut setup.settings, option, value)?;
+        let websocket = Arc::make_mut(&mut setup.websocket);
+        if is_deflate(option) {
+            let on = set_deflate(&mut config.deflate, websocket.deflate.is_some(), option, value)?;
+            websocket.deflate = on.then_some(config.deflate);
+            return Ok(());
+        }
+        set(websocket, &mut setup.settings, option, value)?;
         if option == ws_option::WS_OPT_BLOCKING as i32 {
             config.blocking = Some(setup.settings.blocking);
         }
@@ -89,7 +98,12 @@ pub unsafe extern "C" fn ws_config_get(config: *const ws_config, option: i32, ou
         // SAFETY: by the caller's word.
         let config = unsafe { config.as_ref() }.ok_or(Error::InvalidArgument("the configuration is NULL"))?;
         // SAFETY: by the caller's word.
-        *unsafe { guard::out(out) }? = get(&config.setup.websocket, &config.setup.settings, option)?;
+        let out = unsafe { guard::out(out) }?;
+        let websocket = &config.setup.websocket;
+        *out = match is_deflate(option) {
+            true => get_deflate(&config.deflate, websocket.deflate.is_some(), option)?,
+            false => get(websocket, &config.setup.settings, option)?,
+        };
         Ok(())
     })
 }
@@ -163,8 +177,47 @@ pub(super) fn set(
         WS_OPT_DELIVER_FRAGMENTS => websocket.deliver_fragments = flag(value)?,
         WS_OPT_AUTO_ACCEPT => settings.auto_accept = flag(value)?,
         WS_OPT_TCP_NODELAY => settings.nodelay = flag(value)?,
+        _ => return Err(Error::InvalidArgument("this option is for a configuration only")),
     }
     Ok(())
+}
+
+/// Whether an option is one of permessage-deflate's.
+pub(super) fn is_deflate(option: i32) -> bool {
+    (ws_option::WS_OPT_DEFLATE as i32..=ws_option::WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER as i32)
+        .contains(&option)
+}
+
+/// Sets an option of permessage-deflate; whether that is on afterwards.
+fn set_deflate(deflate: &mut DeflateConfig, on: bool, option: i32, value: u64) -> Result<bool> {
+    use ws_option::*;
+    match known(option)? {
+        WS_OPT_DEFLATE => return flag(value),
+        WS_OPT_DEFLATE_LEVEL => match value {
+            1..=9 => deflate.level = value as u32,
+            _ => return Err(Error::InvalidArgument("a level of compression is 1 to 9")),
+        },
+        WS_OPT_DEFLATE_THRESHOLD => deflate.threshold = size(value)?,
+        WS_OPT_DEFLATE_CLIENT_MAX_WINDOW_BITS => deflate.client_max_window_bits = window_bits(value)?,
+        WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS => deflate.server_max_window_bits = window_bits(value)?,
+        WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER => deflate.client_no_context_takeover = flag(value)?,
+        _ => deflate.server_no_context_takeover = flag(value)?,
+    }
+    Ok(on)
+}
+
+/// Reads an option of permessage-deflate.
+pub(super) fn get_deflate(deflate: &DeflateConfig, on: bool, option: i32) -> Result<u64> {
+    use ws_option::*;
+    Ok(match known(option)? {
+        WS_OPT_DEFLATE => on.into(),
+        WS_OPT_DEFLATE_LEVEL => deflate.level.into(),
+        WS_OPT_DEFLATE_THRESHOLD => deflate.threshold as u64,
+        WS_OPT_DEFLATE_CLIENT_MAX_WINDOW_BITS => deflate.client_max_window_bits.into(),
+        WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS => deflate.server_max_window_bits.into(),
+        WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER => deflate.client_no_context_takeover.into(),
+        _ => deflate.server_no_context_takeover.into(),
+    })
 }
 
 /// Reads an option by its number.
@@ -194,6 +247,7 @@ pub(super) fn get(websocket: &WebSocketConfig, settings: &Settings, option: i32)
         WS_OPT_DELIVER_FRAGMENTS => websocket.deliver_fragments.into(),
         WS_OPT_AUTO_ACCEPT => settings.auto_accept.into(),
         WS_OPT_TCP_NODELAY => settings.nodelay.into(),
+        _ => return Err(Error::InvalidArgument("no such option here")),
     })
 }
 
@@ -220,12 +274,26 @@ fn known(option: i32) -> Result<ws_option> {
         WS_OPT_DELIVER_FRAGMENTS,
         WS_OPT_AUTO_ACCEPT,
         WS_OPT_TCP_NODELAY,
+        WS_OPT_DEFLATE,
+        WS_OPT_DEFLATE_LEVEL,
+        WS_OPT_DEFLATE_THRESHOLD,
+        WS_OPT_DEFLATE_CLIENT_MAX_WINDOW_BITS,
+        WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS,
+        WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER,
+        WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER,
     ];
     ALL.iter().copied().find(|known| *known as i32 == option).ok_or(Error::InvalidArgument("no such option"))
 }
 
 fn size(value: u64) -> Result<usize> {
     usize::try_from(value).map_err(|_| Error::InvalidArgument("the value is too large for this machine"))
+}
+
+fn window_bits(value: u64) -> Result<u8> {
+    match value {
+        8..=15 => Ok(value as u8),
+        _ => Err(Error::InvalidArgument("a window has 8 to 15 bits")),
+    }
 }
 
 fn limit(value: u64) -> Result<Option<usize>> {

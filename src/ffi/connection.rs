@@ -76,7 +76,7 @@ impl ws_conn {
         let from_peer = matches!(error, Error::Protocol(_) | Error::Utf8 | Error::Capacity(_));
         let sentence = if from_peer { failure(&self.endpoint) } else { None };
         let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
-        if !(ended && !last.sentence.is_empty()) {
+        if !ended || last.sentence.is_empty() {
             last.sentence = CString::new(sentence.unwrap_or_else(|| error.to_string())).unwrap_or_default();
         }
         if let Error::Io(error) = error {

@@ -142,7 +142,8 @@ pub unsafe extern "C" fn ws_set_option(conn: *mut ws_conn, option: i32, value: u
     }
 }
 
-/// Reads an option (ws_option) of a connection into *out.
+/// Reads an option (ws_option) of a connection into *out. Those of permessage-deflate tell what was agreed on, once the
+/// opening handshake is done.
 ///
 /// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no such option.
 ///

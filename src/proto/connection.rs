@@ -5,7 +5,7 @@
 //! calls, the result never depends on how the bytes were cut or on when they came.** Joins the receiver, the sender,
 //! the closing state and the deadlines; holds no rule that one of them could hold.
 
-use crate::config::WebSocketConfig;
+use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{CapacityError, Deadline, Error, HandshakeError, ProtocolError, Result};
 use crate::message::{CloseCode, Kind, Role};
 use crate::proto::closing::State;
@@ -750,9 +750,24 @@ impl Connection {
 
 /// Watching, configuration and time.
 impl Connection {
-    /// The permessage-deflate agreed on.
-    pub fn agreed_deflate(&self) -> Option<Agreed> {
-        self.compression.as_ref().map(|compression| compression.agreed)
+    /// Whether permessage-deflate has been agreed on.
+    pub fn has_deflate(&self) -> bool {
+        self.compression.is_some()
+    }
+
+    /// The configuration of permessage-deflate, with what was agreed on in the place of what was asked for.
+    pub fn deflate_in_force(&self) -> DeflateConfig {
+        let configured = self.config.deflate.unwrap_or_default();
+        match &self.compression {
+            None => configured,
+            Some(compression) => DeflateConfig {
+                client_max_window_bits: compression.agreed.client_max_window_bits,
+                server_max_window_bits: compression.agreed.server_max_window_bits,
+                client_no_context_takeover: compression.agreed.client_no_context_takeover,
+                server_no_context_takeover: compression.agreed.server_no_context_takeover,
+                ..configured
+            },
+        }
     }
 
     /// Which end this is.

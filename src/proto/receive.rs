@@ -308,10 +308,10 @@ impl Receiver {
         if !header.compressed && !self.message.compressed {
             check_total(self.message.total.saturating_add(header.len), config)?;
         }
-        if let Some(max) = config.max_fragments.map(|max| max as u64) {
-            if u64::from(self.message.fragments) >= max {
-                return Err(CapacityError::TooManyFragments { max }.into());
-            }
+        if let Some(max) = config.max_fragments.map(|max| max as u64)
+            && u64::from(self.message.fragments) >= max
+        {
+            return Err(CapacityError::TooManyFragments { max }.into());
         }
         Ok(())
     }
@@ -424,7 +424,8 @@ impl Receiver {
             return Err(Error::Utf8);
         }
         let len = self.message.len - self.message.text.incomplete();
-        if !is_final && !(config.deliver_fragments && len > 0) {
+        let is_part = config.deliver_fragments && len > 0;
+        if !is_final && !is_part {
             return Ok(None);
         }
         self.message.delivered = len;

@@ -6,17 +6,17 @@ use std::io::{self, Read, Write};
 /// Receives into the slice: how many bytes, 0 at the end of the stream.
 pub type Receive = Box<dyn FnMut(&mut [u8]) -> io::Result<usize> + Send>;
 /// Sends from the slice: how many bytes were taken.
-pub type Send_ = Box<dyn FnMut(&[u8]) -> io::Result<usize> + Send>;
+pub type Transmit = Box<dyn FnMut(&[u8]) -> io::Result<usize> + Send>;
 
 /// See the module.
 pub struct Callback {
     receive: Receive,
-    send: Send_,
+    send: Transmit,
 }
 
 impl Callback {
     /// Joins the two functions.
-    pub fn new(receive: Receive, send: Send_) -> Self {
+    pub fn new(receive: Receive, send: Transmit) -> Self {
         Self { receive, send }
     }
 }

@@ -285,10 +285,11 @@ impl Endpoint {
     /// The thread that waits takes care of what another leaves unsent, and of the deadlines of a closing handshake.
     fn wake_for_output(&self, core: &Core) {
         let connection = core.connection();
-        if self.waiting.load(Ordering::Relaxed) && (connection.has_output() || !connection.can_write()) {
-            if let Some(waker) = self.waker.get() {
-                waker.wake();
-            }
+        if self.waiting.load(Ordering::Relaxed)
+            && (connection.has_output() || !connection.can_write())
+            && let Some(waker) = self.waker.get()
+        {
+            waker.wake();
         }
     }
 

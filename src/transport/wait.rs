@@ -57,10 +57,10 @@ pub fn wait(
             fds[1].fd = waker.sleeper.as_raw_fd();
         }
         sys::poll(&mut fds, left)?;
-        if sys::is_ready(&fds[1]) {
-            if let Some(waker) = waker {
-                waker.drain();
-            }
+        if sys::is_ready(&fds[1])
+            && let Some(waker) = waker
+        {
+            waker.drain();
         }
         if fds.iter().any(sys::is_ready) {
             return Ok(true);

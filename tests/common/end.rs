@@ -132,7 +132,6 @@ pub trait End {
     fn handshake(&mut self) -> Outcome<()>;
     fn read(&mut self) -> Outcome<Event>;
     fn write(&mut self, kind: Kind, data: &[u8]) -> Outcome<()>;
-    /// Only where [`Transport::writes_fragments`](crate::common::Transport::writes_fragments).
     fn write_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Outcome<()>;
     fn write_pending(&mut self) -> Outcome<()>;
     fn close(&mut self, frame: Option<(u16, &str)>) -> Outcome<()>;

@@ -3,7 +3,8 @@
 use crate::common::end::{Beginning, End, Event, Fault, Outcome, Seen};
 use crate::common::link::ScriptedStream;
 use wsabi::{
-    CloseCode, CloseFrame, Error, HandshakeFailure, Kind, Message, MidHandshake, WebSocket, WebSocketConfig,
+    Accepted, CloseCode, CloseFrame, Error, HandshakeFailure, Kind, Message, MidHandshake, WebSocket,
+    WebSocketConfig,
 };
 
 pub struct Face {
@@ -107,8 +108,11 @@ impl End for Face {
         }
     }
 
-    fn write_fragment(&mut self, _: Kind, _: &[u8], _: bool) -> Outcome<()> {
-        panic!("the Rust face does not write fragments")
+    fn write_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Outcome<()> {
+        match self.socket().write_fragment(kind, data, is_final)? {
+            Accepted::Yes => Ok(()),
+            Accepted::QueueFull => Err(Fault::QueueFull),
+        }
     }
 
     fn write_pending(&mut self) -> Outcome<()> {

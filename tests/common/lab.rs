@@ -1,5 +1,6 @@
 //! Ends, raw peers and pairs over a scripted link; and scenarios run over every transport and every link.
 
+use crate::common::c_abi::{CEnd, Mode};
 use crate::common::end::{Beginning, End, Event, Fault, Outcome, Seen};
 use crate::common::face::Face;
 use crate::common::link::{Activity, Block, Pipe, Script, ScriptedStream, join};
@@ -22,21 +23,31 @@ pub enum Transport {
     Gathered,
     /// `Connection`, with `output` and `advance_output`.
     Lent,
+    /// A C handle in memory mode.
+    CMemory,
+    /// A C handle with callbacks.
+    CCallbacks,
+    /// A C handle with a socket.
+    CSocket,
 }
 
 impl Transport {
-    pub const ALL: [Self; 3] = [Self::Face, Self::Gathered, Self::Lent];
-
-    /// Whether messages can be written in fragments.
-    pub fn writes_fragments(self) -> bool {
-        self != Self::Face
-    }
+    pub const ALL: [Self; 6] =
+        [Self::Face, Self::Gathered, Self::Lent, Self::CMemory, Self::CCallbacks, Self::CSocket];
+    /// Those that keep what the peer does not take, and whose clock is handed in: a socket has room of its own, and
+    /// the library's clock.
+    pub const SCRIPTED: [Self; 5] = [Self::Face, Self::Gathered, Self::Lent, Self::CMemory, Self::CCallbacks];
+    /// Those that are told of the stream's errors: in memory mode they are the caller's own matter.
+    pub const FALLIBLE: [Self; 4] = [Self::Face, Self::Gathered, Self::Lent, Self::CCallbacks];
 
     fn end(self, stream: ScriptedStream, beginning: Beginning, config: WebSocketConfig) -> Box<dyn End> {
         match self {
             Self::Face => Box::new(Face::new(stream, beginning, config)),
             Self::Gathered => Box::new(SansIo::new(stream, beginning, config, false)),
             Self::Lent => Box::new(SansIo::new(stream, beginning, config, true)),
+            Self::CMemory => Box::new(CEnd::new(stream, beginning, config, Mode::Memory)),
+            Self::CCallbacks => Box::new(CEnd::new(stream, beginning, config, Mode::Callbacks)),
+            Self::CSocket => Box::new(CEnd::new(stream, beginning, config, Mode::Socket)),
         }
     }
 }
@@ -51,34 +62,32 @@ pub fn everywhere<R: PartialEq + Debug>(scenario: impl Fn(&Lab) -> R) {
 pub fn everywhere_on<R: PartialEq + Debug>(transports: &[Transport], scenario: impl Fn(&Lab) -> R) {
     let expected = Lab::new(transports[0], Script::WHOLE).run(&scenario).0;
     for transport in transports {
-        over_every_link_from(*transport, &expected, &scenario);
+        let check = |script: Script| {
+            let (result, calls) = Lab::new(*transport, script).run(&scenario);
+            assert_eq!(result, expected, "over {transport:?} with {script:?}");
+            calls
+        };
+        for script in Script::all() {
+            check(script);
+        }
+        for (read, write) in [(usize::MAX, usize::MAX), (2, 3)] {
+            let script = |at| Script { read, write, block: Block::At(at) };
+            let calls = check(script(usize::MAX));
+            // Every position; of a scenario with more than 100 calls, as many of them, spread out evenly.
+            for at in (0..calls).step_by(calls / 100 + 1) {
+                check(script(at));
+            }
+        }
     }
 }
 
-/// [`everywhere`], over one transport.
-pub fn over_every_link<R: PartialEq + Debug>(transport: Transport, scenario: impl Fn(&Lab) -> R) {
-    everywhere_on(&[transport], scenario);
-}
-
-fn over_every_link_from<R: PartialEq + Debug>(
-    transport: Transport,
-    expected: &R,
-    scenario: &impl Fn(&Lab) -> R,
-) {
-    let check = |script: Script| {
-        let (result, calls) = Lab::new(transport, script).run(scenario);
-        assert_eq!(&result, expected, "over {transport:?} with {script:?}");
-        calls
-    };
-    for script in Script::all() {
-        check(script);
-    }
-    for (read, write) in [(usize::MAX, usize::MAX), (2, 3)] {
-        let script = |at| Script { read, write, block: Block::At(at) };
-        let calls = check(script(usize::MAX));
-        // Every position; of a scenario with more than 200 calls, as many of them, spread out evenly.
-        for at in (0..calls).step_by(calls / 200 + 1) {
-            check(script(at));
+/// For scenarios with many bytes: these transports, and only as many links as say something new.
+pub fn at_every_chunk_size<R: PartialEq + Debug>(transports: &[Transport], scenario: impl Fn(&Lab) -> R) {
+    let expected = Lab::new(transports[0], Script::WHOLE).run(&scenario).0;
+    for transport in transports {
+        for script in Script::all() {
+            let result = Lab::new(*transport, script).run(&scenario).0;
+            assert_eq!(result, expected, "over {transport:?} with {script:?}");
         }
     }
 }

@@ -8,11 +8,14 @@
 //! | `end` | the face: what every connection can do, events and faults that can be compared |
 //! | `face` | the Rust face, `WebSocket<Stream>` |
 //! | `sans_io` | `proto::connection::Connection`, fed by hand |
+//! | `c_abi` | the C ABI: memory mode, callbacks, a socket |
 //! | `lab` | puts them together: ends, raw peers, pairs, and "over every transport and every link" |
 //! | `random` | a small generator of random numbers |
 
 #![allow(dead_code, unused_imports)] // each test binary uses its own part of this
 
+#[cfg(unix)]
+pub mod c_abi;
 pub mod end;
 pub mod face;
 pub mod lab;
@@ -22,7 +25,7 @@ pub mod sans_io;
 pub mod wire;
 
 pub use end::{Event, Fault, binary, close, ping, pong, text};
-pub use lab::{Endpoint, Lab, Peer, Transport, everywhere, over_every_link};
+pub use lab::{Endpoint, Lab, Peer, Transport, at_every_chunk_size, everywhere};
 pub use link::{Block, Script};
 pub use wire::Frame;
 pub use wsabi::{Role, WebSocketConfig};

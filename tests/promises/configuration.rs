@@ -1,7 +1,7 @@
 //! The configuration: readable, and changeable while the connection runs.
 
 use crate::common::wire::{PING, PONG, TEXT};
-use crate::common::{Fault, Role, config, everywhere, ping, plain, text};
+use crate::common::{Fault, Role, Transport, config, everywhere, everywhere_on, ping, plain, text};
 use std::time::Duration;
 
 #[test]
@@ -48,7 +48,7 @@ fn the_configuration_is_changeable_and_holds_from_the_next_call_on() {
 
 #[test]
 fn what_was_accepted_before_a_limit_was_lowered_stays_accepted() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         let (mut end, peer) = lab.end(Role::Client, plain());
         peer.set_window(0);
         (0..5).for_each(|_| end.text("accepted").unwrap());

@@ -2,7 +2,9 @@
 
 use crate::common::lab::shake;
 use crate::common::wire::{CLOSE, PING, PONG, TEXT};
-use crate::common::{Endpoint, Fault, Role, WebSocketConfig, close, config, everywhere, plain, text};
+use crate::common::{
+    Endpoint, Fault, Role, Transport, WebSocketConfig, close, config, everywhere, everywhere_on, plain, text,
+};
 use std::time::Duration;
 use wsabi::{Decision, HandshakeOptions};
 
@@ -32,7 +34,7 @@ fn assert_given_up(end: &mut Endpoint, words: &str) {
 
 #[test]
 fn a_handshake_that_takes_too_long_fails() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         let (mut server, peer) = lab.server(Decision::accept(), timeouts());
         server.tick(5).unwrap();
         peer.send_raw(b"GET / HTTP/1.1\r\n");
@@ -57,7 +59,7 @@ fn a_handshake_that_takes_too_long_fails() {
 
 #[test]
 fn a_handshake_cannot_be_completed_after_its_deadline() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         let (mut server, peer) = lab.server(Decision::accept(), timeouts());
         assert_eq!(server.handshake(), Err(Fault::WouldBlock));
         server.tick(0).unwrap();
@@ -70,7 +72,7 @@ fn a_handshake_cannot_be_completed_after_its_deadline() {
 
 #[test]
 fn a_refusal_whose_body_takes_too_long_is_reported_as_the_refusal_that_it_is() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         let (mut client, peer) = lab.client("ws://h/", HandshakeOptions::default(), timeouts());
         client.tick(0).ok();
         assert_eq!(client.handshake(), Err(Fault::WouldBlock));
@@ -83,7 +85,7 @@ fn a_refusal_whose_body_takes_too_long_is_reported_as_the_refusal_that_it_is() {
 
 #[test]
 fn the_handshake_deadline_ends_with_the_handshake() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         let (mut client, mut server) =
             lab.strangers(("ws://h/", HandshakeOptions::default()), Decision::accept(), &timeouts());
         assert_eq!(shake(&mut client, &mut server), (Ok(()), Ok(())));
@@ -96,7 +98,7 @@ fn the_handshake_deadline_ends_with_the_handshake() {
 
 #[test]
 fn a_peer_that_does_not_answer_our_close_is_given_up() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, timeouts());
             end.tick(0).unwrap();
@@ -117,7 +119,7 @@ fn a_peer_that_does_not_answer_our_close_is_given_up() {
 
 #[test]
 fn a_peer_that_does_not_even_take_our_close_is_given_up() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, timeouts());
             peer.set_window(0);
@@ -134,7 +136,7 @@ fn a_peer_that_does_not_even_take_our_close_is_given_up() {
 
 #[test]
 fn a_server_that_does_not_end_the_stream_is_not_waited_for_longer_than_the_close_timeout() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         let (mut client, peer) = lab.end(Role::Client, timeouts());
         client.tick(0).unwrap();
         peer.send_close(1000, "");
@@ -151,7 +153,7 @@ fn a_server_that_does_not_end_the_stream_is_not_waited_for_longer_than_the_close
 
 #[test]
 fn a_peer_that_does_not_take_the_answer_to_a_broken_rule_is_not_waited_for() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, timeouts());
             peer.set_window(0);
@@ -170,7 +172,7 @@ fn a_peer_that_does_not_take_the_answer_to_a_broken_rule_is_not_waited_for() {
 
 #[test]
 fn pings_go_out_at_their_interval_and_a_pong_keeps_the_connection() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, timeouts());
             end.tick(0).unwrap();
@@ -194,7 +196,7 @@ fn pings_go_out_at_their_interval_and_a_pong_keeps_the_connection() {
 
 #[test]
 fn a_peer_that_stays_silent_after_a_ping_is_given_up_and_told() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, timeouts());
             end.tick(0).unwrap();
@@ -212,7 +214,7 @@ fn a_peer_that_stays_silent_after_a_ping_is_given_up_and_told() {
 
 #[test]
 fn a_silent_peer_is_given_up_even_when_pings_are_more_frequent_than_the_pong_timeout_is_long() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         let often = config(|c| (c.ping_interval, c.pong_timeout) = (ms(100), ms(250)));
         let (mut end, peer) = lab.end(Role::Server, often);
         for now in [0, 100, 200, 300, 349] {
@@ -227,7 +229,7 @@ fn a_silent_peer_is_given_up_even_when_pings_are_more_frequent_than_the_pong_tim
 
 #[test]
 fn an_idle_connection_is_ended_and_bytes_keep_it() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, config(|c| c.idle_timeout = ms(200)));
             end.tick(0).unwrap();
@@ -247,7 +249,7 @@ fn an_idle_connection_is_ended_and_bytes_keep_it() {
 
 #[test]
 fn a_ping_of_a_deadline_jumps_the_queue_and_does_not_pile_up() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             let patient = config(|c| (c.ping_interval, c.pong_timeout) = (ms(10), None));
             let (mut end, peer) = lab.end(role, patient);

@@ -1,15 +1,12 @@
 //! Messages in fragments: put together, sent, and delivered part by part.
 
-use crate::common::lab::everywhere_on;
 use crate::common::wire::{BINARY_PART, LAST, MORE, PING, PONG, TEXT, TEXT_PART};
-use crate::common::{Event, Fault, Role, Transport, binary, config, everywhere, ping, plain, pong, text};
+use crate::common::{
+    Event, Fault, Role, Transport, binary, config, everywhere, everywhere_on, ping, plain, pong, text,
+};
 use wsabi::Kind;
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
-
-fn writers() -> Vec<Transport> {
-    Transport::ALL.into_iter().filter(|transport| transport.writes_fragments()).collect()
-}
 
 #[test]
 fn fragments_become_one_message_with_control_frames_in_between() {
@@ -39,7 +36,7 @@ fn fragments_become_one_message_with_control_frames_in_between() {
 
 #[test]
 fn a_message_can_be_sent_in_fragments_with_control_frames_in_between() {
-    everywhere_on(&writers(), |lab| {
+    everywhere(|lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, plain());
             end.write_fragment(Kind::Text, "hall\u{f6}".split_at(4).0.as_bytes(), false).unwrap();
@@ -66,7 +63,7 @@ fn a_message_can_be_sent_in_fragments_with_control_frames_in_between() {
 
 #[test]
 fn fragments_sent_by_one_end_are_one_message_at_the_other() {
-    everywhere_on(&writers(), |lab| {
+    everywhere(|lab| {
         let (mut client, mut server) = lab.pair(plain(), plain());
         for end in [0, 1] {
             let (from, to) = if end == 0 { (&mut client, &mut server) } else { (&mut server, &mut client) };
@@ -82,7 +79,7 @@ fn fragments_sent_by_one_end_are_one_message_at_the_other() {
 
 #[test]
 fn another_message_cannot_be_begun_inside_a_fragmented_one() {
-    everywhere_on(&writers(), |lab| {
+    everywhere(|lab| {
         let (mut end, peer) = lab.end(Role::Client, plain());
         end.write_fragment(Kind::Text, b"a", false).unwrap();
         assert_eq!(end.text("whole"), Err(Fault::Misuse));
@@ -101,7 +98,7 @@ fn another_message_cannot_be_begun_inside_a_fragmented_one() {
 
 #[test]
 fn a_fragment_that_finds_no_room_is_not_accepted_and_can_be_written_again() {
-    everywhere_on(&writers(), |lab| {
+    everywhere(|lab| {
         let (mut end, peer) = lab.end(Role::Server, config(|c| c.max_send_queue = Some(2)));
         peer.set_window(0);
         end.write_fragment(Kind::Text, b"\xc3", false).unwrap();
@@ -120,7 +117,7 @@ fn a_fragment_that_finds_no_room_is_not_accepted_and_can_be_written_again() {
 
 #[test]
 fn a_close_may_end_a_connection_in_the_middle_of_a_message() {
-    everywhere_on(&writers(), |lab| {
+    everywhere(|lab| {
         let (mut client, mut server) = lab.pair(plain(), plain());
         client.write_fragment(Kind::Text, b"half", false).unwrap();
         client.close(Some((1000, ""))).unwrap();

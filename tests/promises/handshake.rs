@@ -2,7 +2,7 @@
 
 use crate::common::lab::shake;
 use crate::common::wire::{self, BINARY, TEXT};
-use crate::common::{Fault, Role, binary, config, everywhere, plain, text};
+use crate::common::{Fault, Role, Transport, binary, config, everywhere, everywhere_on, plain, text};
 use wsabi::{Decision, HandshakeOptions};
 
 const URL: &str = "ws://example.com:8080/chat?room=1";
@@ -125,7 +125,7 @@ fn bytes_after_the_head_are_kept_for_the_first_read() {
 
 #[test]
 fn a_stream_that_ends_or_breaks_during_the_handshake_fails_it() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::FALLIBLE, |lab| {
         let request = request("");
         for cut in [0, 1, 40, request.len() - 1] {
             for error in [None, Some(std::io::ErrorKind::ConnectionReset)] {
@@ -174,7 +174,7 @@ fn a_refusal_is_read_to_its_end_and_a_redirect_is_not_followed() {
 
 #[test]
 fn a_body_that_ends_with_the_stream_or_is_cut_by_it_is_kept() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::FALLIBLE, |lab| {
         for (head, error) in [
             ("HTTP/1.1 503 Busy\r\n\r\n", None),
             ("HTTP/1.1 503 Busy\r\nContent-Length: 900\r\n\r\n", None),

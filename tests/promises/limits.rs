@@ -102,11 +102,9 @@ fn a_message_over_the_limit_is_not_sent_and_the_connection_goes_on() {
             assert_eq!(end.binary(&[1; 301]), Err(Fault::Capacity));
             assert_eq!(end.text(&"a".repeat(301)), Err(Fault::Capacity));
             assert_eq!(end.binary(&[2; 300]), Ok(()));
-            if lab.transport.writes_fragments() {
-                assert_eq!(end.write_fragment(Kind::Binary, &[3; 200], false), Ok(()));
-                assert_eq!(end.write_fragment(Kind::Binary, &[3; 101], true), Err(Fault::Capacity));
-                assert_eq!(end.write_fragment(Kind::Binary, &[3; 100], true), Ok(()));
-            }
+            assert_eq!(end.write_fragment(Kind::Binary, &[3; 200], false), Ok(()));
+            assert_eq!(end.write_fragment(Kind::Binary, &[3; 101], true), Err(Fault::Capacity));
+            assert_eq!(end.write_fragment(Kind::Binary, &[3; 100], true), Ok(()));
             end.write_pending().unwrap();
             let received = peer.received();
             assert_eq!(received[0], (BINARY, vec![2; 300]));

@@ -2,7 +2,8 @@
 
 use crate::common::wire::{self, BINARY, CLOSE, PING, PONG, TEXT};
 use crate::common::{
-    Block, Endpoint, Fault, Role, Script, binary, close, config, everywhere, ping, plain, pong, text,
+    Block, Endpoint, Fault, Role, Script, Transport, binary, close, config, everywhere, everywhere_on, ping,
+    plain, pong, text,
 };
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -103,7 +104,7 @@ fn the_pong_goes_out_in_read_only_use_even_when_control_frames_are_not_delivered
 
 #[test]
 fn reading_goes_on_while_the_pong_cannot_be_sent() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, plain());
             peer.set_window(0);
@@ -189,7 +190,7 @@ fn a_stream_that_ends_without_a_close_is_an_error_and_what_came_before_is_delive
 
 #[test]
 fn an_error_of_the_stream_is_reported_as_io_and_ends_the_connection() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::FALLIBLE, |lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, plain());
             peer.send(TEXT, b"before");

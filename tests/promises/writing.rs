@@ -1,7 +1,9 @@
 //! Writing: a message is accepted whole, handed back or refused; what was accepted arrives in order and once.
 
 use crate::common::wire::{BINARY, CLOSE, PING, PONG, TEXT};
-use crate::common::{Block, Fault, Role, Script, binary, config, everywhere, ping, plain, text};
+use crate::common::{
+    Block, Fault, Role, Script, Transport, binary, config, everywhere, everywhere_on, ping, plain, text,
+};
 use wsabi::Kind;
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -32,7 +34,7 @@ fn what_was_accepted_arrives_in_order_and_exactly_once_both_ways() {
 
 #[test]
 fn a_message_that_finds_no_room_is_handed_back_and_nothing_has_changed() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, config(|c| c.max_send_queue = Some(3)));
             peer.set_window(0);
@@ -59,7 +61,7 @@ fn a_message_that_finds_no_room_is_handed_back_and_nothing_has_changed() {
 
 #[test]
 fn the_queue_is_bounded_in_bytes_and_one_larger_message_goes_when_nothing_waits() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, config(|c| c.max_send_bytes = Some(100)));
             peer.set_window(0);
@@ -80,7 +82,7 @@ fn the_queue_is_bounded_in_bytes_and_one_larger_message_goes_when_nothing_waits(
 
 #[test]
 fn a_queue_without_limits_takes_everything() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         let unlimited = config(|c| (c.max_send_queue, c.max_send_bytes) = (None, None));
         let (mut end, peer) = lab.end(Role::Server, unlimited);
         peer.set_window(0);
@@ -94,7 +96,7 @@ fn a_queue_without_limits_takes_everything() {
 
 #[test]
 fn a_pong_jumps_the_queue_at_the_next_frame_boundary() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             for window in [0, 1, 5, 30, 49, 60] {
                 let (mut end, peer) = lab.end(role, plain());
@@ -124,7 +126,7 @@ fn a_pong_jumps_the_queue_at_the_next_frame_boundary() {
 
 #[test]
 fn a_manual_pong_replaces_an_automatic_one_that_was_not_sent() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, plain());
             peer.set_window(0);
@@ -144,7 +146,7 @@ fn a_manual_pong_replaces_an_automatic_one_that_was_not_sent() {
 
 #[test]
 fn a_burst_of_pings_is_answered_one_by_one_in_order() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             for window in [0, 1, 10] {
                 let (mut end, peer) = lab.end(role, plain());
@@ -165,7 +167,7 @@ fn a_burst_of_pings_is_answered_one_by_one_in_order() {
 #[test]
 fn of_more_pongs_than_a_burst_the_newest_is_kept_and_what_had_begun_is_finished() {
     for (role, window) in [(Role::Client, 0), (Role::Client, 3), (Role::Server, 126)] {
-        everywhere(|lab| {
+        everywhere_on(&Transport::SCRIPTED, |lab| {
             let (mut end, peer) = lab.end(role, config(|c| c.deliver_control = false));
             peer.set_window(window);
             let count = if lab.script == Script::WHOLE { 500 } else { 36 };
@@ -194,7 +196,7 @@ fn of_more_pongs_than_a_burst_the_newest_is_kept_and_what_had_begun_is_finished(
 
 #[test]
 fn a_pong_finds_room_in_a_full_queue() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         let (mut end, peer) = lab.end(Role::Client, config(|c| c.max_send_queue = Some(1)));
         peer.set_window(0);
         end.text("full").unwrap();
@@ -208,7 +210,7 @@ fn a_pong_finds_room_in_a_full_queue() {
 
 #[test]
 fn a_close_finds_room_in_a_full_queue_and_goes_behind_what_was_accepted() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         for role in ROLES {
             let (mut end, peer) =
                 lab.end(role, config(|c| (c.max_send_queue, c.max_send_bytes) = (Some(1), Some(1))));
@@ -238,7 +240,7 @@ fn control_frames_are_at_most_125_bytes() {
 
 #[test]
 fn an_error_of_the_stream_while_writing_is_reported_as_io() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::FALLIBLE, |lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, plain());
             peer.from_end.borrow_mut().write_error = Some(std::io::ErrorKind::BrokenPipe);
@@ -255,7 +257,7 @@ fn an_error_of_the_stream_while_writing_is_reported_as_io() {
 
 #[test]
 fn both_ends_write_more_than_the_link_holds_and_lose_nothing() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         let (mut client, mut server) = lab.pair(plain(), plain());
         let mut log = [Vec::new(), Vec::new()];
         let (mut sent, mut rounds) = ([0_u8; 2], 0);

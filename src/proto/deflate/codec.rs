@@ -167,12 +167,15 @@ struct Contexts {
 /// Level and window bits.
 type Key = (u32, u8);
 
+/// Which of the two kinds of context.
+type KindOf<C> = fn(&mut Contexts) -> &mut Vec<(Key, Box<C>)>;
+
 impl Source {
     fn new(takeover: bool) -> Self {
         if takeover { Source::Kept } else { Source::Shelf(Shelf::shared()) }
     }
 
-    fn take<C>(&self, kind: fn(&mut Contexts) -> &mut Vec<(Key, Box<C>)>, key: Key) -> Option<Box<C>> {
+    fn take<C>(&self, kind: KindOf<C>, key: Key) -> Option<Box<C>> {
         let Source::Shelf(shelf) = self else { return None };
         let mut contexts = shelf.lock();
         let shelved = kind(&mut contexts);
@@ -182,7 +185,7 @@ impl Source {
 
     fn give_back<C>(
         &self,
-        kind: fn(&mut Contexts) -> &mut Vec<(Key, Box<C>)>,
+        kind: KindOf<C>,
         key: Key,
         context: &mut Option<Box<C>>,
         reset: impl FnOnce(&mut C),

@@ -392,7 +392,7 @@ mod tests {
                     offer += &value.map(|value| format!(" ;{name}{value}")).unwrap_or_default();
                 }
                 for (name, is_there) in [(CLIENT_RESET, client_reset), (SERVER_RESET, server_reset)] {
-                    offer += &is_there.then(|| format!(";{name}")).unwrap_or_default();
+                    offer += &if is_there { format!(";{name}") } else { String::new() };
                 }
                 let (agreed, response) = respond(&offer, &server).unwrap().unwrap();
                 let says = |text: &str| response.split("; ").any(|part| part == text);
@@ -440,7 +440,7 @@ mod tests {
                     response += &bits.map(|bits: u8| format!("; {name}={bits}")).unwrap_or_default();
                 }
                 for (name, is_there) in [(CLIENT_RESET, client_reset), (SERVER_RESET, server_reset)] {
-                    response += &is_there.then(|| format!("; {name}")).unwrap_or_default();
+                    response += &if is_there { format!("; {name}") } else { String::new() };
                 }
                 let verdict = verify(&response, &client);
                 let context = format!("{response} | {client:?} | {verdict:?}");
