@@ -53,7 +53,7 @@ test-c: lib examples $(C_TESTS)
 
 test-peers: lib examples build/bin/peer_client
 	sh tests/peers/setup.sh
-	python3 tests/peers/run.py --server build/bin/echo_server --client build/bin/peer_client
+	python3 tests/peers/run.py --deflate --server build/bin/echo_server --client build/bin/peer_client
 
 ## The Autobahn TestSuite against the C programs, both ways.
 autobahn: lib examples build/bin/autobahn_client

@@ -1,7 +1,10 @@
 /* An echo server for many clients on one thread (Linux).
  *
  *   cc -std=c99 -D_POSIX_C_SOURCE=200809L -Iinclude examples-c/echo_server.c -Lbuild/lib -lwsabi -o echo_server
- *   echo_server [ws://HOST:PORT/]          without an argument ws://127.0.0.1:9001/; port 0 takes a free one
+ *   echo_server [ws://HOST:PORT/] [--deflate PARAMETERS]
+ *
+ * Without an argument it listens at ws://127.0.0.1:9001/; port 0 takes a free one. With --deflate it agrees to
+ * permessage-deflate, for instance with "server_no_context_takeover" or "".
  *
  * It shows a whole event loop. Nothing ever waits but epoll. A client is served until it has nothing more to say, or
  * has had its turn; what is left goes out in one piece. Where a client does not take its echoes, its next messages are
@@ -18,6 +21,8 @@
 #include <unistd.h>
 
 #include <wsabi.h>
+
+#include "deflate_option.h"
 
 enum {
     TURN = 256,         /* messages echoed before the next client has its turn */
@@ -40,18 +45,27 @@ static sigset_t signals_open;          /* the signals that come in while epoll w
 static volatile sig_atomic_t stopping;
 
 static void catch_signals(void);
-static void listen_at(const char *url);
+static void listen_at(const char *url, const char *deflate);
 static void loop(void);
 static void goodbye(void);
 
 int main(int argc, char **argv)
 {
-    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-        fprintf(stderr, "usage: %s [ws://HOST:PORT/]\n", argv[0]);
-        return 2;
+    const char *url = "ws://127.0.0.1:9001/", *deflate = NULL;
+    int i;
+
+    for (i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--deflate") == 0 && i + 1 < argc) {
+            deflate = argv[++i];
+        } else if (argv[i][0] != '-') {
+            url = argv[i];
+        } else {
+            fprintf(stderr, "usage: %s [ws://HOST:PORT/] [--deflate PARAMETERS]\n", argv[0]);
+            return 2;
+        }
     }
     catch_signals();
-    listen_at(argc == 2 ? argv[1] : "ws://127.0.0.1:9001/");
+    listen_at(url, deflate);
     loop();
     goodbye();
     return 0;
@@ -96,13 +110,15 @@ static void watch_listener(int operation, uint32_t events)
         fail("epoll_ctl", strerror(errno));
 }
 
-static void listen_at(const char *url)
+static void listen_at(const char *url, const char *deflate)
 {
     const char *host = url + strlen("ws://");
     ws_config *config = ws_config_new();
     ws_status_t status;
 
     ws_config_set(config, WS_OPT_BLOCKING, 0);
+    if (deflate && !set_deflate(config, deflate))
+        fail(deflate, "not parameters of permessage-deflate");
     status = ws_listen(config, url, &listener);
     if (status != WS_OK)
         fail(url, status == WS_ERR_IO && errno != 0 ? strerror(errno) : ws_status_message(status));

@@ -159,7 +159,7 @@ pub enum ws_option {
     /// Messages shorter than this, in bytes, go uncompressed. 0: none does. Default 64.
     WS_OPT_DEFLATE_THRESHOLD = 32,
     /// Window that the client compresses with: 8 to 15, for 256 bytes to 32 KiB. A client that compresses holds about
-    /// 250 KiB at 15, a server that inflates 48 KiB; less with smaller windows. Default 15.
+    /// 380 KB at 15, a server that inflates 48 KB; less with smaller windows. Default 15.
     WS_OPT_DEFLATE_CLIENT_MAX_WINDOW_BITS = 33,
     /// The same for the server and its clients. Default 15.
     WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS = 34,

@@ -28,6 +28,8 @@ int main(int argc, char **argv)
     server = argv[1];
     agent = argv[2];
     config = ws_config_new();
+    ws_config_set(config, WS_OPT_DEFLATE, 1); /* offered; only cases 12 and 13 take it up */
+    ws_config_set(config, WS_OPT_DEFLATE_THRESHOLD, 0);
 
     count = count_cases();
     for (number = 1; number <= count; number++)

@@ -55,7 +55,7 @@ GROUPS = {
     # permessage-deflate: each variant sends ever larger messages, of which the first five sizes are quick.
     "deflate": Group(first_sizes(12, 5, 5) + first_sizes(13, 7, 5), 60, every(12, 13), 216),
 }
-DEFAULT_CASES = ["core"]
+DEFAULT_CASES = ["core", "deflate"]
 
 # What these do is up to the implementation, so the suite itself passes no judgement on them.
 INFORMATIONAL_CASES = {"7.1.6", "7.13.1", "7.13.2"}
@@ -144,7 +144,8 @@ async def run_side(side, runner, options):
 
 
 async def run_server_side(folder, options):
-    async with Program(options.server, "ws://127.0.0.1:0/", log=folder / "echo_server.log") as server:
+    async with Program(options.server, "ws://127.0.0.1:0/", "--deflate", "threshold=0",
+                           log=folder / "echo_server.log") as server:
         url = await server.announced_url()
         spec = write_spec(folder, options, servers=[{"agent": AGENT, "url": url}])
         async with Program(WSTEST, "-m", "fuzzingclient", "-s", spec, log=folder / "wstest.log") as fuzzer:

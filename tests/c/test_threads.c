@@ -4,6 +4,7 @@
 #include "pair.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -74,6 +75,15 @@ static ws_status_t read_in_order(void) {
   return status;
 }
 
+/* Reads what is there, unless another thread is at it. */
+static ws_status_t read_some(void) {
+  ws_status_t status;
+  if (pthread_mutex_trylock(&hammer.reading)) return sched_yield();
+  while ((status = read_in_order()) == WS_OK) continue;
+  pthread_mutex_unlock(&hammer.reading);
+  return status == WS_ERR_WOULD_BLOCK ? WS_OK : status;
+}
+
 static void *strike(void *arg) {
   const uint32_t me = (uint32_t)(size_t)arg;
   ws_conn *conn = hammer.conn;
@@ -88,13 +98,20 @@ static void *strike(void *arg) {
       case 0:
       case 4:
       case 1:
-        if (i % 9 == 1) status = ws_queue_message(conn, WS_BINARY, payload[me], len);
-        else status = ws_write_message(conn, WS_BINARY, payload[me], len);
+        do {
+          if (i % 2) status = ws_queue_message(conn, WS_BINARY, payload[me], len);
+          else status = ws_write_message(conn, WS_BINARY, payload[me], len);
+        } while (status == WS_ERR_SEND_QUEUE_FULL && read_some() == WS_OK);
         if (status == WS_OK) hammer.sent[me]++;
+        break;
+      case 2:
+        status = ws_write_pending(conn);
+        if (status == WS_ERR_WOULD_BLOCK) status = WS_OK;
+        break;
+      case 3:
+        status = ws_write_message(conn, i % 2 ? WS_PING : WS_PONG, note, sizeof note);
         if (status == WS_ERR_SEND_QUEUE_FULL) status = WS_OK;
         break;
-      case 2: status = ws_write_pending(conn); break;
-      case 3: status = ws_write_message(conn, i % 2 ? WS_PING : WS_PONG, note, sizeof note); break;
       case 5: status = ws_set_option(conn, WS_OPT_MAX_SEND_QUEUE, 500 + (uint64_t)i % 100); break;
       case 6:
         EXPECT_IS(ws_get_state(conn), WS_STATE_OPEN);
@@ -103,14 +120,8 @@ static void *strike(void *arg) {
         ws_interest(conn), ws_queued_bytes(conn), ws_next_deadline(conn), ws_get_socket(conn);
         break;
       case 7: status = ws_get_option(conn, WS_OPT_MAX_SEND_QUEUE, &value); break;
-      case 8:
-        if (pthread_mutex_trylock(&hammer.reading) == 0) {
-          while ((status = read_in_order()) == WS_OK) continue;
-          pthread_mutex_unlock(&hammer.reading);
-        }
-        break;
+      case 8: status = read_some(); break;
     }
-    if (status == WS_ERR_SEND_QUEUE_FULL || status == WS_ERR_WOULD_BLOCK) status = WS_OK;
     EXPECT_IS(status, WS_OK);
   }
   return NULL;
@@ -129,7 +140,7 @@ static void a_hammer_of_calls_from_all_sides_loses_and_reorders_nothing(void) {
   for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
   CHECK_IS(ws_set_option(both.client, WS_OPT_BLOCKING, 1), WS_OK);
   for (int i = 0; i < THREADS; i++) {
-    CHECK(hammer.sent[i] > 0);
+    CHECK(hammer.sent[i] >= (uint32_t)hammer.calls / 3 - 1);
     while (hammer.received[i] < hammer.sent[i]) CHECK_IS(read_in_order(), WS_OK);
   }
   CHECK_IS(ws_close(both.client, 1000, NULL, 0), WS_OK);
@@ -210,16 +221,16 @@ static void a_reader_that_waits_holds_no_writer_up(void) {
   free_wire(&both);
 }
 
-/* What was queued without being sent, and what a socket did not take at once, is left to the thread that waits. */
+/* What a socket did not take in the time of its writer is left to the thread that waits. */
 static void a_reader_that_waits_sends_what_others_leave(void) {
   static uint8_t payload[1 << 20];
   wire both = open_wire();
   reader mine;
   const ws_message *message;
   begin_reading(&mine, both.client);
-  CHECK_IS(ws_set_option(both.client, WS_OPT_BLOCKING, 0), WS_OK); /* for the calls of this thread */
+  CHECK_IS(ws_set_option(both.client, WS_OPT_WRITE_TIMEOUT_MS, 1), WS_OK);
   CHECK_IS(ws_write_message(both.client, WS_BINARY, payload, sizeof payload), WS_OK);
-  CHECK_IS(ws_set_option(both.client, WS_OPT_BLOCKING, 1), WS_OK);
+  CHECK(ws_queued_bytes(both.client) > 0);
   CHECK_IS(ws_read_message(both.server, &message), WS_OK);
   CHECK_IS(message->len, sizeof payload);
   CHECK_IS(ws_close(both.server, 1000, NULL, 0), WS_OK);

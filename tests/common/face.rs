@@ -14,7 +14,7 @@ pub struct Face {
 
 enum State {
     New(Option<(ScriptedStream, Beginning, WebSocketConfig)>),
-    Opening(Option<MidHandshake<ScriptedStream>>),
+    Opening(Option<Box<MidHandshake<ScriptedStream>>>),
     Open(WebSocket<ScriptedStream>),
 }
 

@@ -35,19 +35,14 @@ impl Script {
 
     /// Every chunk size both ways, and blocking every so often.
     pub fn all() -> Vec<Self> {
-        let mut all = Vec::new();
-        for read in [1, 2, 3, 7, 1024, usize::MAX] {
-            for write in [1, 3, 1024, usize::MAX] {
-                all.push(Self { read, write, block: Block::Never });
-            }
-        }
-        for every in [2, 3, 5] {
-            for (read, write) in [(1, 1), (2, usize::MAX), (7, 3), (usize::MAX, 1), (usize::MAX, usize::MAX)]
-            {
-                all.push(Self { read, write, block: Block::Every(every) });
-            }
-        }
-        all
+        const MAX: usize = usize::MAX;
+        let sizes = [(1, 1), (1, MAX), (2, MAX), (3, 3), (3, MAX), (7, MAX), (1024, MAX)];
+        let more_sizes = [(MAX, 1), (MAX, 2), (MAX, 3), (MAX, 7), (MAX, 1024), (MAX, MAX)];
+        let never = sizes.into_iter().chain(more_sizes).map(|sizes| (sizes, Block::Never));
+        let often = [2, 3, 5].into_iter().flat_map(|every| {
+            [(1, 1), (7, 3), (MAX, MAX)].map(|sizes| (sizes, Block::Every(every)))
+        });
+        never.chain(often).map(|((read, write), block)| Self { read, write, block }).collect()
     }
 }
 

@@ -12,6 +12,8 @@
  */
 #include <wsabi.h>
 
+#include "../../examples-c/deflate_option.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +94,9 @@ static void read_options(char **arguments)
         } else if (strcmp(name, "--refused") == 0 && arguments[1] != NULL && arguments[2] != NULL) {
             options.refused_status = *++arguments;
             options.refused_body = *++arguments;
+        } else if (strcmp(name, "--deflate") == 0 && arguments[1] != NULL) {
+            arguments++;
+            require(NULL, set_deflate(config, *arguments), "parameters %s", *arguments);
         } else {
             require(NULL, 0, "option %s", name);
         }

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import namedtuple
+from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -77,9 +78,12 @@ DEFLATE = [
     "client_max_window_bits=9",
     "server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=12",
 ]
+# Every combination of the four parameters.
+ALL_DEFLATE = ["; ".join(filter(None, chosen)) for chosen in product(*(("", parameter) for parameter in (
+    "server_no_context_takeover", "client_no_context_takeover", "server_max_window_bits=10", "client_max_window_bits=12")))]
+DEFLATE_OF = {"websockets": DEFLATE, "ws": ALL_DEFLATE, "chromium": DEFLATE[-1:], "libwebsockets": []}  # wants none
 DEFLATE_ROWS = [row._replace(cases=row.cases[:2], deflate=parameters)
-                for row in ROWS if row.peer != "libwebsockets"  # its test programs want no compression
-                for parameters in (DEFLATE if row.peer != "chromium" else DEFLATE[-1:])]
+                for row in ROWS for parameters in DEFLATE_OF[row.peer]]
 
 
 class Failure(Exception):

@@ -98,7 +98,7 @@ fn another_message_cannot_be_begun_inside_a_fragmented_one() {
 
 #[test]
 fn a_fragment_that_finds_no_room_is_not_accepted_and_can_be_written_again() {
-    everywhere(|lab| {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
         let (mut end, peer) = lab.end(Role::Server, config(|c| c.max_send_queue = Some(2)));
         peer.set_window(0);
         end.write_fragment(Kind::Text, b"\xc3", false).unwrap();

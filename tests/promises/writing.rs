@@ -2,7 +2,7 @@
 
 use crate::common::wire::{BINARY, CLOSE, PING, PONG, TEXT};
 use crate::common::{
-    Block, Fault, Role, Script, Transport, binary, config, everywhere, everywhere_on, ping, plain, text,
+    Block, Fault, Role, Script, Transport, at_every_chunk_size, binary, config, everywhere, everywhere_on, ping, plain, text,
 };
 use wsabi::Kind;
 
@@ -167,7 +167,7 @@ fn a_burst_of_pings_is_answered_one_by_one_in_order() {
 #[test]
 fn of_more_pongs_than_a_burst_the_newest_is_kept_and_what_had_begun_is_finished() {
     for (role, window) in [(Role::Client, 0), (Role::Client, 3), (Role::Server, 126)] {
-        everywhere_on(&Transport::SCRIPTED, |lab| {
+        at_every_chunk_size(&Transport::SCRIPTED, |lab| {
             let (mut end, peer) = lab.end(role, config(|c| c.deliver_control = false));
             peer.set_window(window);
             let count = if lab.script == Script::WHOLE { 500 } else { 36 };

@@ -1,0 +1,46 @@
+# What the scripts here share: counting, showing, and tools that may be missing. Sourced, from the root of the tree.
+
+passed=0
+failed=0
+scratch=build/c
+mkdir -p $scratch
+
+# check NAME COMMAND...: the command is to succeed. What it says is shown only where it does not.
+check() {
+    check_name=$1
+    shift
+    if "$@" >$scratch/check.log 2>&1; then
+        passed=$((passed + 1))
+        echo "ok $check_name"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $check_name"
+        sed 's/^/    /' $scratch/check.log | head -40
+    fi
+}
+
+# Where everything has to be there, a skip is a failure.
+skip() {
+    echo "skip $1"
+    if [ "${CI:-}" = true ]; then failed=$((failed + 1)); fi
+}
+
+# have TOOL PACKAGE: whether the tool is there, or can be had.
+have() {
+    command -v "$1" >/dev/null 2>&1 && return
+    command -v apt-get >/dev/null 2>&1 || return
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root='sudo -n'
+    {
+        $as_root apt-get -o DPkg::Lock::Timeout=300 -qy install "$2" ||
+            { $as_root apt-get -o DPkg::Lock::Timeout=300 -q update &&
+                $as_root apt-get -o DPkg::Lock::Timeout=300 -qy install "$2"; }
+    } >$scratch/apt.log 2>&1
+    command -v "$1" >/dev/null 2>&1
+}
+
+finish() {
+    echo "$passed passed, $failed failed"
+    [ $failed = 0 ]
+    exit
+}
