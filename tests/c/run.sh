@@ -23,7 +23,7 @@ suite() {
     failed=$((failed + $3 + more))
     echo "$name: ${count:-no count} (status $status)"
     grep '^skip ' $scratch/suite.log
-    [ $status = 0 ] || grep -v '^ok' $scratch/suite.log | head -60 | sed 's/^/    /'
+    [ $status = 0 ] || grep -vE '^ok|^skip |^[0-9]+ passed' $scratch/suite.log | head -25 | sed 's/^/    /'
 }
 
 # builds NAME COMMAND...

@@ -17,32 +17,39 @@ static int32_t send_nothing(void *userdata, const uint8_t *buf, size_t len, size
   return 11;
 }
 
-/* Every option, its default in a configuration, and another value that it can have. */
+/* Every option: its default in a configuration, another value that it can have, and one that it cannot. */
 static const struct option {
   int32_t number;
-  uint64_t by_default, other;
-  int is_flag;
+  uint64_t by_default, other, bad;
+  int only_in_config;
 } options[] = {
-  {WS_OPT_MAX_MESSAGE_SIZE, 64 << 20, 1, 0},
-  {WS_OPT_MAX_FRAME_SIZE, 16 << 20, 77, 0},
-  {WS_OPT_MAX_FRAGMENTS, 131072, 3, 0},
-  {WS_OPT_MAX_HEAD_SIZE, 16384, 256, 0},
-  {WS_OPT_MAX_SEND_QUEUE, 1024, 1, 0},
-  {WS_OPT_MAX_SEND_BYTES, 16 << 20, 1, 0},
-  {WS_OPT_ACCEPT_UNMASKED_FRAMES, 0, 1, 1},
-  {WS_OPT_BLOCKING, 1, 0, 1},
-  {WS_OPT_READ_TIMEOUT_MS, 0, 1500, 0},
-  {WS_OPT_HANDSHAKE_TIMEOUT_MS, 10000, 1, 0},
-  {WS_OPT_CLOSE_TIMEOUT_MS, 10000, 1, 0},
-  {WS_OPT_PING_INTERVAL_MS, 0, 1, 0},
-  {WS_OPT_IDLE_TIMEOUT_MS, 0, 1, 0},
-  {WS_OPT_PONG_TIMEOUT_MS, 20000, 1, 0},
-  {WS_OPT_WRITE_TIMEOUT_MS, 0, 1, 0},
-  {WS_OPT_AUTO_PONG, 1, 0, 1},
-  {WS_OPT_DELIVER_CONTROL, 0, 1, 1},
-  {WS_OPT_DELIVER_FRAGMENTS, 0, 1, 1},
-  {WS_OPT_AUTO_ACCEPT, 1, 0, 1},
-  {WS_OPT_TCP_NODELAY, 1, 0, 1},
+  {WS_OPT_MAX_MESSAGE_SIZE, 64 << 20, 1, 0, 0},
+  {WS_OPT_MAX_FRAME_SIZE, 16 << 20, 77, 0, 0},
+  {WS_OPT_MAX_FRAGMENTS, 131072, 3, 0, 0},
+  {WS_OPT_MAX_HEAD_SIZE, 16384, 256, 255, 0},
+  {WS_OPT_MAX_SEND_QUEUE, 1024, 1, 0, 0},
+  {WS_OPT_MAX_SEND_BYTES, 16 << 20, 1, 0, 0},
+  {WS_OPT_ACCEPT_UNMASKED_FRAMES, 0, 1, 2, 0},
+  {WS_OPT_BLOCKING, 1, 0, 2, 0},
+  {WS_OPT_READ_TIMEOUT_MS, 0, 1500, 0, 0},
+  {WS_OPT_HANDSHAKE_TIMEOUT_MS, 10000, 1, 0, 0},
+  {WS_OPT_CLOSE_TIMEOUT_MS, 10000, 1, 0, 0},
+  {WS_OPT_PING_INTERVAL_MS, 0, 1, 0, 0},
+  {WS_OPT_IDLE_TIMEOUT_MS, 0, 1, 0, 0},
+  {WS_OPT_PONG_TIMEOUT_MS, 20000, 1, 0, 0},
+  {WS_OPT_WRITE_TIMEOUT_MS, 0, 1, 0, 0},
+  {WS_OPT_AUTO_PONG, 1, 0, 2, 0},
+  {WS_OPT_DELIVER_CONTROL, 0, 1, 2, 0},
+  {WS_OPT_DELIVER_FRAGMENTS, 0, 1, 2, 0},
+  {WS_OPT_AUTO_ACCEPT, 1, 0, 2, 0},
+  {WS_OPT_TCP_NODELAY, 1, 0, 2, 1},
+  {WS_OPT_DEFLATE, 0, 1, 2, 1},
+  {WS_OPT_DEFLATE_LEVEL, 1, 9, 10, 1},
+  {WS_OPT_DEFLATE_THRESHOLD, 64, 0, 0, 1},
+  {WS_OPT_DEFLATE_CLIENT_MAX_WINDOW_BITS, 15, 9, 16, 1},
+  {WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS, 15, 9, 7, 1},
+  {WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER, 0, 1, 2, 1},
+  {WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER, 0, 1, 2, 1},
 };
 
 static const int32_t no_numbers[] = {0, -1, 3, 4, 5, 6, 7, 11, 12, 15, 16, 128, 255, 257, INT32_MIN, INT32_MAX};
@@ -281,7 +288,7 @@ static void unknown_numbers_are_invalid_arguments(void) {
     CHECK_IS(ws_queue_message(conn, number, "", 0), WS_ERR_INVALID_ARGUMENT);
     CHECK_IS(ws_write_fragment(conn, number, "", 0, 1), WS_ERR_INVALID_ARGUMENT);
     CHECK_IS(ws_from_partially_read(NULL, number, NULL, 0, &none), WS_ERR_INVALID_ARGUMENT);
-    if (number >= 1 && number <= 24) continue; /* these are options */
+    if (number >= 1 && number <= WS_OPT_MAX_SEND_BYTES + 10) continue; /* some of these are options */
     CHECK_IS(ws_config_set(config, number, 1), WS_ERR_INVALID_ARGUMENT);
     CHECK_IS(ws_config_get(config, number, &value), WS_ERR_INVALID_ARGUMENT);
     CHECK_IS(ws_set_option(conn, number, 1), WS_ERR_INVALID_ARGUMENT);
@@ -385,8 +392,8 @@ static void every_option_has_its_default_and_takes_another_value(void) {
     const struct option *option = &options[i];
     CHECK_IS(ws_get_option(conn, option->number, &value), WS_OK);
     CHECK_IS(value, option->other);
-    if (option->number == WS_OPT_TCP_NODELAY) {
-      CHECK_IS(ws_set_option(conn, option->number, 1), WS_ERR_INVALID_ARGUMENT);
+    if (option->only_in_config) {
+      CHECK_IS(ws_set_option(conn, option->number, option->by_default), WS_ERR_INVALID_ARGUMENT);
       continue;
     }
     CHECK_IS(ws_set_option(conn, option->number, option->by_default), WS_OK);
@@ -400,22 +407,24 @@ static void every_option_has_its_default_and_takes_another_value(void) {
 static void an_option_keeps_its_value_where_the_new_one_is_bad(void) {
   ws_config *config = ws_config_new();
   ws_conn *conn = new_open(NULL, WS_SERVER);
-  uint64_t before = 0, after = 0;
   for (size_t i = 0; i < LENGTH(options); i++) {
-    const int32_t number = options[i].number;
-    const uint64_t bad = options[i].is_flag ? 2 : 255;
-    if (!options[i].is_flag && number != WS_OPT_MAX_HEAD_SIZE) continue;
-    CHECK_IS(ws_get_option(conn, number, &before), WS_OK);
-    for (int round = 0; round < 2; round++) {
-      const uint64_t value = round == 0 ? bad : options[i].is_flag ? UINT64_MAX : 0;
-      CHECK_IS(ws_config_set(config, number, value), WS_ERR_INVALID_ARGUMENT);
-      CHECK_IS(ws_set_option(conn, number, value), WS_ERR_INVALID_ARGUMENT);
+    const struct option *option = &options[i];
+    const uint64_t bad[] = {option->bad, UINT64_MAX, UINT64_C(1) << 32};
+    uint64_t before = 0, after = 0;
+    if (option->bad == 0) continue; /* this one takes any */
+    CHECK_IS(ws_get_option(conn, option->number, &before), WS_OK);
+    for (size_t b = 0; b < (option->number == WS_OPT_MAX_HEAD_SIZE ? 1 : LENGTH(bad)); b++) {
+      CHECK_IS(ws_config_set(config, option->number, bad[b]), WS_ERR_INVALID_ARGUMENT);
+      CHECK_IS(ws_set_option(conn, option->number, bad[b]), WS_ERR_INVALID_ARGUMENT);
     }
-    CHECK_IS(ws_config_get(config, number, &after), WS_OK);
-    CHECK_IS(after, options[i].by_default);
-    CHECK_IS(ws_get_option(conn, number, &after), WS_OK);
+    CHECK_IS(ws_config_get(config, option->number, &after), WS_OK);
+    CHECK_IS(after, option->by_default);
+    CHECK_IS(ws_get_option(conn, option->number, &after), WS_OK);
     CHECK_IS(after, before);
   }
+  CHECK_IS(ws_config_set(config, WS_OPT_MAX_HEAD_SIZE, 0), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_config_set(config, WS_OPT_DEFLATE_LEVEL, 0), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_config_set(config, WS_OPT_DEFLATE_CLIENT_MAX_WINDOW_BITS, 0), WS_ERR_INVALID_ARGUMENT);
   ws_config_free(config);
   ws_free(conn);
 }
@@ -428,8 +437,8 @@ static void the_largest_and_the_smallest_values_are_no_trap(void) {
     pair both;
     uint64_t value;
     for (size_t i = 0; i < LENGTH(options); i++) {
-      if (options[i].is_flag || (options[i].number == WS_OPT_MAX_HEAD_SIZE && extremes[e] < 256)) continue;
-      if (sizeof(size_t) < 8 && options[i].number < WS_OPT_BLOCKING && extremes[e] > UINT32_MAX) continue;
+      if (options[i].bad && (options[i].number != WS_OPT_MAX_HEAD_SIZE || extremes[e] < 256)) continue;
+      if (sizeof(size_t) < 8 && (options[i].number < WS_OPT_BLOCKING || options[i].only_in_config) && extremes[e] > UINT32_MAX) continue;
       CHECK_IS(ws_config_set(config, options[i].number, extremes[e]), WS_OK);
       CHECK_IS(ws_config_get(config, options[i].number, &value), WS_OK);
       CHECK(value == extremes[e]);
@@ -670,8 +679,8 @@ static ws_status_t one_random_call(ws_conn *conn, ws_conn *peer) {
     case 8: return ws_output_advance(conn, dice(4));
     case 9: return ws_output(conn, &data, &n);
     case 10: return ws_tick(conn, dice(20) ? seed % 100 : seed);
-    case 11: return ws_set_option(conn, (int32_t)dice(26), dice(2) ? dice(3) : dice(3000));
-    case 12: return ws_get_option(conn, (int32_t)dice(26), &number);
+    case 11: return ws_set_option(conn, (int32_t)dice(38), dice(2) ? dice(3) : dice(3000));
+    case 12: return ws_get_option(conn, (int32_t)dice(38), &number);
     case 13: return ws_accept(conn, dice(2) ? NULL : "chat");
     case 14: return dice(10) ? WS_OK : ws_reject(conn, (int32_t)dice(700), (const char *)noise, len);
     case 15: return ws_header_at(conn, dice(9), &name, &value);
@@ -707,6 +716,10 @@ static void no_sequence_of_calls_is_an_internal_error(void) {
     ws_config_set(config, WS_OPT_AUTO_ACCEPT, dice(4) > 0);
     ws_config_set(config, WS_OPT_DELIVER_FRAGMENTS, dice(2));
     ws_config_set(config, WS_OPT_DELIVER_CONTROL, dice(2));
+    ws_config_set(config, WS_OPT_DEFLATE, dice(2));
+    ws_config_set(config, WS_OPT_DEFLATE_THRESHOLD, dice(2));
+    ws_config_set(config, WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER, dice(2));
+    ws_config_set(config, WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS, 8 + dice(8));
     if (round % 2) open_pair(&both, config, config);
     else both = new_pair(config, config);
     for (int i = 0; i < 200; i++) {

@@ -4,6 +4,7 @@
 #include "pair.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
 /* A pipe in memory, and how its ends behave. */
 typedef struct queue {
@@ -154,7 +155,7 @@ static void a_callback_that_claims_to_have_received_more_than_there_was_room_for
       client.receives = client.gives = 0;
       client.after_calls = after;
       client.lies_by = lies[lie];
-      for (int i = 0; i < 100 && status == WS_ERR_WOULD_BLOCK; i++) {
+      for (int i = 0; i < 100 && (status == WS_ERR_WOULD_BLOCK || status == WS_OK); i++) {
         status = ws_read_message(both.client, &message);
         ws_handshake(both.server);
         ws_write_message(both.server, WS_TEXT, "some words", 10);
@@ -238,6 +239,7 @@ static void what_was_received_before_a_send_failed_is_still_read(void) {
 
 static struct {
   ws_conn *conn;
+  int socket;
   int calls, wrong;
 } reentrant;
 
@@ -253,7 +255,7 @@ static void call_back(void) {
   uint64_t number = 7;
   reentrant.calls++;
   REFUSED(ws_set_io(conn, receive, give, NULL));
-  REFUSED(ws_set_socket(conn, 0));
+  REFUSED(ws_set_socket(conn, reentrant.socket));
   REFUSED(ws_handshake(conn));
   REFUSED(ws_header_at(conn, 0, &name, &value));
   REFUSED(ws_http_body(conn, &data, &len));
@@ -302,13 +304,13 @@ static int32_t give_and_call_back(void *userdata, const uint8_t *buf, size_t len
 static void a_callback_that_calls_back_is_told_so_and_changes_nothing(void) {
   transport client, server;
   const ws_message *message;
-  ws_conn *other = new_open(NULL, WS_CLIENT);
   pair both = new_pair(NULL, NULL);
   uint64_t value = 0;
   reset(&client, &server);
   CHECK_IS(ws_set_io(both.client, receive_and_call_back, give_and_call_back, &client), WS_OK);
   CHECK_IS(ws_set_io(both.server, receive, give, &server), WS_OK);
   reentrant.conn = both.client;
+  reentrant.socket = socket(AF_UNIX, SOCK_STREAM, 0);
   reentrant.calls = reentrant.wrong = 0;
   CHECK_IS(shake_hands(&both), WS_OK);
   CHECK_IS(ws_write_message(both.client, WS_TEXT, "hello", 5), WS_OK);
@@ -323,7 +325,7 @@ static void a_callback_that_calls_back_is_told_so_and_changes_nothing(void) {
   CHECK_IS(reentrant.wrong, 0);
   CHECK_IS(ws_get_option(both.client, WS_OPT_AUTO_PONG, &value), WS_OK);
   CHECK_IS(value, 1);
-  ws_free(other);
+  close(reentrant.socket);
   free_pair(&both);
 }
 

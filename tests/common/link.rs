@@ -39,9 +39,9 @@ impl Script {
         let sizes = [(1, 1), (1, MAX), (2, MAX), (3, 3), (3, MAX), (7, MAX), (1024, MAX)];
         let more_sizes = [(MAX, 1), (MAX, 2), (MAX, 3), (MAX, 7), (MAX, 1024), (MAX, MAX)];
         let never = sizes.into_iter().chain(more_sizes).map(|sizes| (sizes, Block::Never));
-        let often = [2, 3, 5].into_iter().flat_map(|every| {
-            [(1, 1), (7, 3), (MAX, MAX)].map(|sizes| (sizes, Block::Every(every)))
-        });
+        let often = [2, 3, 5]
+            .into_iter()
+            .flat_map(|every| [(1, 1), (7, 3), (MAX, MAX)].map(|sizes| (sizes, Block::Every(every))));
         never.chain(often).map(|((read, write), block)| Self { read, write, block }).collect()
     }
 }

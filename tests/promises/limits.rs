@@ -1,7 +1,7 @@
 //! The limits on messages: Capacity, in both directions, and no way around them.
 
 use crate::common::wire::{self, BINARY, BINARY_PART, CLOSE, LAST, MORE, TEXT, TEXT_PART};
-use crate::common::{Fault, Role, Script, Transport, binary, config, everywhere, plain, text};
+use crate::common::{Fault, Role, Script, Transport, at_every_chunk_size, binary, config, everywhere, plain, text};
 use wsabi::{Kind, WebSocketConfig};
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -35,7 +35,7 @@ fn over_the_limits() -> Vec<Case> {
 fn a_message_over_a_limit_is_refused_with_1009_and_the_connection_ends() {
     for role in ROLES {
         for (name, frames, sentence) in over_the_limits() {
-            everywhere(|lab| {
+            at_every_chunk_size(&Transport::ALL, |lab| {
                 let (mut end, peer) = lab.end(role, limits());
                 peer.send(TEXT, b"in order");
                 let mut offset = wire::frame(peer.role, TEXT, b"in order").len();

@@ -3,7 +3,7 @@
 use crate::common::wire::{
     self, BINARY, BINARY_PART, CLOSE, LAST, MORE, PING, PONG, TEXT, TEXT_PART, close_payload,
 };
-use crate::common::{Fault, Lab, Role, everywhere, plain, text};
+use crate::common::{Fault, Lab, Role, Transport, at_every_chunk_size, everywhere, plain, text};
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
@@ -87,7 +87,7 @@ fn cases(sender: Role) -> Vec<Case> {
 fn a_broken_rule_is_answered_with_its_close_code_and_the_error_says_what_and_where() {
     for role in ROLES {
         for case in cases(wire::other(role)) {
-            everywhere(|lab| check(lab, role, &case));
+            at_every_chunk_size(&Transport::ALL, |lab| check(lab, role, &case));
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::common::wire::{BINARY, CLOSE, PING, PONG, TEXT};
 use crate::common::{
-    Block, Fault, Role, Script, Transport, at_every_chunk_size, binary, config, everywhere, everywhere_on, ping, plain, text,
+    Block, Fault, Role, Script, Transport, at_every_chunk_size, binary, config, everywhere, everywhere_on,
+    ping, plain, text,
 };
 use wsabi::Kind;
 

@@ -1,0 +1,71 @@
+//! An allocator that counts what the thread that asks holds, so that tests beside it do not disturb.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local! {
+    static HELD: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Counting;
+
+impl Counting {
+    pub const fn new() -> Self {
+        Self
+    }
+
+    /// Begins a measurement: bytes held now.
+    pub fn start(&self) -> usize {
+        PEAK.set(HELD.get());
+        HELD.get()
+    }
+
+    /// Bytes held now.
+    pub fn held(&self) -> usize {
+        HELD.get()
+    }
+
+    /// Most bytes held since the start.
+    pub fn peak(&self) -> usize {
+        PEAK.get()
+    }
+}
+
+fn count(grown: usize, shrunk: usize) {
+    let held = HELD.get().wrapping_add(grown).wrapping_sub(shrunk);
+    HELD.set(held);
+    // A thread that frees what another has made wraps below zero.
+    if held < usize::MAX / 2 {
+        PEAK.set(PEAK.get().max(held));
+    }
+}
+
+// SAFETY: every call goes to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 0);
+        // SAFETY: passed on from the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 0);
+        // SAFETY: passed on from the caller.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size, layout.size());
+        // SAFETY: passed on from the caller.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count(0, layout.size());
+        // SAFETY: passed on from the caller.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
