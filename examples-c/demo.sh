@@ -122,4 +122,10 @@ step 'a client and a server talk in memory'
 run "$bin/memory_pair" >"$work/told"
 tell "$work/told"
 
+step 'a conversation is compressed, with and without a memory of what was said before'
+run "$bin/compression" >"$work/told"
+run "$bin/compression" 'client_no_context_takeover; level=6' >>"$work/told"
+tell "$work/told"
+grep -q 'to 1$' "$work/told"
+
 printf '\ndemo: all %d steps worked\n' "$number"

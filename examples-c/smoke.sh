@@ -208,6 +208,9 @@ all() {
     fi
     check 'callbacks' program callbacks
     check 'memory_pair' program memory_pair
+    check 'compression' program compression
+    check 'compression: no takeover' program compression 'client_no_context_takeover; level=6'
+    check 'compression: bad parameters' ends_with 1 program compression 'client_max_window_bits=7'
 }
 
 # Some server that knows no WebSocket.

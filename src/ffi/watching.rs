@@ -155,9 +155,13 @@ pub unsafe extern "C" fn ws_get_option(conn: *const ws_conn, option: i32, out: *
     unsafe {
         guard::call_on(conn, |conn| {
             let out = guard::out(out)?;
-            *out = conn
-                .alive()?
-                .with(|core| config::get(core.connection().config(), &core.settings, option))??;
+            *out = conn.alive()?.with(|core| {
+                let connection = core.connection();
+                match config::is_deflate(option) {
+                    true => config::get_deflate(&connection.deflate_in_force(), connection.has_deflate(), option),
+                    false => config::get(connection.config(), &core.settings, option),
+                }
+            })??;
             Ok(())
         })
     }

@@ -73,8 +73,8 @@ static void reset(transport *client, transport *server) {
   client->out = server->in = &to_server;
 }
 
-static pair join(transport *client, transport *server) {
-  pair both = new_pair(NULL, NULL);
+static pair join(transport *client, transport *server, const ws_config *config) {
+  pair both = new_pair(config, config);
   ws_set_io(both.client, receive, give, client);
   ws_set_io(both.server, receive, give, server);
   return both;
@@ -100,16 +100,18 @@ static ws_status_t shake_hands(const pair *both) {
   return client ? client : server;
 }
 
-static void a_conversation(size_t most, int stutter) {
+static void a_conversation(size_t most, int stutter, int deflate) {
   static const size_t lengths[] = {0, 1, 5, 125, 126, 300, 65536};
   static uint8_t payload[65536];
+  ws_config *config = config_with(WS_OPT_DEFLATE, (uint64_t)deflate);
   transport client, server;
   const ws_message *message;
   pair both;
   reset(&client, &server);
   client.most = server.most = most;
   client.stutter = server.stutter = stutter;
-  both = join(&client, &server);
+  both = join(&client, &server, config);
+  ws_config_free(config);
   CHECK_IS(shake_hands(&both), WS_OK);
   for (size_t i = 0; i < sizeof payload; i++) payload[i] = (uint8_t)(i * 7 + i / 256);
   for (size_t i = 0; i < LENGTH(lengths); i++) {
@@ -133,11 +135,12 @@ static void a_conversation(size_t most, int stutter) {
   free_pair(&both);
 }
 
-static void a_conversation_in_one_go(void) { a_conversation(SIZE_MAX, 0); }
-static void a_conversation_one_byte_at_a_time(void) { a_conversation(1, 0); }
-static void a_conversation_with_eagain_at_every_position(void) { a_conversation(1, 1); }
+static void a_conversation_in_one_go(void) { a_conversation(SIZE_MAX, 0, 0); }
+static void a_conversation_one_byte_at_a_time(void) { a_conversation(1, 0, 0); }
+static void a_conversation_with_eagain_at_every_position(void) { a_conversation(1, 1, 0); }
+static void a_compressed_conversation_with_eagain_at_every_position(void) { a_conversation(1, 1, 1); }
 static void a_conversation_in_odd_pieces(void) {
-  for (size_t most = 2; most < 20 && !check_failed_here; most++) a_conversation(most, (int)most % 2);
+  for (size_t most = 2; most < 20 && !check_failed_here; most++) a_conversation(most, (int)most % 2, (int)most % 3 == 0);
 }
 
 static void a_callback_that_claims_to_have_received_more_than_there_was_room_for_is_an_io_error(void) {
@@ -150,7 +153,7 @@ static void a_callback_that_claims_to_have_received_more_than_there_was_room_for
       pair both;
       reset(&client, &server);
       server.most = client.most = 40;
-      both = join(&client, &server);
+      both = join(&client, &server, NULL);
       if (after >= 4) CHECK_IS(shake_hands(&both), WS_OK);
       client.receives = client.gives = 0;
       client.after_calls = after;
@@ -443,6 +446,7 @@ int main(int argc, char **argv) {
   RUN(a_conversation_in_one_go);
   RUN(a_conversation_one_byte_at_a_time);
   RUN(a_conversation_with_eagain_at_every_position);
+  RUN(a_compressed_conversation_with_eagain_at_every_position);
   RUN(a_conversation_in_odd_pieces);
   RUN(a_callback_that_claims_to_have_received_more_than_there_was_room_for_is_an_io_error);
   RUN(a_callback_that_claims_to_have_sent_more_than_it_was_given_is_an_io_error);

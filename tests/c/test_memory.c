@@ -520,6 +520,85 @@ static void options_of_a_live_connection_hold_from_the_next_call_on(void) {
   free_pair(&both);
 }
 
+/* permessage-deflate */
+
+static void compressed_messages_arrive_unharmed_and_what_was_agreed_on_can_be_asked(void) {
+  static const size_t lengths[] = {0, 1, 63, 64, 125, 5000, 65536, 1 << 20};
+  for (int sides = 0; sides < 4; sides++) {
+    ws_config *client = config_with(WS_OPT_DEFLATE, sides & 1), *server = config_with(WS_OPT_DEFLATE, sides >> 1);
+    const ws_message *message;
+    pair both;
+    uint64_t value = 7;
+    ws_config_set(client, WS_OPT_DEFLATE_CLIENT_MAX_WINDOW_BITS, 10);
+    ws_config_set(server, WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER, 1);
+    CHECK_IS(open_pair(&both, client, server), WS_OK);
+    for (size_t i = 0; i < LENGTH(lengths); i++) {
+      uint8_t *bytes = noise(lengths[i]);
+      size_t sent = 0;
+      for (size_t b = 0; b < lengths[i]; b++) bytes[b] %= 4;
+      CHECK_IS(ws_write_message(both.client, WS_BINARY, bytes, lengths[i]), WS_OK);
+      sent = ws_queued_bytes(both.client);
+      CHECK(lengths[i] < 5000 || (sent < lengths[i] / 2) == (sides == 3));
+      CHECK_IS(read_from(both.server, both.client, &message), WS_OK);
+      CHECK_IS(ws_write_message(both.server, message->kind, message->data, message->len), WS_OK);
+      CHECK_IS(read_from(both.client, both.server, &message), WS_OK);
+      CHECK(message->len == lengths[i] && memcmp(message->data, bytes, lengths[i]) == 0);
+      free(bytes);
+    }
+    CHECK_IS(ws_get_option(both.client, WS_OPT_DEFLATE, &value), WS_OK);
+    CHECK_IS(value, sides == 3);
+    CHECK_IS(ws_get_option(both.server, WS_OPT_DEFLATE, &value), WS_OK);
+    CHECK_IS(value, sides == 3);
+    if (sides == 3) {
+      CHECK_IS(ws_get_option(both.server, WS_OPT_DEFLATE_CLIENT_MAX_WINDOW_BITS, &value), WS_OK);
+      CHECK_IS(value, 10);
+      CHECK_IS(ws_get_option(both.client, WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER, &value), WS_OK);
+      CHECK_IS(value, 1);
+    }
+    free_pair(&both);
+    ws_config_free(client);
+    ws_config_free(server);
+  }
+}
+
+static void a_refused_message_does_not_advance_the_compressor(void) {
+  ws_config *config = config_with(WS_OPT_DEFLATE, 1);
+  const ws_message *message;
+  char text[400];
+  pair both;
+  ws_config_set(config, WS_OPT_MAX_SEND_QUEUE, 1);
+  CHECK_IS(open_pair(&both, config, config), WS_OK);
+  for (int i = 0; i < 50; i++) {
+    snprintf(text, sizeof text, "%0300d%0*d", i * i, 1 + i, i);
+    CHECK_IS(ws_write_message(both.client, WS_TEXT, text, strlen(text)), WS_OK);
+    for (int refused = 0; refused < 3; refused++)
+      CHECK_IS(ws_write_message(both.client, WS_TEXT, "a text that finds no room, and is long enough to be compressed", 62),
+               WS_ERR_SEND_QUEUE_FULL);
+    CHECK_IS(read_from(both.server, both.client, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, text));
+  }
+  free_pair(&both);
+  ws_config_free(config);
+}
+
+static void a_compressed_message_that_swells_stops_at_the_limit(void) {
+  ws_config *client = config_with(WS_OPT_DEFLATE, 1), *server = config_with(WS_OPT_DEFLATE, 1);
+  const size_t len = 16 << 20;
+  uint8_t *zeros = calloc(len, 1);
+  const ws_message *message;
+  pair both;
+  ws_config_set(server, WS_OPT_MAX_MESSAGE_SIZE, 1 << 20);
+  CHECK_IS(open_pair(&both, client, server), WS_OK);
+  CHECK_IS(ws_write_message(both.client, WS_BINARY, zeros, len), WS_OK);
+  CHECK(ws_queued_bytes(both.client) < len / 50);
+  CHECK_IS(read_from(both.server, both.client, &message), WS_ERR_CAPACITY);
+  CHECK_IS(ws_close_code(both.server), 1009);
+  free_pair(&both);
+  free(zeros);
+  ws_config_free(client);
+  ws_config_free(server);
+}
+
 /* What is lent stays put */
 
 static const char *const frame_words[] = {"alpha", "beta", "gamma"};
@@ -666,10 +745,13 @@ static void no_more_can_be_committed_than_was_lent(void) {
  * it. What is compared is the message in place; checkers of memory see the rest. */
 static void a_received_message_stays_until_the_next_read(void) {
   static const char text[] = "a message to be remembered";
-  enum { WHOLE, JOINED, CLOSE, KINDS };
+  enum { WHOLE, JOINED, CLOSE, INFLATED, KINDS };
+  ws_config *deflate = config_with(WS_OPT_DEFLATE, 1);
+  ws_config_set(deflate, WS_OPT_DEFLATE_THRESHOLD, 1);
   for (int what = 0; what < KINDS; what++) {
     for (int way = 0; way < 10; way++) {
-      ws_conn *server = new_open(NULL, WS_SERVER);
+      ws_conn *server = new_open(what == INFLATED ? deflate : NULL, WS_SERVER);
+      ws_conn *client = new_open(deflate, WS_CLIENT);
       const ws_message *message;
       const uint8_t *data;
       uint8_t frame[200], *room;
@@ -683,6 +765,10 @@ static void a_received_message_stays_until_the_next_read(void) {
         memcpy(frame + 100, "\x03\xe8", 2);
         memcpy(frame + 102, text, sizeof text - 1);
         CHECK(feed(server, frame, put_frame(frame, WS_CLIENT, 0x88, frame + 100, sizeof text + 1)) > 0);
+      }
+      if (what == INFLATED) {
+        CHECK_IS(ws_write_message(client, WS_TEXT, text, sizeof text - 1), WS_OK);
+        CHECK(carry(client, server) > 0);
       }
       if (way == 9) feed(server, "\xff\xff\xff\xff", 4);
       CHECK_IS(ws_read_message(server, &message), WS_OK);
@@ -705,8 +791,10 @@ static void a_received_message_stays_until_the_next_read(void) {
         if (way != 7) CHECK(message->data == data);
       }
       ws_free(server);
+      ws_free(client);
     }
   }
+  ws_config_free(deflate);
 }
 
 static void feeding_more_than_there_is_room_for_loses_nothing(void) {
@@ -1110,6 +1198,9 @@ int main(int argc, char **argv) {
   RUN(a_fragment_that_finds_no_room_can_be_sent_again);
   RUN(a_message_over_the_limit_fails_on_either_side);
   RUN(options_of_a_live_connection_hold_from_the_next_call_on);
+  RUN(compressed_messages_arrive_unharmed_and_what_was_agreed_on_can_be_asked);
+  RUN(a_refused_message_does_not_advance_the_compressor);
+  RUN(a_compressed_message_that_swells_stops_at_the_limit);
   RUN(lent_input_stays_put_whatever_is_read_or_sent_meanwhile);
   RUN(lent_input_can_be_written_to_after_the_connection_has_failed);
   RUN(lent_output_stays_put_whatever_is_queued_meanwhile);

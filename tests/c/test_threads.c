@@ -18,19 +18,21 @@ typedef struct wire {
   ws_conn *client, *server;
 } wire;
 
-static wire open_wire(void) {
+static wire open_wire_with(const ws_config *config) {
   wire both;
   int fds[2] = {-1, -1};
   EXPECT_IS(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
   both.client_fd = fds[0], both.server_fd = fds[1];
-  both.client = new_open(NULL, WS_CLIENT);
-  both.server = new_open(NULL, WS_SERVER);
+  both.client = new_open(config, WS_CLIENT);
+  both.server = new_open(config, WS_SERVER);
   EXPECT_IS(ws_set_option(both.client, WS_OPT_BLOCKING, 1), WS_OK);
   EXPECT_IS(ws_set_option(both.server, WS_OPT_BLOCKING, 1), WS_OK);
   EXPECT_IS(ws_set_socket(both.client, fds[0]), WS_OK);
   EXPECT_IS(ws_set_socket(both.server, fds[1]), WS_OK);
   return both;
 }
+
+static wire open_wire(void) { return open_wire_with(NULL); }
 
 static void free_wire(wire *both) {
   ws_free(both->client);
@@ -127,8 +129,8 @@ static void *strike(void *arg) {
   return NULL;
 }
 
-static void a_hammer_of_calls_from_all_sides_loses_and_reorders_nothing(void) {
-  wire both = open_wire();
+static void hammer_at(const ws_config *config) {
+  wire both = open_wire_with(config);
   pthread_t threads[THREADS], peer;
   memset(&hammer, 0, sizeof hammer);
   pthread_mutex_init(&hammer.reading, NULL);
@@ -149,6 +151,14 @@ static void a_hammer_of_calls_from_all_sides_loses_and_reorders_nothing(void) {
   pthread_join(peer, NULL);
   pthread_mutex_destroy(&hammer.reading);
   free_wire(&both);
+}
+
+static void a_hammer_of_calls_from_all_sides_loses_and_reorders_nothing(void) { hammer_at(NULL); }
+
+static void neither_where_messages_are_compressed(void) {
+  ws_config *config = config_with(WS_OPT_DEFLATE, 1);
+  hammer_at(config);
+  ws_config_free(config);
 }
 
 /* A reader that waits */
@@ -437,6 +447,7 @@ static void different_handles_share_nothing(void) {
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   RUN(a_hammer_of_calls_from_all_sides_loses_and_reorders_nothing);
+  RUN(neither_where_messages_are_compressed);
   RUN(a_reader_that_waits_holds_no_writer_up);
   RUN(a_reader_that_waits_sends_what_others_leave);
   RUN(closing_from_another_thread_ends_a_reader_that_waits);
