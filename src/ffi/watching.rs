@@ -158,7 +158,9 @@ pub unsafe extern "C" fn ws_get_option(conn: *const ws_conn, option: i32, out: *
             *out = conn.alive()?.with(|core| {
                 let connection = core.connection();
                 match config::is_deflate(option) {
-                    true => config::get_deflate(&connection.deflate_in_force(), connection.has_deflate(), option),
+                    true => {
+                        config::get_deflate(&connection.deflate_in_force(), connection.has_deflate(), option)
+                    }
                     false => config::get(connection.config(), &core.settings, option),
                 }
             })??;

@@ -59,9 +59,9 @@ pub struct Endpoint {
     owner: AtomicUsize,
     /// A thread reads, or waits to.
     reading: AtomicBool,
-    /// That thread waits, and can be woken.
+    /// Wakes the threads that wait, and how many those are; that changes under the lock only.
     waker: OnceLock<Waker>,
-    waiting: AtomicBool,
+    waiting: AtomicUsize,
 }
 
 /// What the lock protects.
@@ -87,7 +87,7 @@ impl Endpoint {
             owner: AtomicUsize::new(0),
             reading: AtomicBool::new(false),
             waker: OnceLock::new(),
-            waiting: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
         }
     }
 
@@ -188,16 +188,16 @@ impl Endpoint {
     }
 
     /// Waits until a read or a write has something to do, for `timeout` at most; whether it has. Beside a thread that
-    /// reads, it waits for room to write only.
+    /// reads, it waits for room for what is to be sent only.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
-        let until = end_of(timeout);
-        let reader = self.begin_reading();
         let core = self.lock()?;
-        match reader {
-            Ok(_) if core.connection().is_readable() => Ok(true),
-            Ok(_) => self.wait_to_read(core, until),
-            Err(_) => self.wait_to_write(core, until),
+        let beside_reader = self.reading.load(Ordering::Relaxed);
+        if !beside_reader && core.connection().is_readable() {
+            return Ok(true);
         }
+        let mut interest = core.interest();
+        interest.read &= !beside_reader;
+        self.wait_awake(core, interest, end_of(timeout))
     }
 
     fn write_with(&self, mut write: impl FnMut(&mut Core) -> Result<Accepted>) -> Result<Accepted> {
@@ -256,9 +256,15 @@ impl Endpoint {
         }
     }
 
-    /// Waits, outside the lock, for what the reading thread waits for. Another thread may wake it: that is arranged
-    /// before the lock is let go. False where `until` came first.
+    /// Waits, outside the lock, for what the connection waits for. False where `until` came first.
     fn wait_to_read(&self, core: Locked<'_>, until: Option<Instant>) -> Result<bool> {
+        let interest = core.interest();
+        self.wait_awake(core, interest, until)
+    }
+
+    /// Waits, outside the lock, and can be woken by another thread: that is arranged before the lock is let go, and
+    /// undone, by the last one that waited, under the lock.
+    fn wait_awake(&self, core: Locked<'_>, interest: Interest, until: Option<Instant>) -> Result<bool> {
         let plan = core.plan(until)?;
         let waker = match self.waker.get() {
             Some(waker) => waker,
@@ -267,10 +273,14 @@ impl Endpoint {
                 self.waker.get_or_init(|| waker)
             }
         };
-        self.waiting.store(true, Ordering::Relaxed);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         drop(core);
-        let ready = wait::wait(plan.fd, plan.interest, plan.until, Some(waker));
-        self.waiting.store(false, Ordering::Relaxed);
+        let ready = wait::wait(plan.fd, interest, plan.until, Some(waker));
+        let core = self.lock();
+        if self.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
+            waker.drain();
+        }
+        drop(core);
         Ok(ready? || plan.ends_in_deadline)
     }
 
@@ -285,7 +295,7 @@ impl Endpoint {
     /// The thread that waits takes care of what another leaves unsent, and of the deadlines of a closing handshake.
     fn wake_for_output(&self, core: &Core) {
         let connection = core.connection();
-        if self.waiting.load(Ordering::Relaxed)
+        if self.waiting.load(Ordering::Relaxed) > 0
             && (connection.has_output() || !connection.can_write())
             && let Some(waker) = self.waker.get()
         {
@@ -376,7 +386,7 @@ impl Core {
         };
         let ends_in_deadline = deadline.is_some_and(|deadline| until.is_none_or(|until| deadline < until));
         let until = if ends_in_deadline { deadline } else { until };
-        Ok(Plan { fd, interest: self.interest(), until, ends_in_deadline })
+        Ok(Plan { fd, until, ends_in_deadline })
     }
 }
 
@@ -384,7 +394,6 @@ impl Core {
 #[derive(Debug)]
 struct Plan {
     fd: RawFd,
-    interest: Interest,
     until: Option<Instant>,
     /// At its end something is due on the connection's own clock.
     ends_in_deadline: bool,

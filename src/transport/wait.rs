@@ -15,7 +15,7 @@ pub struct Interest {
     pub write: bool,
 }
 
-/// Wakes a thread that waits, for one that comes after it, too.
+/// Wakes all threads that wait, until it is drained.
 #[derive(Debug)]
 pub struct Waker {
     sleeper: UnixStream,
@@ -31,13 +31,14 @@ impl Waker {
         Ok(Self { sleeper, waker })
     }
 
-    /// Ends the wait under way, or the next one.
+    /// Ends every wait under way, and the next ones, until [`drain`](Self::drain).
     pub fn wake(&self) {
         // Full means that it will wake in any case.
         let _ = (&self.waker).write(&[1]);
     }
 
-    fn drain(&self) {
+    /// Waits are waits again.
+    pub fn drain(&self) {
         let mut scratch = [0; 64];
         while matches!((&self.sleeper).read(&mut scratch), Ok(1..)) {}
     }
@@ -52,16 +53,11 @@ pub fn wait(
 ) -> io::Result<bool> {
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let mut fds = [sys::poll_fd(fd, interest.read, interest.write), sys::poll_fd(-1, true, false)];
-        if let Some(waker) = waker {
-            fds[1].fd = waker.sleeper.as_raw_fd();
-        }
+        // With nothing to wait for, the end of the socket must not end the wait either.
+        let fd = if interest.read || interest.write { fd } else { -1 };
+        let waker = waker.map_or(-1, |waker| waker.sleeper.as_raw_fd());
+        let mut fds = [sys::poll_fd(fd, interest.read, interest.write), sys::poll_fd(waker, true, false)];
         sys::poll(&mut fds, left)?;
-        if sys::is_ready(&fds[1])
-            && let Some(waker) = waker
-        {
-            waker.drain();
-        }
         if fds.iter().any(sys::is_ready) {
             return Ok(true);
         }

@@ -12,7 +12,9 @@ trap 'rm -rf "$work"' EXIT
 value() { sed -n "s/^#define $1 \([0-9]*\)\$/\1/p" $header; }
 
 # A declaration starts at the first column; what it is named is followed by its parameters.
-functions() { grep -v '^typedef' $header | grep -oE '^[a-z].*\bws_[a-z0-9_]+\(' | grep -oE 'ws_[a-z0-9_]+\($' | tr -d '('; }
+functions() {
+    grep -v '^typedef' $header | grep -oE '^[a-z].*\bws_[a-z0-9_]+\(' | grep -oE 'ws_[a-z0-9_]+\($' | tr -d '('
+}
 
 exports_are_the_functions_of_the_header() {
     functions | LC_ALL=C sort >"$work/declared"
@@ -36,8 +38,8 @@ the_header_is_the_generated_one() {
 
 # Numbers are for ever. A new one goes into the list, too.
 no_number_has_changed() {
-    { sed -n 's/^  \(WS_[A-Z0-9_]* = -\{0,1\}[0-9]*\),$/\1/p' $header; echo "WS_ABI_VERSION = $(value WS_ABI_VERSION)"; } \
-        >"$work/numbers"
+    sed -n 's/^  \(WS_[A-Z0-9_]* = -\{0,1\}[0-9]*\),$/\1/p' $header >"$work/numbers"
+    echo "WS_ABI_VERSION = $(value WS_ABI_VERSION)" >>"$work/numbers"
     grep -v '^#' tests/c/frozen_enums.txt | diff - "$work/numbers"
 }
 

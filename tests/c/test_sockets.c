@@ -278,13 +278,17 @@ static void a_refusal_over_tcp_arrives_whole(void) {
   ws_conn *client, *server;
   const uint8_t *data;
   size_t len;
+  ws_status_t status;
   memset(body, 'n', sizeof body);
+  CHECK_IS(ws_config_set(config, WS_OPT_READ_TIMEOUT_MS, 20), WS_OK);
   CHECK_IS(ws_listen(config, "ws://127.0.0.1:0/", &listener), WS_OK);
   CHECK_IS(ws_connect(NULL, local_url(ws_listener_port(listener)), &client), WS_OK);
   CHECK_IS(ws_set_option(client, WS_OPT_READ_TIMEOUT_MS, 20), WS_OK);
-  CHECK_IS(ws_handshake(client), WS_ERR_WOULD_BLOCK); /* sends the request */
-  CHECK_IS(ws_listener_accept(listener, &server), WS_OK);
-  CHECK_IS(ws_handshake(server), WS_OK);
+  do CHECK_IS(ws_handshake(client), WS_ERR_WOULD_BLOCK);
+  while ((status = ws_listener_accept(listener, &server)) == WS_ERR_WOULD_BLOCK);
+  CHECK_IS(status, WS_OK);
+  while ((status = ws_handshake(server)) == WS_ERR_WOULD_BLOCK) CHECK_IS(ws_handshake(client), WS_ERR_WOULD_BLOCK);
+  CHECK_IS(status, WS_OK);
   CHECK_IS(ws_get_state(server), WS_STATE_REQUEST);
   CHECK(strcmp(ws_request_target(server), "/chat?room=1") == 0);
   CHECK_IS(ws_reject(server, 403, body, sizeof body), WS_OK);
@@ -382,10 +386,10 @@ static void a_borrowed_socket_keeps_its_flags_and_stays_open(void) {
       conn = over_socket(WS_CLIENT, fds[0], blocking);
       CHECK_IS(ws_get_option(conn, WS_OPT_BLOCKING, &value), WS_OK);
       CHECK_IS(value, blocking == 1); /* off unless it was set, whatever the flags say */
-      CHECK_IS(ws_set_option(conn, WS_OPT_READ_TIMEOUT_MS, 40), WS_OK);
+      CHECK_IS(ws_set_option(conn, WS_OPT_READ_TIMEOUT_MS, 250), WS_OK);
       start = ws_now();
       CHECK_IS(ws_read_message(conn, &message), WS_ERR_WOULD_BLOCK);
-      CHECK(blocking == 1 ? ws_now() - start >= 35 : ws_now() - start < 35);
+      CHECK(blocking == 1 ? ws_now() - start >= 245 : ws_now() - start < 245);
       CHECK_IS(ws_write_message(conn, WS_TEXT, "x", 1), WS_OK);
       CHECK_IS(fcntl(fds[0], F_GETFL), flags);
       ws_free(conn);
@@ -429,7 +433,8 @@ static void a_peer_that_resets_the_connection_does_not_end_the_program(void) {
     if (how == 0) close(fds[1]);
     else reset(fds[1]);
     nap(20);
-    for (int i = 0; i < 100 && status == WS_OK; i++) status = ws_write_message(conn, WS_BINARY, payload, sizeof payload);
+    for (int i = 0; i < 100 && status == WS_OK; i++)
+      status = ws_write_message(conn, WS_BINARY, payload, sizeof payload);
     CHECK_IS(status, WS_ERR_IO);
     CHECK(ws_io_error(conn) == EPIPE || ws_io_error(conn) == ECONNRESET);
     CHECK_IS(ws_write_message(conn, WS_TEXT, "x", 1), WS_ERR_CONNECTION_CLOSED);
@@ -616,7 +621,8 @@ static void waiting_ends_for_bytes_for_messages_for_deadlines_and_when_time_is_o
   const ws_message *message;
   uint64_t start = ws_now();
   CHECK_IS(ws_wait(both.client, 0), WS_ERR_WOULD_BLOCK);
-  CHECK(ws_now() - start < 30);
+  CHECK(ws_now() - start < 1000);
+  start = ws_now();
   CHECK_IS(ws_wait(both.client, 50), WS_ERR_WOULD_BLOCK);
   CHECK(ws_now() - start >= 45);
   CHECK_IS(ws_queue_message(both.server, WS_TEXT, "one", 3), WS_OK);
@@ -777,7 +783,7 @@ static void a_client_waits_for_the_server_to_end_the_connection(void) {
   CHECK_IS(ws_connect(NULL, local_url(port), &client), WS_OK);
   CHECK_IS(ws_set_option(client, WS_OPT_READ_TIMEOUT_MS, 50), WS_OK);
   fd = accept(listening, NULL, NULL);
-  CHECK_IS(ws_handshake(client), WS_ERR_WOULD_BLOCK);
+  while (!is_readable(fd, 0)) CHECK_IS(ws_handshake(client), WS_ERR_WOULD_BLOCK);
   CHECK(shake_hands_raw(fd, NULL, 0));
   while (status == WS_ERR_WOULD_BLOCK) status = ws_handshake(client);
   CHECK_IS(status, WS_OK);

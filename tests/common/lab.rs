@@ -93,6 +93,7 @@ pub fn at_every_chunk_size<R: PartialEq + Debug>(transports: &[Transport], scena
 }
 
 /// Where a scenario takes place.
+#[derive(Debug)]
 pub struct Lab {
     pub transport: Transport,
     pub script: Script,

@@ -6,6 +6,7 @@ use std::cell::Cell;
 thread_local! {
     static HELD: Cell<usize> = const { Cell::new(0) };
     static PEAK: Cell<usize> = const { Cell::new(0) };
+    static TAKEN: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
 /// See the module.
@@ -32,9 +33,19 @@ impl Counting {
     pub fn peak(&self) -> usize {
         PEAK.get()
     }
+
+    /// How often memory was taken or moved to a larger place, ever, and how many bytes that were: what each of these
+    /// may have to copy.
+    pub fn taken(&self) -> (usize, usize) {
+        TAKEN.get()
+    }
 }
 
 fn count(grown: usize, shrunk: usize) {
+    if grown > 0 {
+        let (times, bytes) = TAKEN.get();
+        TAKEN.set((times + 1, bytes.wrapping_add(grown)));
+    }
     let held = HELD.get().wrapping_add(grown).wrapping_sub(shrunk);
     HELD.set(held);
     // A thread that frees what another has made wraps below zero.

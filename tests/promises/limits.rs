@@ -1,7 +1,9 @@
 //! The limits on messages: Capacity, in both directions, and no way around them.
 
 use crate::common::wire::{self, BINARY, BINARY_PART, CLOSE, LAST, MORE, TEXT, TEXT_PART};
-use crate::common::{Fault, Role, Script, Transport, at_every_chunk_size, binary, config, everywhere, plain, text};
+use crate::common::{
+    Fault, Role, Script, Transport, at_every_chunk_size, binary, config, everywhere, plain, text,
+};
 use wsabi::{Kind, WebSocketConfig};
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
