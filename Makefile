@@ -29,7 +29,7 @@ examples: $(EXAMPLES)
 
 build/bin/%: examples-c/%.c examples-c/deflate_option.h include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
-build/bin/%: tests/c/%.c include/wsabi.h | lib
+build/bin/%: tests/c/%.c $(wildcard tests/c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) -Itests/c $< -o $@ $(LDFLAGS_ALL) -ldl
 build/bin/autobahn_client: tests/autobahn/autobahn_client.c include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)

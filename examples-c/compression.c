@@ -48,7 +48,7 @@ static uint64_t agreed(const ws_conn *conn, int32_t option)
 int main(int argc, char **argv)
 {
     ws_config *config = ws_config_new();
-    ws_conn *client, *server;
+    ws_conn *client = NULL, *server = NULL;
     const ws_message *message;
     size_t plain = 0, sent = 0;
     int i;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use wsabi::proto::connection::Connection;
 use wsabi::proto::handshake::ServerHandshake;
-use wsabi::{Accepted, CapacityError, Decision, Error, Kind, Outgoing, WebSocket, WebSocketConfig};
+use wsabi::{Accepted, CapacityError, Decision, Error, Outgoing, WebSocket, WebSocketConfig};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting::new();

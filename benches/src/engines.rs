@@ -1,12 +1,10 @@
 //! The engines that compress, each as the two ends of a connection in memory.
 //!
-//! All of the Rust ones share one flate2 with zlib-rs behind it, which is faster than what yawc and soketto have by
-//! themselves: what differs is the engines' own work.
+//! They share one flate2 with zlib-rs behind it, so what differs is their own work. soketto cannot be among them: it puts
+//! C's zlib behind the flate2 of the whole program, and does not inflate with the present one.
 
 use crate::samples::Sample;
-use futures::io::AllowStdIo;
 use futures::{FutureExt, SinkExt, StreamExt};
-use soketto::extension::{Extension, Param, deflate::Deflate};
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
@@ -27,11 +25,6 @@ pub struct Setting {
 pub trait End: Sized {
     const NAME: &str;
 
-    /// Whether the engine can be set so.
-    fn suits(_setting: Setting) -> bool {
-        true
-    }
-
     fn new(client: bool, setting: Setting, pipe: Pipe) -> Self;
 
     fn write(&mut self, sample: &Sample);
@@ -40,7 +33,7 @@ pub trait End: Sized {
     fn read(&mut self, sample: &Sample);
 
     /// Finds that there is no more to read, as a connection does before it waits.
-    fn rest(&mut self) {}
+    fn rest(&mut self);
 }
 
 /// An end of each kind, connected.
@@ -132,44 +125,6 @@ impl End for Yawc {
 
     fn rest(&mut self) {
         assert!(self.0.next().now_or_never().is_none());
-    }
-}
-
-pub struct Soketto {
-    sender: soketto::Sender<AllowStdIo<Pipe>>,
-    receiver: soketto::Receiver<AllowStdIo<Pipe>>,
-    message: Vec<u8>,
-}
-
-impl End for Soketto {
-    const NAME: &str = "soketto";
-
-    /// It has one level, and takes nothing over.
-    fn suits(setting: Setting) -> bool {
-        setting.level == 1 && !setting.takeover
-    }
-
-    fn new(client: bool, _setting: Setting, pipe: Pipe) -> Self {
-        let mode = if client { soketto::Mode::Client } else { soketto::Mode::Server };
-        let mut deflate = Deflate::new(mode);
-        let agreed = ["server_no_context_takeover", "client_no_context_takeover"].map(Param::new);
-        deflate.configure(&agreed).unwrap();
-        let mut builder = soketto::connection::Builder::new(AllowStdIo::new(pipe), mode);
-        builder.add_extensions([Box::new(deflate) as Box<dyn Extension + Send>]);
-        let (sender, receiver) = builder.finish();
-        Self { sender, receiver, message: Vec::new() }
-    }
-
-    fn write(&mut self, sample: &Sample) {
-        self.sender.send_text(&sample.text).now_or_never().unwrap().unwrap();
-        self.sender.flush().now_or_never().unwrap().unwrap();
-    }
-
-    fn read(&mut self, sample: &Sample) {
-        self.message.clear();
-        self.receiver.receive_data(&mut self.message).now_or_never().unwrap().unwrap();
-        // It leaves this to its caller.
-        assert_eq!(std::str::from_utf8(&self.message).unwrap(), sample.text);
     }
 }
 

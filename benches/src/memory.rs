@@ -4,7 +4,7 @@
 //! been made by another. For the scripted peers, by how much many connections make the process larger, for one end.
 
 use crate::deflate::TASKS;
-use crate::engines::{End, Setting, Soketto, Wsabi, Yawc, pipes};
+use crate::engines::{End, Setting, Wsabi, Yawc, pipes};
 use crate::samples::{Sample, samples};
 use crate::scripts::SCRIPTS;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -31,10 +31,6 @@ pub fn run(name: &str) {
             println!("{task:34} {name:>19} {client_idle:>12} {server_idle:>12} {client:>12} {server:>12}");
         };
         for (name, held) in [held::<Wsabi>(setting, &samples), held::<Yawc>(setting, &samples)] {
-            row(name, held);
-        }
-        if Soketto::suits(setting) {
-            let (name, held) = held::<Soketto>(setting, &samples);
             row(name, held);
         }
         for mut script in SCRIPTS.iter().filter_map(|script| script.start(&samples)) {

@@ -178,7 +178,7 @@ impl Endpoint {
             core.tick()?;
             let error = match core.socket.write_pending() {
                 Err(error) if error.is_would_block() && core.blocks() => error,
-                other => return other,
+                other => return core.told(other),
             };
             until = until.or_else(|| end_of(core.settings.write_timeout));
             if !self.wait_to_write(core, until)? {
@@ -247,7 +247,7 @@ impl Endpoint {
             core.tick()?;
             let error = match call(&mut core) {
                 Err(error) if error.is_would_block() && core.blocks() => error,
-                other => return other,
+                other => return core.told(other),
             };
             until = until.or_else(|| end_of(core.settings.read_timeout));
             if !self.wait_to_read(core, until)? {
@@ -372,6 +372,14 @@ impl Core {
             self.socket.connection.tick(clock::now_ms())?;
         }
         Ok(())
+    }
+
+    /// With the end of the connection the stream ends, too, whenever its owner comes to free it: a client waits for that.
+    fn told<R>(&self, result: Result<R>) -> Result<R> {
+        if let (Err(Error::ConnectionClosed), Link::Socket(socket)) = (&result, self.link()) {
+            socket.end();
+        }
+        result
     }
 
     fn blocks(&self) -> bool {

@@ -29,6 +29,16 @@ impl Socket {
     }
 }
 
+impl Socket {
+    /// Ends the stream for the peer, where the socket is the library's: nothing more will be sent.
+    pub fn end(&self) {
+        if let Fd::Owned(fd) = &self.fd {
+            // It fails where the peer has ended the stream itself.
+            let _ = socket2::SockRef::from(fd).shutdown(std::net::Shutdown::Write);
+        }
+    }
+}
+
 impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> RawFd {
         match &self.fd {
@@ -62,9 +72,8 @@ impl Drop for Socket {
     /// A socket that is closed with bytes unread sends a reset, and a reset can overtake the Close that was sent last:
     /// so the end of sending is said first, and what has arrived is taken off.
     fn drop(&mut self) {
+        self.end();
         if let Fd::Owned(fd) = &self.fd {
-            let socket = socket2::SockRef::from(fd);
-            let _ = socket.shutdown(std::net::Shutdown::Write);
             let mut scratch = [0; 4096];
             for _ in 0..256 {
                 if !matches!(sys::recv(fd.as_raw_fd(), &mut scratch), Ok(1..)) {
