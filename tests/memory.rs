@@ -326,7 +326,7 @@ fn a_connection_that_waits_holds_no_buffers() {
 
 #[test]
 fn a_message_of_any_size_is_delivered_in_parts_in_constant_memory() {
-    const SIZE: usize = 64 * MIB;
+    const SIZE: usize = 32 * MIB;
     for role in ROLES {
         for frames in [1, 7] {
             let sender = wire::other(role);
@@ -370,7 +370,7 @@ fn a_message_of_any_size_is_delivered_in_parts_in_constant_memory() {
 #[test]
 fn a_received_message_is_copied_a_few_times_at_most_however_small_the_pieces() {
     for role in ROLES {
-        for (size, step) in [(4 * MIB, 4 * KIB), (4 * MIB, 100_000), (256 * KIB, 1), (256 * KIB, 100)] {
+        for (size, step) in [(2 * MIB, 4 * KIB), (2 * MIB, 100_000), (128 * KIB, 1), (128 * KIB, 100)] {
             for fragments in [1, 50] {
                 let sender = wire::other(role);
                 let payload = vec![b'x'; size / fragments];

@@ -300,10 +300,10 @@ mod control_frames {
             everywhere(|lab| {
                 for role in ROLES {
                     let (mut end, peer) = lab.end(role, config(|c| c.deliver_control = control));
-                    let pieces: Vec<&[u8]> = word.as_bytes().chunks(3).collect();
+                    let pieces: Vec<&[u8]> = word.as_bytes().chunks(7).collect();
                     for (i, piece) in pieces.iter().enumerate() {
                         let fin = if i + 1 == pieces.len() { 0x80 } else { 0 };
-                        peer.send(PING, &[i as u8; 125]);
+                        peer.send(PING, &[i as u8; 20]);
                         peer.send(fin | u8::from(i == 0), piece);
                         peer.send(PONG, b"");
                     }
@@ -466,14 +466,14 @@ mod state {
                 end.write_pending().unwrap();
                 peer.received();
                 peer.set_window(100);
-                end.binary(&[7; 3000]).unwrap();
+                end.binary(&[7; 1100]).unwrap();
                 assert_eq!(end.write_pending(), Err(Fault::WouldBlock));
                 peer.send(PING, b"!");
                 assert_eq!(end.read(), Ok(ping(b"!")));
                 end.text("last").unwrap();
                 peer.set_window(usize::MAX);
                 end.write_pending().unwrap();
-                let expected = [(BINARY, vec![7; 3000]), (PONG, b"!".to_vec()), (TEXT, b"last".to_vec())];
+                let expected = [(BINARY, vec![7; 1100]), (PONG, b"!".to_vec()), (TEXT, b"last".to_vec())];
                 assert_eq!(peer.received(), expected);
             }
         });

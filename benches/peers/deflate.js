@@ -5,7 +5,7 @@
 const readline = require('readline');
 const { PerMessageDeflate } = require('ws');
 
-const CONNECTIONS = 200;
+const CONNECTIONS = 100;
 const messages = [];
 
 function end(isServer, level, takeover) {

@@ -8,7 +8,7 @@ import time
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
-CONNECTIONS = 200
+CONNECTIONS = 100
 
 
 def end(level, takeover):

@@ -14,8 +14,6 @@ mod scripts;
 
 use std::time::Instant;
 
-const ROUNDS: usize = 7;
-
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().unwrap_or_default();

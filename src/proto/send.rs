@@ -147,9 +147,6 @@ impl Sender {
         if bytes.is_empty() {
             return Ok(());
         }
-        if bytes.is_empty() {
-            return Ok(());
-        }
         self.room_in_block(bytes.len())?.extend_from_slice(bytes);
         self.frames.push_back(bytes.len());
         self.queued_bytes += bytes.len();
@@ -246,6 +243,7 @@ impl Sender {
     /// Fills `slices` with the bytes to send, in their order; returns how many it used.
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut used = 0;
+        let at_most = slices.len();
         let mut put = |bytes: &'a [u8]| {
             if let (Some(slice), false) = (slices.get_mut(used), bytes.is_empty()) {
                 *slice = IoSlice::new(bytes);
@@ -266,7 +264,7 @@ impl Sender {
         if let Some(first) = blocks.next() {
             put(&first[first_block_from..]);
         }
-        blocks.for_each(|block| put(block));
+        blocks.take(at_most).for_each(|block| put(block));
         used
     }
 
