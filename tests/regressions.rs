@@ -546,7 +546,7 @@ mod state {
         impl Interrupted {
             fn interrupt(&mut self) -> io::Result<()> {
                 self.0 += 1;
-                if self.0 % 3 == 0 { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
+                if self.0.is_multiple_of(3) { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
             }
         }
         impl Read for Interrupted {

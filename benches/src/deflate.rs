@@ -6,17 +6,19 @@
 
 use crate::engines::{End, Pair, Setting, Wsabi, Yawc};
 use crate::samples::{Sample, samples};
-use crate::scripts::{SCRIPTS, Script};
+use crate::scripts::{Kind, Script};
 use crate::{median, time};
 
 const SIZES: [usize; 2] = [125, 1 << 10];
-/// Many short rounds: what the scripts do in between must not matter.
+/// Short rounds, and many: what else the machine does must not matter.
 const ROUNDS: usize = 15;
 /// Bytes of payload that one measurement moves; the scripts move less.
 const VOLUME: usize = 2 << 20;
 const SCRIPT_SHARE: usize = 8;
 
-pub const TASKS: [(&str, Setting); 3] = [
+pub type Task = (&'static str, Setting);
+
+const TASKS: [Task; 3] = [
     ("deflate, level 1", Setting { level: 1, takeover: true }),
     ("deflate, level 6", Setting { level: 6, takeover: true }),
     ("deflate, level 1, no takeover", Setting { level: 1, takeover: false }),
@@ -32,21 +34,20 @@ fn exchange<E: End>(setting: Setting, samples: &[Sample], count: usize) -> usize
     samples.iter().cycle().take(count).map(|sample| pair.send(sample)).sum()
 }
 
+/// The tasks of such a name.
+pub fn tasks(name: &str) -> Vec<Task> {
+    TASKS.into_iter().filter(|task| task.0.contains(name)).collect()
+}
+
 /// One task through one engine.
-pub fn run_one(name: &str, size: usize, count: usize, peer: Option<&str>) {
-    let (_, setting) = TASKS.into_iter().find(|task| task.0.contains(name)).expect("a task");
+pub fn run_one((_, setting): Task, size: usize, count: usize, peer: Option<&str>) {
     let peer = peer.unwrap_or(Wsabi::NAME);
     let (_, exchange) = ENGINES.into_iter().find(|engine| engine.0 == peer).expect("a peer");
     exchange(setting, &samples(size), count);
 }
 
 /// The table.
-pub fn run(name: &str, size: Option<usize>) {
-    let tasks = TASKS.into_iter().filter(|task| task.0.contains(name)).collect::<Vec<_>>();
-    if tasks.is_empty() {
-        return;
-    }
-    println!();
+pub fn run(tasks: &[Task], size: Option<usize>, scripts: &[Kind]) {
     println!(
         "{:34} {:>8} {:>11} {:>11} {:>19} {:>7} {:>7} {:>7}",
         "", "bytes", "wsabi msg/s", "peer msg/s", "peer", "time", "smaller", "peer"
@@ -54,8 +55,8 @@ pub fn run(name: &str, size: Option<usize>) {
     let (mut rows, mut behind) = (0, 0);
     for size in size.map_or(SIZES.to_vec(), |size| vec![size]) {
         let samples = samples(size);
-        let mut scripts = SCRIPTS.iter().filter_map(|script| script.start(&samples)).collect::<Vec<_>>();
-        for (name, setting) in &tasks {
+        let mut scripts = scripts.iter().map(|kind| kind.start(&samples)).collect::<Vec<_>>();
+        for (name, setting) in tasks {
             let measured = measure(*setting, &samples, size, &mut scripts);
             let (ours, peers) = measured.split_first().unwrap();
             for peer in peers {
@@ -89,16 +90,19 @@ fn measure(setting: Setting, samples: &[Sample], size: usize, scripts: &mut [Scr
     let count = VOLUME / size;
     let names = ENGINES.iter().map(|engine| engine.0).chain(scripts.iter().map(|script| script.name));
     let mut measured = names.map(|name| (name, Vec::new(), 0.0)).collect::<Vec<_>>();
-    for _ in 0..ROUNDS {
-        let mut results = Vec::new();
-        for (_, exchange) in ENGINES {
-            let (nanoseconds, compressed) = time(count, || exchange(setting, samples, count));
-            results.push((nanoseconds, (count * size) as f64 / compressed as f64));
-        }
-        results.extend(scripts.iter_mut().map(|script| script.time(setting, count / SCRIPT_SHARE)));
-        for (measured, (nanoseconds, smaller)) in measured.iter_mut().zip(results) {
-            measured.1.push(nanoseconds);
-            measured.2 = smaller;
+    for round in 0..ROUNDS {
+        for turn in 0..measured.len() {
+            // There and back: nobody comes always after the same, who may have left the processor cold.
+            let i = if round % 2 == 0 { turn } else { measured.len() - 1 - turn };
+            let (nanoseconds, smaller) = match ENGINES.get(i) {
+                Some((_, exchange)) => {
+                    let (nanoseconds, compressed) = time(count, || exchange(setting, samples, count));
+                    (nanoseconds, (count * size) as f64 / compressed as f64)
+                }
+                None => scripts[i - ENGINES.len()].time(setting, count / SCRIPT_SHARE),
+            };
+            measured[i].1.push(nanoseconds);
+            measured[i].2 = smaller;
         }
     }
     let finish = |(name, rounds, smaller)| Measured { name, nanoseconds: median(rounds), smaller };

@@ -3,7 +3,7 @@
 //! `wsabi-bench [TASK [SIZE [COUNT [PEER]]]]`: the tasks whose name contains TASK; with COUNT, that many messages of the
 //! first of them through one engine, for an instruction counter.
 //!
-//! [`read_write`] moves plain messages, [`deflate`] compressed ones, and tells what a connection holds for them.
+//! [`read_write`] moves plain messages, [`deflate`] compressed ones; [`memory`] tells what a connection holds for those.
 
 mod deflate;
 mod engines;
@@ -19,16 +19,25 @@ fn main() {
     let name = arguments.next().unwrap_or_default();
     let mut number = || arguments.next().map(|number| number.parse::<usize>().expect("a number"));
     let (size, count) = (number(), number());
+    let (plain, compressed) = (read_write::tasks(&name), deflate::tasks(&name));
     if let Some(count) = count {
         let (size, peer) = (size.expect("a size"), arguments.next());
-        if !read_write::run_one(&name, size, count, peer.as_deref()) {
-            deflate::run_one(&name, size, count, peer.as_deref());
-        }
-        return;
+        return match (plain.first(), compressed.first()) {
+            (Some(task), _) => read_write::run_one(task, size, count, peer.as_deref()),
+            (None, Some(task)) => deflate::run_one(*task, size, count, peer.as_deref()),
+            (None, None) => panic!("no such task"),
+        };
     }
-    read_write::run(&name, size);
-    deflate::run(&name, size);
-    memory::run(&name);
+    if !plain.is_empty() {
+        read_write::run(&plain, size);
+        println!();
+    }
+    if !compressed.is_empty() {
+        let scripts = scripts::installed();
+        deflate::run(&compressed, size, &scripts);
+        println!();
+        memory::run(&compressed, &scripts);
+    }
 }
 
 /// Nanoseconds a message, and what `run` returns.

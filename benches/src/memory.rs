@@ -3,37 +3,34 @@
 //! For the Rust engines, what one more connection adds to the heap, by a counting allocator: what connections share has
 //! been made by another. For the scripted peers, by how much many connections make the process larger, for one end.
 
-use crate::deflate::TASKS;
+use crate::deflate::Task;
 use crate::engines::{End, Setting, Wsabi, Yawc, pipes};
 use crate::samples::{Sample, samples};
-use crate::scripts::SCRIPTS;
+use crate::scripts::Kind;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const SIZE: usize = 1 << 10;
-/// Messages each way: they fill the windows, which a process else has no pages for.
+/// Messages each way: enough to fill the windows, of which a process holds only the pages that were used.
 const MESSAGES: usize = 64;
 
 /// The table.
-pub fn run(name: &str) {
-    let tasks = TASKS.into_iter().filter(|task| task.0.contains(name)).collect::<Vec<_>>();
-    if tasks.is_empty() {
-        return;
-    }
-    println!();
+pub fn run(tasks: &[Task], scripts: &[Kind]) {
     println!(
         "{:34} {:>19} {:>12} {:>12} {:>12} {:>12}",
         "bytes held", "", "client idle", "server idle", "client", "server"
     );
     let samples = samples(SIZE);
-    for (task, setting) in tasks {
+    for &(task, setting) in tasks {
         let row = |name: &str, [client_idle, server_idle, client, server]: [usize; 4]| {
             println!("{task:34} {name:>19} {client_idle:>12} {server_idle:>12} {client:>12} {server:>12}");
         };
         for (name, held) in [held::<Wsabi>(setting, &samples), held::<Yawc>(setting, &samples)] {
             row(name, held);
         }
-        for mut script in SCRIPTS.iter().filter_map(|script| script.start(&samples)) {
+        for kind in scripts {
+            // Afresh, so that nothing is left of the last connections.
+            let mut script = kind.start(&samples);
             let (idle, busy) = script.hold(setting, MESSAGES);
             row(script.name, [idle, idle, busy, busy]);
         }
@@ -54,7 +51,7 @@ fn connection<E: End>(setting: Setting, samples: &[Sample]) -> ((Box<E>, Box<E>)
     let (mut client, client_idle) = grown(|| Box::new(E::new(true, setting, near)));
     let (mut server, server_idle) = grown(|| Box::new(E::new(false, setting, far)));
     let mut held = [client_idle, server_idle, client_idle, server_idle];
-    // Signed: an end may also let go of something.
+    // Wrapping, as an end may also let go of something.
     let mut add = |place: usize, run: &mut dyn FnMut()| {
         held[place] = held[place].wrapping_add(grown(run).1);
     };
@@ -69,7 +66,7 @@ fn connection<E: End>(setting: Setting, samples: &[Sample]) -> ((Box<E>, Box<E>)
     ((client, server), held)
 }
 
-/// By how much the heap grows, modulo the size of numbers.
+/// By how much the heap grows; wraps where it shrinks.
 fn grown<T>(run: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.load(Relaxed);
     let result = run();

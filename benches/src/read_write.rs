@@ -14,15 +14,11 @@ const MESSAGES: std::ops::RangeInclusive<usize> = 48..=400_000;
 const SIZES: [usize; 4] = [16, 1 << 10, 64 << 10, 1 << 20];
 
 /// The table.
-pub fn run(name: &str, size: Option<usize>) {
-    let tasks = tasks().into_iter().filter(|task| task.name.contains(name)).collect::<Vec<_>>();
+pub fn run(tasks: &[Task], size: Option<usize>) {
     let sizes = size.map_or(SIZES.to_vec(), |size| vec![size]);
-    if tasks.is_empty() {
-        return;
-    }
     println!("{:34} {:>8} {:>12} {:>12} {:>7}", "", "bytes", "wsabi ns", "tungstenite", "ratio");
     let mut behind = 0;
-    for task in &tasks {
+    for task in tasks {
         for &size in &sizes {
             let (ours, theirs) = measure(task, size);
             let ratio = ours / theirs;
@@ -33,15 +29,13 @@ pub fn run(name: &str, size: Option<usize>) {
     println!("{} rows, {behind} behind", tasks.len() * sizes.len());
 }
 
-/// One task through one engine, if there is a task of that name.
-pub fn run_one(name: &str, size: usize, count: usize, peer: Option<&str>) -> bool {
-    let Some(task) = tasks().into_iter().find(|task| task.name.contains(name)) else { return false };
+/// One task through one engine.
+pub fn run_one(task: &Task, size: usize, count: usize, peer: Option<&str>) {
     let run = if peer.is_none() { wsabi_run } else { tungstenite_run };
-    run(&task, &payload(task.content, size), count);
-    true
+    run(task, &payload(task.content, size), count);
 }
 
-struct Task {
+pub struct Task {
     name: &'static str,
     /// Whether we are the server, whose peer masks.
     server: bool,
@@ -56,10 +50,11 @@ enum Content {
     MultiByte,
 }
 
-fn tasks() -> Vec<Task> {
+/// The tasks of such a name.
+pub fn tasks(name: &str) -> Vec<Task> {
     use Content::*;
     let task = |name, server, content, write| Task { name, server, content, write };
-    vec![
+    let tasks = [
         task("read masked binary", true, Binary, false),
         task("read masked text, ASCII", true, Ascii, false),
         task("read masked text, multi-byte", true, MultiByte, false),
@@ -70,7 +65,8 @@ fn tasks() -> Vec<Task> {
         task("write as server, text", true, Ascii, true),
         task("write as client, binary", false, Binary, true),
         task("write as client, text", false, Ascii, true),
-    ]
+    ];
+    tasks.into_iter().filter(|task| task.name.contains(name)).collect()
 }
 
 fn measure(task: &Task, size: usize) -> (f64, f64) {

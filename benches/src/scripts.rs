@@ -8,31 +8,32 @@
 use crate::engines::Setting;
 use crate::samples::Sample;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// Where `tests/peers/setup.sh` installs them.
 const HOME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../build/peers");
 
-pub const SCRIPTS: [Kind; 2] = [
+const KINDS: [Kind; 2] = [
     Kind {
         name: "websockets (Python)",
         folder: ".",
-        program: "venv/bin/python",
+        program: |home| home.join("venv/bin/python"),
         arguments: &["-c", include_str!("../peers/deflate.py")],
     },
     Kind {
         name: "ws (Node)",
         folder: "node",
-        program: "node",
+        program: |_| "node".into(),
         arguments: &["--expose-gc", "-e", include_str!("../peers/deflate.js")],
     },
 ];
 
+/// A script, and what runs it.
 pub struct Kind {
     name: &'static str,
     folder: &'static str,
-    program: &'static str,
+    program: fn(&Path) -> PathBuf,
     arguments: &'static [&'static str],
 }
 
@@ -44,22 +45,28 @@ pub struct Script {
     output: BufReader<ChildStdout>,
 }
 
+/// Those that are installed; names the others.
+pub fn installed() -> Vec<Kind> {
+    let (here, missing): (Vec<_>, Vec<_>) = KINDS.into_iter().partition(|kind| kind.try_start().is_some());
+    for kind in missing {
+        println!("{}: not installed, skipped (tests/peers/setup.sh)", kind.name);
+    }
+    here
+}
+
 impl Kind {
-    /// Starts it with these messages; says so where it cannot be had.
-    pub fn start(&self, samples: &[Sample]) -> Option<Script> {
-        let script = self.try_start(samples);
-        if script.is_none() {
-            println!("{}: not installed, skipped (tests/peers/setup.sh)", self.name);
+    /// Starts it with these messages.
+    pub fn start(&self, samples: &[Sample]) -> Script {
+        let mut script = self.try_start().expect("it started before");
+        for sample in samples {
+            writeln!(script.input, "{}", sample.text).unwrap();
         }
         script
     }
 
-    fn try_start(&self, samples: &[Sample]) -> Option<Script> {
+    fn try_start(&self) -> Option<Script> {
         let home = Path::new(HOME);
-        // A program of its own is named by its path, another is found by its name.
-        let own = home.join(self.program);
-        let program = if own.is_file() { own } else { self.program.into() };
-        let mut child = Command::new(program)
+        let mut child = Command::new((self.program)(home))
             .args(self.arguments)
             .current_dir(home.join(self.folder))
             .stdin(Stdio::piped())
@@ -69,13 +76,7 @@ impl Kind {
             .ok()?;
         let (input, output) = (child.stdin.take()?, BufReader::new(child.stdout.take()?));
         let mut script = Script { name: self.name, child, input, output };
-        if script.line() != "ready" {
-            return None;
-        }
-        for sample in samples {
-            writeln!(script.input, "{}", sample.text).unwrap();
-        }
-        Some(script)
+        (script.line() == "ready").then_some(script)
     }
 }
 

@@ -867,6 +867,7 @@ impl Connection {
 
     fn deadline_stage(&self) -> Stage {
         match self.state {
+            _ if self.abandoned => Stage::Over,
             State::Active if self.is_opening() => Stage::Opening,
             State::Active => Stage::Open,
             State::Terminated => Stage::Over,

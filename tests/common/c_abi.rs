@@ -53,6 +53,11 @@ enum Way {
 }
 
 impl CEnd {
+    fn has_request(&self) -> bool {
+        // SAFETY: the handle is alive.
+        unsafe { ffi::ws_get_state(self.conn) == ffi::ws_state::WS_STATE_REQUEST as i32 }
+    }
+
     pub fn new(stream: ScriptedStream, beginning: Beginning, config: WebSocketConfig, mode: Mode) -> Self {
         let (options, decision) = match &beginning {
             Beginning::Open(..) => (None, None),
@@ -342,12 +347,7 @@ impl End for CEnd {
             }
             // SAFETY: the handle is alive.
             let step = match self.call(|conn| unsafe { ffi::ws_handshake(conn) }) {
-                // SAFETY: the handle is alive.
-                Ok(())
-                    if unsafe { ffi::ws_get_state(self.conn) } == ffi::ws_state::WS_STATE_REQUEST as i32 =>
-                {
-                    self.decide()
-                }
+                Ok(()) if self.has_request() => self.decide(),
                 Ok(()) if self.in_transit() => return Err(Fault::WouldBlock),
                 Ok(()) => return Ok(()),
                 Err(fault) => Err(fault),
@@ -369,6 +369,9 @@ impl End for CEnd {
         }
         if let Err(fault) = result {
             assert!(message.is_null(), "outputs are NULL where a call fails");
+            // SAFETY: the handle is alive.
+            let hope = unsafe { ffi::ws_interest(self.conn) != 0 || ffi::ws_has_input(self.conn) == 1 };
+            assert!(fault != Fault::WouldBlock || hope, "a loop that waits for what it wants would hang");
             return Err(fault);
         }
         // SAFETY: the message stays until the next read.
@@ -429,6 +432,9 @@ impl End for CEnd {
         // SAFETY: the handle is alive.
         let status = unsafe { ffi::ws_tick(self.conn, now) };
         assert!(due <= now || status == 0, "a deadline passed at {now} that was announced for {due}");
+        // SAFETY: the handle is alive.
+        let next = unsafe { ffi::ws_next_deadline(self.conn) };
+        assert!(next > now, "at {now}, {next} is announced again: a loop that waits for it would spin");
         self.outcome(status)
     }
 

@@ -12,6 +12,7 @@ pub struct Face {
     seen: Seen,
 }
 
+#[allow(clippy::large_enum_variant)] // there are two of them in a test
 enum State {
     New(Option<(ScriptedStream, Beginning, WebSocketConfig)>),
     Opening(Option<Box<MidHandshake<ScriptedStream>>>),

@@ -70,11 +70,14 @@ pub fn everywhere_on<R: PartialEq + Debug>(transports: &[Transport], scenario: i
         for script in Script::all() {
             check(script);
         }
+        if *transport == Transport::CSocket {
+            continue; // it is not the socket that blocks there, and the handle notices nothing of it
+        }
         for (read, write) in [(usize::MAX, usize::MAX), (2, 3)] {
             let script = |at| Script { read, write, block: Block::At(at) };
             let calls = check(script(usize::MAX));
-            // Every position; of a scenario with more than 64 calls, as many of them, spread out evenly.
-            for at in (0..calls).step_by(calls / 64 + 1) {
+            // Every position; of a scenario with more than 48 calls, as many of them, spread out evenly.
+            for at in (0..calls).step_by(calls / 48 + 1) {
                 check(script(at));
             }
         }

@@ -157,7 +157,16 @@ impl End for SansIo {
     }
 
     fn read(&mut self) -> Outcome<Event> {
-        self.next()
+        let result = self.next();
+        if result == Err(Fault::WouldBlock) {
+            assert!(
+                self.connection.wants_bytes()
+                    || self.connection.has_output()
+                    || self.connection.is_readable(),
+                "a loop that waits for what this connection wants would hang"
+            );
+        }
+        result
     }
 
     fn write(&mut self, kind: Kind, data: &[u8]) -> Outcome<()> {
@@ -202,6 +211,8 @@ impl End for SansIo {
         let due = self.connection.next_deadline();
         let result = self.connection.tick(now);
         assert!(due <= now || result.is_ok(), "a deadline passed at {now} that was announced for {due}");
+        let next = self.connection.next_deadline();
+        assert!(next > now, "at {now}, {next} is announced again: a loop that waits for it would spin");
         Ok(result?)
     }
 

@@ -281,3 +281,34 @@ fn without_a_clock_no_timeout_runs() {
         let _ = plain();
     });
 }
+
+#[test]
+fn a_clock_that_jumps_ahead_gives_the_peer_its_time_all_the_same() {
+    const HOURS: u64 = 10 * 3_600_000;
+    everywhere_on(&Transport::SCRIPTED, |lab| {
+        let (mut end, peer) = lab.end(Role::Client, timeouts());
+        end.configure(|c| c.idle_timeout = None);
+        end.tick(0).unwrap();
+        // The machine has slept.
+        end.tick(HOURS).unwrap();
+        end.write_pending().unwrap();
+        assert_eq!(peer.received().len(), 1, "one Ping, not one for each hour");
+        end.tick(HOURS + 299).unwrap();
+        assert_eq!(end.tick(HOURS + 300), Err(Fault::Timeout));
+    });
+}
+
+#[test]
+fn a_clock_that_goes_backwards_stands_still() {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
+        let (mut end, peer) = lab.end(Role::Server, timeouts());
+        end.tick(5000).unwrap();
+        let _ = end.tick(10);
+        end.tick(5999).unwrap();
+        end.write_pending().unwrap();
+        assert_eq!(peer.received(), []);
+        end.tick(6000).unwrap();
+        end.write_pending().unwrap();
+        assert_eq!(peer.received().len(), 1);
+    });
+}

@@ -3,7 +3,7 @@
 use crate::common::lab::shake;
 use crate::common::wire::{self, BINARY, TEXT};
 use crate::common::{Fault, Role, Transport, binary, config, everywhere, everywhere_on, plain, text};
-use wsabi::{Decision, HandshakeOptions};
+use wsabi::{Decision, HandshakeOptions, Kind};
 
 const URL: &str = "ws://example.com:8080/chat?room=1";
 
@@ -189,5 +189,69 @@ fn a_body_that_ends_with_the_stream_or_is_cut_by_it_is_kept() {
             assert_eq!(client.handshake(), Err(Fault::Handshake));
             assert_eq!((client.seen().status, &client.seen().body[..]), (503, &b"come back later"[..]));
         }
+    });
+}
+
+#[test]
+fn nothing_is_written_before_the_handshake_is_done() {
+    // The Rust face has nothing to write to by then.
+    let others =
+        [Transport::Gathered, Transport::Lent, Transport::CMemory, Transport::CCallbacks, Transport::CSocket];
+    everywhere_on(&others, |lab| {
+        let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
+        assert_eq!(client.handshake(), Err(Fault::WouldBlock));
+        let request = peer.raw();
+        assert!(!client.can_read() && !client.can_write());
+        assert_eq!(client.text("early"), Err(Fault::Misuse));
+        assert_eq!(client.close(None), Err(Fault::Misuse));
+        assert_eq!(client.write_fragment(Kind::Text, b"early", true), Err(Fault::Misuse));
+        assert_eq!(peer.raw(), b"");
+        peer.send_raw(response_to(&request).as_bytes());
+        assert_eq!(client.handshake(), Ok(()));
+        assert!(client.can_read() && client.can_write());
+    });
+}
+
+#[test]
+fn a_head_may_be_as_large_as_the_limit_and_frames_may_follow_it() {
+    everywhere(|lab| {
+        let limited = || config(|c| c.max_head_size = 400);
+        for (excess, verdict) in [(0, Ok(())), (1, Err(Fault::Capacity))] {
+            let padding = 400 - request("X: \r\n").len() + excess;
+            let (mut server, peer) = lab.server(Decision::accept(), limited());
+            peer.send_raw(request(&format!("X: {}\r\n", "a".repeat(padding))).as_bytes());
+            peer.send(BINARY, &[5; 500]);
+            assert_eq!(server.handshake(), verdict);
+            if verdict.is_ok() {
+                assert_eq!(server.read(), Ok(binary(&[5; 500])));
+            }
+            let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), limited());
+            assert_eq!(client.handshake(), Err(Fault::WouldBlock));
+            let response = response_to(&peer.raw());
+            let padding = 400 - response.len() - "X: \r\n".len() + excess;
+            let response = response.replacen("\r\n", &format!("\r\nX: {}\r\n", "a".repeat(padding)), 1);
+            peer.send_raw(response.as_bytes());
+            peer.send(BINARY, &[6; 500]);
+            assert_eq!(client.handshake(), verdict);
+            if verdict.is_ok() {
+                assert_eq!(client.read(), Ok(binary(&[6; 500])));
+            }
+        }
+    });
+}
+
+#[test]
+fn interim_responses_are_passed_over() {
+    everywhere(|lab| {
+        let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
+        assert_eq!(client.handshake(), Err(Fault::WouldBlock));
+        let response = response_to(&peer.raw());
+        peer.send_raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
+        assert_eq!(client.handshake(), Err(Fault::WouldBlock));
+        peer.send_raw(response.as_bytes());
+        peer.send(TEXT, b"first");
+        assert_eq!(client.handshake(), Ok(()));
+        assert_eq!(client.seen().status, 101);
+        assert_eq!(client.read(), Ok(text("first")));
     });
 }

@@ -2,8 +2,8 @@
 
 use crate::common::wire::{self, BINARY, CLOSE, PING, PONG, TEXT};
 use crate::common::{
-    Block, Endpoint, Fault, Role, Script, Transport, binary, close, config, everywhere, everywhere_on, ping,
-    plain, pong, text,
+    Block, Endpoint, Fault, Lab, Role, Script, Transport, binary, close, config, everywhere, everywhere_on,
+    ping, plain, pong, text,
 };
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -146,7 +146,7 @@ fn what_was_already_read_is_delivered_first_wherever_it_was_cut() {
         ]
         .concat();
         for cut in 0..=stream.len() {
-            let run = |lab: &crate::common::Lab| {
+            let run = |lab: &Lab| {
                 let (mut end, peer) = lab.end_after(role, &stream[..cut], plain());
                 peer.send_raw(&stream[cut..]);
                 let expected = [text("grüße"), binary(&[7; 200]), text(""), close(1000, "done")];
@@ -158,8 +158,8 @@ fn what_was_already_read_is_delivered_first_wherever_it_was_cut() {
             if cut % 100 == 9 {
                 everywhere(run);
             } else {
-                for transport in crate::common::Transport::ALL {
-                    run(&crate::common::Lab::new(transport, Script::WHOLE));
+                for transport in Transport::ALL {
+                    run(&Lab::new(transport, Script::WHOLE));
                 }
             }
         }
@@ -201,4 +201,58 @@ fn an_error_of_the_stream_is_reported_as_io_and_ends_the_connection() {
             end.assert_over();
         }
     });
+}
+
+#[test]
+fn a_large_part_that_was_already_read_is_taken_as_it_is() {
+    for role in ROLES {
+        let frames = [
+            wire::frame(wire::other(role), TEXT, &[b'a'; 5000]),
+            wire::frame(wire::other(role), BINARY, &[1; 300_000]),
+            wire::frame(wire::other(role), TEXT, b"last"),
+        ];
+        let stream = frames.concat();
+        for cut in [5014, 5020, 100_000, 305_000, stream.len() - 1] {
+            for transport in Transport::ALL {
+                let lab = Lab::new(transport, Script::WHOLE);
+                let (mut end, peer) = lab.end_after(role, &stream[..cut], plain());
+                peer.send_raw(&stream[cut..]);
+                assert_eq!(end.read(), Ok(text(&"a".repeat(5000))));
+                assert!(end.read() == Ok(binary(&[1; 300_000])));
+                assert_eq!(end.read(), Ok(text("last")));
+            }
+        }
+    }
+}
+
+/// A stream that brings Pings for ever, and takes whatever it is given.
+struct Pings(usize);
+
+impl std::io::Read for Pings {
+    fn read(&mut self, space: &mut [u8]) -> std::io::Result<usize> {
+        self.0 += 1;
+        assert!(self.0 < 100_000, "one call of the library reads for ever");
+        let len = space.len() / 2 * 2;
+        space[..len].chunks_mut(2).for_each(|frame| frame.copy_from_slice(&[PING, 0]));
+        Ok(len)
+    }
+}
+
+impl std::io::Write for Pings {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_peer_of_hidden_pings_alone_does_not_hold_up_a_read_for_ever() {
+    let hidden = config(|c| c.deliver_control = false);
+    let mut socket = wsabi::WebSocket::from_raw_socket(Pings(0), Role::Client, Some(hidden));
+    for _ in 0..3 {
+        assert!(socket.read_message().unwrap_err().is_would_block());
+    }
 }
