@@ -531,7 +531,7 @@ int32_t ws_io_error(const ws_conn *conn);
 // NULL. It stays until the next call on this connection that fails, on whichever thread.
 const char *ws_error_message(const ws_conn *conn);
 
-// Sets an option (ws_option) of a connection; it holds from the next call on.
+// Sets an option (ws_option) of a connection; it holds from the next call on, and for a thread that waits in one.
 //
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no such option, a value that it cannot have, or one for a configuration only.
 ws_status_t ws_set_option(ws_conn *conn,

@@ -118,7 +118,7 @@ pub unsafe extern "C" fn ws_error_message(conn: *const ws_conn) -> *const c_char
     unsafe { guard::ask(conn, c"".as_ptr(), |conn| Ok(conn.last_sentence())) }
 }
 
-/// Sets an option (ws_option) of a connection; it holds from the next call on.
+/// Sets an option (ws_option) of a connection; it holds from the next call on, and for a thread that waits in one.
 ///
 /// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no such option, a value that it cannot have, or one for a configuration only.
 ///
@@ -132,12 +132,15 @@ pub unsafe extern "C" fn ws_set_option(conn: *mut ws_conn, option: i32, value: u
             if option == ws_option::WS_OPT_TCP_NODELAY as i32 {
                 return Err(Error::InvalidArgument("this option is for a configuration only"));
             }
-            conn.alive()?.with(|core| {
+            let endpoint = conn.alive()?;
+            endpoint.with(|core| -> Result<()> {
                 let mut settings = core.settings.clone();
                 config::set(core.connection_mut().config_mut(), &mut settings, option, value)?;
                 core.settings = settings;
                 Ok(())
-            })?
+            })??;
+            endpoint.look_again();
+            Ok(())
         })
     }
 }

@@ -135,6 +135,15 @@ impl Endpoint {
 
 /// Calls that may wait.
 impl Endpoint {
+    /// Lets every thread that waits look again at what it waits for: the configuration has changed.
+    pub fn look_again(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0
+            && let Some(waker) = self.waker.get()
+        {
+            waker.wake();
+        }
+    }
+
     /// Drives the opening handshake until it is done, or until a server has a request to decide on that it does not
     /// take by itself.
     pub fn handshake(&self) -> Result<Opening> {
@@ -295,11 +304,8 @@ impl Endpoint {
     /// The thread that waits takes care of what another leaves unsent, and of the deadlines of a closing handshake.
     fn wake_for_output(&self, core: &Core) {
         let connection = core.connection();
-        if self.waiting.load(Ordering::Relaxed) > 0
-            && (connection.has_output() || !connection.can_write())
-            && let Some(waker) = self.waker.get()
-        {
-            waker.wake();
+        if connection.has_output() || !connection.can_write() {
+            self.look_again();
         }
     }
 

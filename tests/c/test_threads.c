@@ -318,6 +318,22 @@ static void waiting_beside_a_reader_is_for_room_to_send(void) {
   free_wire(&both);
 }
 
+static void *read_until_time_is_over(void *arg) {
+  const ws_message *message;
+  EXPECT_IS(ws_read_message(arg, &message), WS_ERR_WOULD_BLOCK);
+  return NULL;
+}
+
+static void a_timeout_set_meanwhile_holds_for_a_reader_that_waits(void) {
+  wire both = open_wire();
+  pthread_t thread;
+  start(&thread, read_until_time_is_over, both.client);
+  nap(50);
+  CHECK_IS(ws_set_option(both.client, WS_OPT_READ_TIMEOUT_MS, 50), WS_OK);
+  pthread_join(thread, NULL);
+  free_wire(&both);
+}
+
 static void *wait_long(void *arg) {
   EXPECT_IS(ws_wait(arg, 400), WS_ERR_WOULD_BLOCK);
   return NULL;
@@ -454,6 +470,7 @@ int main(int argc, char **argv) {
   RUN(closing_ends_a_reader_that_waits_even_where_the_peer_never_answers);
   RUN(a_second_reader_is_told_so);
   RUN(waiting_beside_a_reader_is_for_room_to_send);
+  RUN(a_timeout_set_meanwhile_holds_for_a_reader_that_waits);
   RUN(others_can_use_a_connection_that_is_waited_for);
   RUN(large_messages_go_both_ways_at_once);
   RUN(a_close_in_the_midst_of_writers_is_orderly);
