@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use wsabi::proto::connection::Connection;
 use wsabi::proto::handshake::ServerHandshake;
-use wsabi::{Accepted, CapacityError, Decision, Error, Outgoing, WebSocket, WebSocketConfig};
+use wsabi::{Accepted, CapacityError, Decision, Error, Kind, Outgoing, WebSocket, WebSocketConfig};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting::new();
@@ -530,6 +530,65 @@ fn two_thousand_queued_messages_leave_in_few_writes_of_no_more_slices_than_the_s
             assert!(stream.most_slices <= 1024, "{} slices", stream.most_slices);
             assert!(stream.writes < 20, "{} writes", stream.writes);
         }
+    }
+}
+
+#[test]
+fn where_memory_runs_out_a_message_is_not_accepted_and_the_connection_goes_on() {
+    for role in ROLES {
+        let mut stream = Recorder::new(&[]);
+        stream.room = 0;
+        let mut socket = WebSocket::from_raw_socket(stream, role, Some(unlimited()));
+        let large = vec![1; MIB];
+        for _ in 0..3 {
+            let results = ALLOCATOR.with_no_more_than(100 * KIB, || {
+                [
+                    socket.write_view(&Outgoing::Binary(&large)),
+                    socket.write_fragment(Kind::Binary, &large, false),
+                    socket.write_view(&Outgoing::Text("small")),
+                ]
+            });
+            let expected = matches!(results, [Err(Error::NoMemory), Err(Error::NoMemory), Ok(Accepted::Yes)]);
+            assert!(expected, "{results:?}");
+        }
+        assert!(socket.can_write() && socket.can_read());
+        socket.get_mut().room = usize::MAX;
+        socket.write_pending().unwrap();
+        let header = if role == Role::Client { 6 } else { 2 };
+        assert_eq!(socket.get_ref().total, 3 * (header + 5), "three small messages and nothing else");
+    }
+}
+
+#[test]
+fn where_memory_runs_out_in_the_middle_of_a_message_the_connection_ends_instead_of_losing_its_place() {
+    let mut stream = Recorder::new(&[]);
+    stream.room = 1000;
+    let mut socket = WebSocket::from_raw_socket(stream, Role::Server, Some(unlimited()));
+    let large = vec![1; MIB];
+    let mut write = |message: Outgoing<'_>| {
+        let result = ALLOCATOR.with_no_more_than(100 * KIB, || socket.write_view(&message));
+        (result, socket.can_write(), socket.get_ref().total)
+    };
+    // A thousand bytes of it are out, and there is no room for the rest.
+    let (result, can_write, _) = write(Outgoing::Binary(&large));
+    assert!(result.is_err() && !can_write, "{result:?}");
+    let (result, _, total) = write(Outgoing::Text("would be taken for the rest"));
+    assert!(result.is_err() && total == 1000, "{result:?}, {total}");
+}
+
+#[test]
+fn where_memory_runs_out_while_reading_nothing_is_lost_and_the_read_can_be_repeated() {
+    for role in ROLES {
+        let bytes = wire::frame(wire::other(role), BINARY, &vec![1; 2 * MIB]);
+        let stream = Recorder::new(&[bytes, wire::frame(wire::other(role), TEXT, b"next")]);
+        let mut socket = WebSocket::from_raw_socket(stream, role, Some(unlimited()));
+        for _ in 0..3 {
+            let result =
+                ALLOCATOR.with_no_more_than(300 * KIB, || socket.read_view().map(|view| view.data.len()));
+            assert!(matches!(result, Err(Error::NoMemory)), "{result:?}");
+        }
+        assert!(*socket.read_view().unwrap().data == [1; 2 * MIB]);
+        assert_eq!(socket.read_view().unwrap().data, b"next");
     }
 }
 

@@ -639,7 +639,14 @@ impl Connection {
 
     /// Queues what is left of a message of which `sent` bytes, header included, have left directly.
     pub fn queue_rest(&mut self, header: &HeaderBytes, payload: &[u8], sent: usize) -> Result<()> {
-        self.sender.queue_rest(header, payload, sent)
+        self.sender.queue_rest(header, payload, sent).map_err(|error| match sent {
+            0 => error,
+            // Its beginning is out: whatever followed would be taken for the rest.
+            _ => {
+                self.sender.discard();
+                self.fail(error)
+            }
+        })
     }
 
     /// A message in wire form, to be sent at once; only where nothing waits (see [`Sender::stage`]).

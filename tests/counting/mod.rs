@@ -7,6 +7,7 @@ thread_local! {
     static HELD: Cell<usize> = const { Cell::new(0) };
     static PEAK: Cell<usize> = const { Cell::new(0) };
     static TAKEN: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    static LARGEST: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 /// See the module.
@@ -40,6 +41,14 @@ impl Counting {
     pub fn taken(&self) -> (usize, usize) {
         TAKEN.get()
     }
+
+    /// Runs `work` on a machine that has no piece of memory larger than this.
+    pub fn with_no_more_than<R>(&self, largest: usize, work: impl FnOnce() -> R) -> R {
+        LARGEST.set(largest);
+        let result = work();
+        LARGEST.set(usize::MAX);
+        result
+    }
 }
 
 fn count(grown: usize, shrunk: usize) {
@@ -55,21 +64,34 @@ fn count(grown: usize, shrunk: usize) {
     }
 }
 
-// SAFETY: every call goes to the system's allocator as it is.
+fn refuses(size: usize) -> bool {
+    size > LARGEST.get()
+}
+
+// SAFETY: every call goes to the system's allocator as it is, or gives NULL, as an allocator may.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if refuses(layout.size()) {
+            return std::ptr::null_mut();
+        }
         count(layout.size(), 0);
         // SAFETY: passed on from the caller.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if refuses(layout.size()) {
+            return std::ptr::null_mut();
+        }
         count(layout.size(), 0);
         // SAFETY: passed on from the caller.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if refuses(size) {
+            return std::ptr::null_mut();
+        }
         count(size, layout.size());
         // SAFETY: passed on from the caller.
         unsafe { System.realloc(memory, layout, size) }
