@@ -6,8 +6,21 @@ use std::fs;
 use std::path::Path;
 
 /// The chapters of the header, in reading order; each opens with the `//!` lines of its file.
-const CHAPTERS: [&str; 9] =
-    ["library", "config", "connection", "listener", "handshake", "message", "watching", "memory", "time"];
+const CHAPTERS: [&str; 10] = [
+    "library",
+    "config",
+    "connection",
+    "listener",
+    "handshake",
+    "message",
+    "watching",
+    "memory",
+    "time",
+    "poller",
+];
+
+/// What C knows only pointers of.
+const HANDLES: [&str; 5] = ["ws_config", "ws_conn", "ws_listener", "ws_prepared", "ws_poller"];
 
 /// What the whole header opens with.
 const PREFACE: &str = "\
@@ -53,7 +66,7 @@ fn header() -> String {
     }
     header.push_str("\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
     header.push_str(&chapter("types"));
-    for handle in ["ws_config", "ws_conn", "ws_listener"] {
+    for handle in HANDLES {
         header.push_str(&format!("typedef struct {handle} {handle};\n"));
     }
     for name in CHAPTERS {
@@ -80,7 +93,7 @@ fn chapter(name: &str) -> String {
     };
     config.function.must_use = None;
     config.export.include = if name == "types" { types(&source) } else { Vec::new() };
-    config.export.exclude = ["ws_config", "ws_conn", "ws_listener"].map(String::from).to_vec();
+    config.export.exclude = HANDLES.map(String::from).to_vec();
     let bindings = Builder::new().with_src(&path).with_config(config).generate().expect("cbindgen");
     let mut text = Vec::new();
     bindings.write(&mut text);

@@ -61,6 +61,8 @@ typedef enum ws_status {
   WS_ERR_URL = -10,
   // A deadline passed: handshake, close, pong or idle.
   WS_ERR_TIMEOUT = -12,
+  // The proxy refused, or is none: see ws_config_set_proxy().
+  WS_ERR_PROXY = -13,
   // An argument is NULL, out of range or against the rules: nothing happened.
   WS_ERR_INVALID_ARGUMENT = -100,
   // Wrong state, a second reader, or a callback that calls back into its own handle: nothing happened.
@@ -151,6 +153,9 @@ typedef enum ws_option {
   WS_OPT_PONG_TIMEOUT_MS = 16,
   // How long a blocking write waits for the transport to take the message, in ms. Default 0: for ever.
   WS_OPT_WRITE_TIMEOUT_MS = 17,
+  // Time for what comes before the opening handshake, in ms: looking the name up, TCP, a proxy. Only in a
+  // configuration. Default 0: no more than WS_OPT_HANDSHAKE_TIMEOUT_MS leaves, which runs from the start.
+  WS_OPT_CONNECT_TIMEOUT_MS = 18,
   // Answers each Ping with a Pong. Default on.
   WS_OPT_AUTO_PONG = 20,
   // Received Pings and Pongs are handed to the reader. Default off.
@@ -162,6 +167,14 @@ typedef enum ws_option {
   WS_OPT_AUTO_ACCEPT = 23,
   // TCP_NODELAY on sockets that the library opens. Only in a configuration. Default on.
   WS_OPT_TCP_NODELAY = 24,
+  // ws_connect() goes through the proxy that the environment names, unless ws_config_set_proxy() names one:
+  // https_proxy or HTTPS_PROXY for wss, http_proxy for ws, else all_proxy or ALL_PROXY; none for what no_proxy or
+  // NO_PROXY lists. The environment is read in ws_connect(): not for a program that calls setenv() in other threads.
+  // Only in a configuration. Default off.
+  WS_OPT_PROXY_FROM_ENVIRONMENT = 25,
+  // Several listeners, in one process or many, listen at one port, and the system spreads the connections over them
+  // (SO_REUSEPORT): one for each poller, for instance. Only in a configuration. Default off.
+  WS_OPT_REUSE_PORT = 26,
   // permessage-deflate (RFC 7692): a client offers it, a server takes it where it is offered. This and the options
   // up to 36 are for a configuration only; on a connection they tell what was agreed on. With
   // ws_from_partially_read() it is taken as agreed on. Memory per connection from the first compressed message on:
@@ -215,6 +228,8 @@ typedef int32_t (*ws_send_fn)(void *userdata, const uint8_t *buf, size_t len, si
 typedef struct ws_config ws_config;
 typedef struct ws_conn ws_conn;
 typedef struct ws_listener ws_listener;
+typedef struct ws_prepared ws_prepared;
+typedef struct ws_poller ws_poller;
 
 /* LIBRARY. Version and words. These functions may be called at any time from any thread. */
 
@@ -273,6 +288,14 @@ ws_status_t ws_config_add_header(ws_config *config,
 ws_status_t ws_config_add_protocol(ws_config *config,
                                    const char *name);
 
+// Sets the proxy that ws_connect() goes through: "http://[user:password@]host[:port]", for CONNECT, or "socks5://..." (or
+// socks5h, which is the same: the proxy resolves all names). The port is 1080 where there is none. What is special in
+// user and password has to be percent-encoded. NULL: none again. It comes before WS_OPT_PROXY_FROM_ENVIRONMENT.
+//
+// WS_OK; WS_ERR_INVALID_ARGUMENT: `config` is NULL, or this is not such a URL; the configuration stays as it was.
+ws_status_t ws_config_set_proxy(ws_config *config,
+                                const char *url);
+
 
 /* CONNECTIONS. A connection is made here, is given a transport, and is freed. Any thread may call any function on it;
  * calls are serialised inside, and a thread that waits for the peer holds nobody up. One thread at a time reads.
@@ -281,12 +304,19 @@ ws_status_t ws_config_add_protocol(ws_config *config,
  * the caller's (ws_set_socket), two functions of the caller's (ws_set_io), and memory (none of these: ws_feed and
  * ws_output move the bytes). */
 
-// Starts a connection to a ws:// URL over TCP. ws_handshake() completes it and tells what went wrong on the way, be it
-// that the name is not known or that nobody listens; reading does it, too. The name is looked up before this returns.
-// Blocking, unless WS_OPT_BLOCKING says otherwise. `config` may be NULL.
+// Starts a connection to a URL: ws:// over TCP, wss:// over TLS, ws+unix://PATH:/TARGET over a Unix socket (a colon in
+// the path is %3A; a path that begins with @ is an abstract name of Linux's). It never waits: ws_handshake() completes
+// it and tells what went wrong on the way, be it that the name is not known or that nobody listens; reading does it, too.
 //
-// WS_OK: *out is the connection, to be freed with ws_free(); WS_ERR_INVALID_ARGUMENT: NULL, or not UTF-8; WS_ERR_URL:
-// the URL cannot be used; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_NO_MEMORY. *out is NULL then.
+// Names are looked up on threads of the library's own, and so are the system's certificates read for wss://, once for
+// each configuration; addresses are tried as in RFC 8305. Blocking, unless WS_OPT_BLOCKING says otherwise; then drive it
+// with ws_handshake(), as ws_get_socket(), ws_interest() and ws_next_deadline() say, or with ws_wait() or a poller.
+// `config` may be NULL.
+//
+// WS_OK: *out is the connection, to be freed with ws_free(), at any moment; WS_ERR_INVALID_ARGUMENT: NULL, not UTF-8, or
+// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_PROXY: the proxy that the environment names cannot;
+// WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_IO: no descriptors or threads to be had, errno says why;
+// WS_ERR_NO_MEMORY. *out is NULL then.
 ws_status_t ws_connect(const ws_config *config,
                        const char *url,
                        ws_conn **out);
@@ -334,19 +364,22 @@ ws_status_t ws_set_socket(ws_conn *conn,
                           ws_socket socket);
 
 // Frees a connection, and closes the socket if the library opened it: at once, without a Close of its own. For a closing
-// handshake call ws_close() and read until CONNECTION_CLOSED first. NULL is fine. No other thread may be in a call on
+// handshake call ws_close() and read until CONNECTION_CLOSED first. A poller forgets it. NULL is fine. No other thread may be in a call on
 // the connection, nor may one of its callbacks make this call: it does nothing then.
 void ws_free(ws_conn *conn);
 
 
-/* LISTENING. A listener accepts TCP connections; several threads may use it. */
+/* LISTENING. A listener accepts connections over TCP, TLS or a Unix socket; several threads may use it. */
 
-// Listens at the host and port of a ws:// URL; its path is not looked at. Port 0 takes a free one (ws_listener_port).
+// Listens at the host and port of a ws:// URL, of a wss:// URL with the certificate of ws_config_set_tls_identity(), or
+// at the path of a ws+unix:// URL (see ws_connect()); what is asked of the host is not looked at. Port 0 takes a free
+// one (ws_listener_port). The file of a Unix socket is removed with the listener, and replaced where one was left behind.
 // `config` is that of the connections, and may be NULL; WS_OPT_BLOCKING and WS_OPT_READ_TIMEOUT_MS hold for accepting,
 // too.
 //
 // WS_OK: *out is the listener, to be freed with ws_listener_free(); WS_ERR_IO: the address cannot be listened at, errno
-// says why (0: no such host); WS_ERR_URL; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
+// says why (0: no such host); WS_ERR_URL; WS_ERR_TLS: wss:// without a certificate that can be used;
+// WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
 ws_status_t ws_listen(const ws_config *config,
                       const char *url,
                       ws_listener **out);
@@ -362,10 +395,10 @@ ws_status_t ws_listener_accept(ws_listener *listener,
 // The listening socket, for a poll of the caller's; -1 for NULL.
 ws_socket ws_listener_socket(const ws_listener *listener);
 
-// The port it listens on; 0 for NULL.
+// The port it listens on; 0 for NULL and for a Unix socket.
 int32_t ws_listener_port(const ws_listener *listener);
 
-// Stops listening and frees the listener; connections that it accepted go on. NULL is fine.
+// Stops listening and frees the listener; connections that it accepted go on. A poller forgets it. NULL is fine.
 void ws_listener_free(ws_listener *listener);
 
 
@@ -468,6 +501,23 @@ ws_status_t ws_queue_message(ws_conn *conn,
                              const void *data,
                              size_t len);
 
+// Frames a WS_TEXT or WS_BINARY once, for ws_write_prepared(). The bytes are copied.
+//
+// WS_OK: *out is the message, to be freed with ws_prepared_free(); WS_ERR_UTF8: a text that is not UTF-8;
+// WS_ERR_INVALID_ARGUMENT: NULL, or another kind; WS_ERR_NO_MEMORY. *out is NULL then.
+ws_status_t ws_prepare_message(int32_t kind, const void *data, size_t len, ws_prepared **out);
+
+// Frees a prepared message; connections that have it queued send it all the same. NULL is fine.
+void ws_prepared_free(ws_prepared *prepared);
+
+// ws_write_message() for a prepared message. A server sends the bytes as they are, and where it has to queue them it
+// queues no copy: all connections share them. It goes uncompressed; a client masks a copy. Any number of threads may send
+// one prepared message.
+//
+// Statuses as ws_write_message().
+ws_status_t ws_write_prepared(ws_conn *conn,
+                              const ws_prepared *prepared);
+
 // Sends the next fragment of a text or binary message; the last one has `is_final` 1. All of them have the same kind.
 // Text may be cut anywhere. Pings, Pongs and a Close may be sent in between, other messages not.
 //
@@ -523,6 +573,9 @@ size_t ws_queued_bytes(const ws_conn *conn);
 // The code of the peer's Close, 1005 where it had none. Without a Close, why the connection was given up: the code that
 // the peer was told (1002, 1007, 1009, …), or 1006 where it could not be told. 0 while nothing of that has happened.
 int32_t ws_close_code(const ws_conn *conn);
+
+// How long the peer took to answer the last Ping of WS_OPT_PING_INTERVAL_MS, in ms; -1 while none has been answered.
+int64_t ws_latency(const ws_conn *conn);
 
 // errno, or what a callback returned, of the last WS_ERR_IO. 0 where there was none, or the system gave no number.
 int32_t ws_io_error(const ws_conn *conn);
@@ -622,6 +675,71 @@ uint64_t ws_next_deadline(const ws_conn *conn);
 // WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_wait(ws_conn *conn,
                     int32_t timeout_ms);
+
+
+/* MANY CONNECTIONS. A poller waits for any number of connections and listeners at once, in one thread. What to wait for
+ * follows from how each connection is: nothing has to be changed when output waits or a deadline nears. One poller for
+ * each thread that serves connections; a connection can be with one poller at a time. Any thread may add, remove and wake.
+ *
+ * Where a token is reported, read until WS_ERR_WOULD_BLOCK, or as much as a turn may take: what is left is reported again.
+ * Reading also sends what is pending, does the opening handshake and looks after the deadlines. */
+
+// Makes a poller.
+//
+// WS_OK: *out is the poller, to be freed with ws_poller_free(); WS_ERR_IO: errno says why; WS_ERR_INVALID_ARGUMENT: NULL.
+ws_status_t ws_poller_new(ws_poller **out);
+
+// Frees a poller. Connections and listeners that were with it go on, and can be added to another one. NULL is fine.
+void ws_poller_free(ws_poller *poller);
+
+// Waits for this connection, too: one that ws_connect() opened or a listener accepted, at any stage, or one over a socket
+// of the caller's. `token` is what ws_poller_wait() calls it by. ws_free() removes it.
+//
+// WS_OK; WS_ERR_MISUSE: it has no socket, or is with a poller already; WS_ERR_IO: errno says why; WS_ERR_INVALID_ARGUMENT:
+// NULL.
+ws_status_t ws_poller_add(ws_poller *poller,
+                          ws_conn *conn,
+                          uint64_t token);
+
+// Waits for this connection no longer.
+//
+// WS_OK; WS_ERR_MISUSE: it is not with this poller; WS_ERR_INVALID_ARGUMENT: NULL.
+ws_status_t ws_poller_remove(ws_poller *poller, ws_conn *conn);
+
+// Stops (0) or goes on (1) reporting that a connection has something to read. For one that is read from faster than its
+// answers find room: stop while WS_ERR_SEND_QUEUE_FULL comes back, go on when ws_write_pending() gave WS_OK. Meanwhile
+// Pings and a Close are not read either; room to send and deadlines are still reported.
+//
+// WS_OK; WS_ERR_MISUSE: it is with no poller; WS_ERR_INVALID_ARGUMENT: NULL, or neither 0 nor 1.
+ws_status_t ws_poller_read(ws_conn *conn,
+                           int32_t on);
+
+// Waits for this listener, too: its token is reported while connections wait to be accepted. Give it WS_OPT_BLOCKING 0,
+// and call ws_listener_accept() until WS_ERR_WOULD_BLOCK. ws_listener_free() removes it. Where none can be accepted, for
+// instance for want of descriptors, it is reported again after a moment.
+//
+// WS_OK; WS_ERR_MISUSE: it is with a poller already; WS_ERR_IO: errno says why; WS_ERR_INVALID_ARGUMENT: NULL.
+ws_status_t ws_poller_add_listener(ws_poller *poller,
+                                   ws_listener *listener,
+                                   uint64_t token);
+
+// Ends the wait under way in another thread, or the next one.
+//
+// WS_OK; WS_ERR_IO; WS_ERR_INVALID_ARGUMENT: NULL.
+ws_status_t ws_poller_wake(ws_poller *poller);
+
+// Waits until some of its connections and listeners have something to do, `timeout_ms` at most, for ever where that is
+// negative. Up to `capacity` tokens are written to `tokens`, each once, and their number to *out_count; those that find
+// no room come first next time. One thread at a time.
+//
+// WS_OK: *out_count tokens are there; none, where ws_poller_wake() was called. WS_ERR_WOULD_BLOCK: the time is over.
+// WS_ERR_MISUSE: another thread is waiting. WS_ERR_IO: errno says why. WS_ERR_INVALID_ARGUMENT: NULL, or no capacity.
+// *out_count is 0 wherever this fails.
+ws_status_t ws_poller_wait(ws_poller *poller,
+                           uint64_t *tokens,
+                           size_t capacity,
+                           int32_t timeout_ms,
+                           size_t *out_count);
 
 
 #ifdef __cplusplus

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::message::{CloseCode, CloseFrame, Kind, Message, Role};
 use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
 use crate::proto::handshake::Head;
+use crate::proto::prepared::Prepared;
 use crate::proto::receive::Received;
 use std::borrow::Cow;
 use std::io::{self, IoSlice, Read, Write};
@@ -184,6 +185,12 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         self.send(message)
     }
 
+    /// Like [`write_view`](Self::write_view), for a message that many connections send: a server sends and queues it without
+    /// a copy. It goes uncompressed.
+    pub fn write_prepared(&mut self, prepared: &Prepared) -> Result<Accepted> {
+        self.send_prepared(prepared)
+    }
+
     /// Sends a fragment of a text or binary message; the last one is final. Text may be cut anywhere. Pings, Pongs and a
     /// Close may be sent in between, other messages not.
     pub fn write_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
@@ -269,6 +276,32 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         }
         self.flush_quietly()?;
         Ok(Accepted::Yes)
+    }
+
+    /// Sends or queues a message that is framed already.
+    pub(crate) fn send_prepared(&mut self, prepared: &Prepared) -> Result<Accepted> {
+        if self.connection.role() == Role::Client {
+            return self.send(&prepared.message());
+        }
+        // Of what matters here, a text is no different from bytes.
+        self.connection.check(&Outgoing::Binary(prepared.payload()))?;
+        if self.connection.has_output() {
+            self.flush_quietly()?;
+        }
+        let mut sent = 0;
+        if !self.connection.has_output() {
+            let written = write_some(&mut self.stream, &[IoSlice::new(prepared.frame())]);
+            sent = self.sent_directly(written)?;
+        }
+        let accepted = self.connection.queue_prepared(prepared, sent);
+        self.flush_quietly()?;
+        Ok(accepted)
+    }
+
+    /// Whether something waits to be sent, here or in the stream.
+    #[inline]
+    pub(crate) fn has_output(&self) -> bool {
+        self.connection.has_output() || self.unflushed
     }
 
     /// Sends or queues a fragment of a message.

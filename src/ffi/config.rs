@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::ffi::guard;
 use crate::ffi::types::{ws_option, ws_status_t};
 use crate::transport::endpoint::{Settings, Setup};
+use crate::transport::proxy::Proxy;
 use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,6 +146,24 @@ pub unsafe extern "C" fn ws_config_add_protocol(config: *mut ws_config, name: *c
     })
 }
 
+/// Sets the proxy that ws_connect() goes through: "http://[user:password@]host[:port]", for CONNECT, or "socks5://..." (or
+/// socks5h, which is the same: the proxy resolves all names). The port is 1080 where there is none. What is special in
+/// user and password has to be percent-encoded. NULL: none again. It comes before WS_OPT_PROXY_FROM_ENVIRONMENT.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: `config` is NULL, or this is not such a URL; the configuration stays as it was.
+///
+/// # Safety
+/// `config` is NULL or a configuration that has not been freed; `url` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_config_set_proxy(config: *mut ws_config, url: *const c_char) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (config, url) = unsafe { (guard::out(config)?, guard::optional_string(url)?) };
+        config.setup.proxy = url.map(Proxy::parse).transpose()?;
+        Ok(())
+    })
+}
+
 /// Sets an option by its number.
 pub(super) fn set(
     websocket: &mut WebSocketConfig,
@@ -172,14 +191,25 @@ pub(super) fn set(
         WS_OPT_IDLE_TIMEOUT_MS => websocket.idle_timeout = time(value),
         WS_OPT_PONG_TIMEOUT_MS => websocket.pong_timeout = time(value),
         WS_OPT_WRITE_TIMEOUT_MS => settings.write_timeout = time(value),
+        WS_OPT_CONNECT_TIMEOUT_MS => settings.connect_timeout = time(value),
         WS_OPT_AUTO_PONG => websocket.auto_pong = flag(value)?,
         WS_OPT_DELIVER_CONTROL => websocket.deliver_control = flag(value)?,
         WS_OPT_DELIVER_FRAGMENTS => websocket.deliver_fragments = flag(value)?,
         WS_OPT_AUTO_ACCEPT => settings.auto_accept = flag(value)?,
         WS_OPT_TCP_NODELAY => settings.nodelay = flag(value)?,
+        WS_OPT_REUSE_PORT => settings.reuse_port = flag(value)?,
+        WS_OPT_PROXY_FROM_ENVIRONMENT => settings.proxy_from_environment = flag(value)?,
         _ => return Err(Error::InvalidArgument("this option is for a configuration only")),
     }
     Ok(())
+}
+
+/// Whether an option tells how a transport is opened: for a connection that is there it comes too late.
+pub(super) fn is_for_opening(option: i32) -> bool {
+    use ws_option::*;
+    let these =
+        [WS_OPT_TCP_NODELAY, WS_OPT_CONNECT_TIMEOUT_MS, WS_OPT_REUSE_PORT, WS_OPT_PROXY_FROM_ENVIRONMENT];
+    these.iter().any(|opening| *opening as i32 == option)
 }
 
 /// Whether an option is one of permessage-deflate's.
@@ -242,11 +272,14 @@ pub(super) fn get(websocket: &WebSocketConfig, settings: &Settings, option: i32)
         WS_OPT_IDLE_TIMEOUT_MS => time(websocket.idle_timeout),
         WS_OPT_PONG_TIMEOUT_MS => time(websocket.pong_timeout),
         WS_OPT_WRITE_TIMEOUT_MS => time(settings.write_timeout),
+        WS_OPT_CONNECT_TIMEOUT_MS => time(settings.connect_timeout),
         WS_OPT_AUTO_PONG => websocket.auto_pong.into(),
         WS_OPT_DELIVER_CONTROL => websocket.deliver_control.into(),
         WS_OPT_DELIVER_FRAGMENTS => websocket.deliver_fragments.into(),
         WS_OPT_AUTO_ACCEPT => settings.auto_accept.into(),
         WS_OPT_TCP_NODELAY => settings.nodelay.into(),
+        WS_OPT_REUSE_PORT => settings.reuse_port.into(),
+        WS_OPT_PROXY_FROM_ENVIRONMENT => settings.proxy_from_environment.into(),
         _ => return Err(Error::InvalidArgument("no such option here")),
     })
 }
@@ -269,11 +302,14 @@ fn known(option: i32) -> Result<ws_option> {
         WS_OPT_IDLE_TIMEOUT_MS,
         WS_OPT_PONG_TIMEOUT_MS,
         WS_OPT_WRITE_TIMEOUT_MS,
+        WS_OPT_CONNECT_TIMEOUT_MS,
         WS_OPT_AUTO_PONG,
         WS_OPT_DELIVER_CONTROL,
         WS_OPT_DELIVER_FRAGMENTS,
         WS_OPT_AUTO_ACCEPT,
         WS_OPT_TCP_NODELAY,
+        WS_OPT_REUSE_PORT,
+        WS_OPT_PROXY_FROM_ENVIRONMENT,
         WS_OPT_DEFLATE,
         WS_OPT_DEFLATE_LEVEL,
         WS_OPT_DEFLATE_THRESHOLD,

@@ -5,7 +5,7 @@
 //! the caller's (ws_set_socket), two functions of the caller's (ws_set_io), and memory (none of these: ws_feed and
 //! ws_output move the bytes).
 
-use crate::error::{Error, Result, UrlError};
+use crate::error::{Error, Result};
 use crate::ffi::config::ws_config;
 use crate::ffi::guard;
 use crate::ffi::status;
@@ -14,7 +14,6 @@ use crate::message::Role;
 use crate::proto::handshake::Url;
 use crate::transport::Link;
 use crate::transport::callback::Callback;
-use crate::transport::connect::Connecting;
 use crate::transport::endpoint::{Endpoint, Setup};
 use crate::transport::socket::Socket;
 use std::cell::UnsafeCell;
@@ -23,11 +22,11 @@ use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A connection.
 pub struct ws_conn {
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: Arc<Endpoint>,
     /// Written by the one thread that reads, before it returns.
     pub(super) message: UnsafeCell<ws_message>,
     pub(super) protocol: OnceLock<CString>,
@@ -53,7 +52,7 @@ impl ws_conn {
     pub(super) fn into_handle(endpoint: Endpoint) -> *mut Self {
         let message = ws_message { data: [].as_ptr(), len: 0, kind: 0, close_code: 0, is_final: 1 };
         Box::into_raw(Box::new(Self {
-            endpoint,
+            endpoint: Arc::new(endpoint),
             message: UnsafeCell::new(message),
             protocol: OnceLock::new(),
             last_error: Mutex::default(),
@@ -96,7 +95,7 @@ impl ws_conn {
     }
 
     /// The endpoint, unless a bug has killed it.
-    pub(super) fn alive(&self) -> Result<&Endpoint> {
+    pub(super) fn alive(&self) -> Result<&Arc<Endpoint>> {
         if self.dead.load(Ordering::Relaxed) { Err(Error::Internal) } else { Ok(&self.endpoint) }
     }
 
@@ -112,12 +111,19 @@ impl fmt::Debug for ws_conn {
     }
 }
 
-/// Starts a connection to a ws:// URL over TCP. ws_handshake() completes it and tells what went wrong on the way, be it
-/// that the name is not known or that nobody listens; reading does it, too. The name is looked up before this returns.
-/// Blocking, unless WS_OPT_BLOCKING says otherwise. `config` may be NULL.
+/// Starts a connection to a URL: ws:// over TCP, wss:// over TLS, ws+unix://PATH:/TARGET over a Unix socket (a colon in
+/// the path is %3A; a path that begins with @ is an abstract name of Linux's). It never waits: ws_handshake() completes
+/// it and tells what went wrong on the way, be it that the name is not known or that nobody listens; reading does it, too.
 ///
-/// WS_OK: *out is the connection, to be freed with ws_free(); WS_ERR_INVALID_ARGUMENT: NULL, or not UTF-8; WS_ERR_URL:
-/// the URL cannot be used; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_NO_MEMORY. *out is NULL then.
+/// Names are looked up on threads of the library's own, and so are the system's certificates read for wss://, once for
+/// each configuration; addresses are tried as in RFC 8305. Blocking, unless WS_OPT_BLOCKING says otherwise; then drive it
+/// with ws_handshake(), as ws_get_socket(), ws_interest() and ws_next_deadline() say, or with ws_wait() or a poller.
+/// `config` may be NULL.
+///
+/// WS_OK: *out is the connection, to be freed with ws_free(), at any moment; WS_ERR_INVALID_ARGUMENT: NULL, not UTF-8, or
+/// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_PROXY: the proxy that the environment names cannot;
+/// WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_IO: no descriptors or threads to be had, errno says why;
+/// WS_ERR_NO_MEMORY. *out is NULL then.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.
@@ -133,12 +139,7 @@ pub unsafe extern "C" fn ws_connect(
             guard::null_first(out);
             (guard::out(out)?, guard::string(url)?, ws_config::setup(config, true))
         };
-        let url = Url::parse(url)?;
-        if url.secure() {
-            return Err(UrlError::TlsUnsupported.into());
-        }
-        let connecting = Connecting::start(url.host(), url.port(), setup.settings.nodelay);
-        *out = ws_conn::into_handle(Endpoint::client(&setup, &url, Link::Connecting(connecting))?);
+        *out = ws_conn::into_handle(Endpoint::connect(&setup, &Url::parse(url)?)?);
         Ok(())
     })
 }
@@ -285,7 +286,7 @@ pub unsafe extern "C" fn ws_set_socket(conn: *mut ws_conn, socket: ws_socket) ->
 }
 
 /// Frees a connection, and closes the socket if the library opened it: at once, without a Close of its own. For a closing
-/// handshake call ws_close() and read until CONNECTION_CLOSED first. NULL is fine. No other thread may be in a call on
+/// handshake call ws_close() and read until CONNECTION_CLOSED first. A poller forgets it. NULL is fine. No other thread may be in a call on
 /// the connection, nor may one of its callbacks make this call: it does nothing then.
 ///
 /// # Safety
@@ -297,7 +298,12 @@ pub unsafe extern "C" fn ws_free(conn: *mut ws_conn) {
     if !in_callback {
         // SAFETY: by the caller's word it came out of Box::into_raw, and is not used again.
         let conn = unsafe { Box::from_raw(conn) };
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || drop(conn)));
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            if let Some(watch) = conn.endpoint.take_watch() {
+                watch.remove();
+            }
+            drop(conn);
+        }));
     }
 }
 

@@ -85,6 +85,22 @@ pub unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8]> {
     }
 }
 
+/// Room of the caller's for some values.
+///
+/// # Safety
+/// `room` is NULL or points at `len` writable values that nobody else uses until the call returns.
+pub unsafe fn room<'a, T>(room: *mut T, len: usize) -> Result<&'a mut [T]> {
+    match (room.is_null(), len) {
+        (_, 0) => Ok(&mut []),
+        (true, _) => Err(Error::InvalidArgument("a pointer is NULL although its length is not 0")),
+        (false, _) if len > isize::MAX as usize / size_of::<T>() => {
+            Err(Error::InvalidArgument("a length is impossibly large"))
+        }
+        // SAFETY: not NULL, not too long, and the rest is passed on from the caller.
+        (false, _) => Ok(unsafe { std::slice::from_raw_parts_mut(room, len) }),
+    }
+}
+
 /// Text of the caller's.
 ///
 /// # Safety

@@ -1,31 +1,33 @@
-//! LISTENING. A listener accepts TCP connections; several threads may use it.
+//! LISTENING. A listener accepts connections over TCP, TLS or a Unix socket; several threads may use it.
 
 use crate::error::Error;
-use crate::error::UrlError;
 use crate::ffi::config::ws_config;
 use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::types::{ws_socket, ws_status_t};
 use crate::proto::handshake::Url;
-use crate::transport::Link;
 use crate::transport::endpoint::{Endpoint, Setup};
 use crate::transport::listener::Listener;
 use std::ffi::c_char;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A listening socket, and the configuration of the connections it accepts.
 #[derive(Debug)]
 pub struct ws_listener {
-    listener: Listener,
+    pub(super) listener: Arc<Listener>,
     setup: Setup,
 }
 
-/// Listens at the host and port of a ws:// URL; its path is not looked at. Port 0 takes a free one (ws_listener_port).
+/// Listens at the host and port of a ws:// URL, of a wss:// URL with the certificate of ws_config_set_tls_identity(), or
+/// at the path of a ws+unix:// URL (see ws_connect()); what is asked of the host is not looked at. Port 0 takes a free
+/// one (ws_listener_port). The file of a Unix socket is removed with the listener, and replaced where one was left behind.
 /// `config` is that of the connections, and may be NULL; WS_OPT_BLOCKING and WS_OPT_READ_TIMEOUT_MS hold for accepting,
 /// too.
 ///
 /// WS_OK: *out is the listener, to be freed with ws_listener_free(); WS_ERR_IO: the address cannot be listened at, errno
-/// says why (0: no such host); WS_ERR_URL; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
+/// says why (0: no such host); WS_ERR_URL; WS_ERR_TLS: wss:// without a certificate that can be used;
+/// WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.
@@ -41,11 +43,7 @@ pub unsafe extern "C" fn ws_listen(
             guard::null_first(out);
             (guard::out(out)?, guard::string(url)?, ws_config::setup(config, true))
         };
-        let url = Url::parse_local(url)?;
-        if url.secure() {
-            return Err(UrlError::TlsUnsupported.into());
-        }
-        let listener = Listener::bind(url.host(), url.port(), setup.settings.nodelay)?;
+        let listener = Arc::new(Listener::bind(&Url::parse_local(url)?, &setup)?);
         *out = Box::into_raw(Box::new(ws_listener { listener, setup }));
         Ok(())
     })
@@ -71,14 +69,14 @@ pub unsafe extern "C" fn ws_listener_accept(
             (guard::out(out)?, listener.as_ref().ok_or(Error::InvalidArgument("the listener is NULL"))?)
         };
         let settings = &listener.setup.settings;
-        let socket = match settings.blocking {
+        let link = match settings.blocking {
             true => {
                 let until = settings.read_timeout.and_then(|wait| Instant::now().checked_add(wait));
                 listener.listener.accept_until(until)?
             }
             false => listener.listener.accept()?,
         };
-        *out = ws_conn::into_handle(Endpoint::server(&listener.setup, Link::Socket(socket)));
+        *out = ws_conn::into_handle(Endpoint::server(&listener.setup, link));
         Ok(())
     })
 }
@@ -93,17 +91,17 @@ pub unsafe extern "C" fn ws_listener_socket(listener: *const ws_listener) -> ws_
     unsafe { listener.as_ref() }.map_or(-1, |listener| listener.listener.fd() as ws_socket)
 }
 
-/// The port it listens on; 0 for NULL.
+/// The port it listens on; 0 for NULL and for a Unix socket.
 ///
 /// # Safety
 /// `listener` is NULL or a listener that has not been freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_listener_port(listener: *const ws_listener) -> i32 {
     // SAFETY: by the caller's word.
-    unsafe { listener.as_ref() }.and_then(|listener| listener.listener.port().ok()).map_or(0, i32::from)
+    unsafe { listener.as_ref() }.map_or(0, |listener| listener.listener.port().into())
 }
 
-/// Stops listening and frees the listener; connections that it accepted go on. NULL is fine.
+/// Stops listening and frees the listener; connections that it accepted go on. A poller forgets it. NULL is fine.
 ///
 /// # Safety
 /// `listener` is NULL or a listener that has not been freed, and nobody uses it any more.
@@ -111,6 +109,10 @@ pub unsafe extern "C" fn ws_listener_port(listener: *const ws_listener) -> i32 {
 pub unsafe extern "C" fn ws_listener_free(listener: *mut ws_listener) {
     if !listener.is_null() {
         // SAFETY: by the caller's word it came out of Box::into_raw, and is not used again.
-        drop(unsafe { Box::from_raw(listener) });
+        let listener = unsafe { Box::from_raw(listener) };
+        let watch = listener.listener.watch().take();
+        if let Some(watch) = watch {
+            watch.remove();
+        }
     }
 }

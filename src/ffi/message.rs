@@ -7,6 +7,7 @@ use crate::ffi::guard;
 use crate::ffi::types::{ws_kind, ws_message, ws_status, ws_status_t};
 use crate::message::{CloseCode, Kind};
 use crate::proto::connection::{Accepted, Outgoing};
+use crate::proto::prepared::Prepared;
 use std::ffi::{c_char, c_void};
 
 /// Reads the next message. Completes the opening handshake first, where that is not done.
@@ -97,6 +98,73 @@ pub unsafe extern "C" fn ws_queue_message(
         unless_full(conn, |conn| {
             let message = outgoing(kind, data, len)?;
             conn.alive()?.queue(&message)
+        })
+    }
+}
+
+/// A message framed once, to be sent by many connections.
+#[derive(Debug)]
+pub struct ws_prepared {
+    message: Prepared,
+}
+
+/// Frames a WS_TEXT or WS_BINARY once, for ws_write_prepared(). The bytes are copied.
+///
+/// WS_OK: *out is the message, to be freed with ws_prepared_free(); WS_ERR_UTF8: a text that is not UTF-8;
+/// WS_ERR_INVALID_ARGUMENT: NULL, or another kind; WS_ERR_NO_MEMORY. *out is NULL then.
+///
+/// # Safety
+/// `data` is NULL or has `len` bytes; `out` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_prepare_message(
+    kind: i32,
+    data: *const c_void,
+    len: usize,
+    out: *mut *mut ws_prepared,
+) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (out, message) = unsafe {
+            guard::null_first(out);
+            (guard::out(out)?, outgoing(kind, data, len)?)
+        };
+        let message = match message {
+            Outgoing::Text(text) => Prepared::text(text),
+            Outgoing::Binary(data) => Prepared::binary(data),
+            _ => Err(Error::InvalidArgument("only texts and binary messages can be prepared")),
+        }?;
+        *out = Box::into_raw(Box::new(ws_prepared { message }));
+        Ok(())
+    })
+}
+
+/// Frees a prepared message; connections that have it queued send it all the same. NULL is fine.
+///
+/// # Safety
+/// `prepared` is NULL or came from ws_prepare_message() and has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_prepared_free(prepared: *mut ws_prepared) {
+    if !prepared.is_null() {
+        // SAFETY: by the caller's word it came out of Box::into_raw, and is not used again.
+        drop(unsafe { Box::from_raw(prepared) });
+    }
+}
+
+/// ws_write_message() for a prepared message. A server sends the bytes as they are, and where it has to queue them it
+/// queues no copy: all connections share them. It goes uncompressed; a client masks a copy. Any number of threads may send
+/// one prepared message.
+///
+/// Statuses as ws_write_message().
+///
+/// # Safety
+/// `conn` is NULL or a connection, `prepared` is NULL or a prepared message, that have not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_write_prepared(conn: *mut ws_conn, prepared: *const ws_prepared) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        unless_full(conn, |conn| {
+            let prepared = prepared.as_ref().ok_or(Error::InvalidArgument("the prepared message is NULL"))?;
+            conn.alive()?.write_prepared(&prepared.message)
         })
     }
 }

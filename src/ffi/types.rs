@@ -35,6 +35,8 @@ pub enum ws_status {
     WS_ERR_URL = -10,
     /// A deadline passed: handshake, close, pong or idle.
     WS_ERR_TIMEOUT = -12,
+    /// The proxy refused, or is none: see ws_config_set_proxy().
+    WS_ERR_PROXY = -13,
     /// An argument is NULL, out of range or against the rules: nothing happened.
     WS_ERR_INVALID_ARGUMENT = -100,
     /// Wrong state, a second reader, or a callback that calls back into its own handle: nothing happened.
@@ -138,6 +140,9 @@ pub enum ws_option {
     WS_OPT_PONG_TIMEOUT_MS = 16,
     /// How long a blocking write waits for the transport to take the message, in ms. Default 0: for ever.
     WS_OPT_WRITE_TIMEOUT_MS = 17,
+    /// Time for what comes before the opening handshake, in ms: looking the name up, TCP, a proxy. Only in a
+    /// configuration. Default 0: no more than WS_OPT_HANDSHAKE_TIMEOUT_MS leaves, which runs from the start.
+    WS_OPT_CONNECT_TIMEOUT_MS = 18,
     /// Answers each Ping with a Pong. Default on.
     WS_OPT_AUTO_PONG = 20,
     /// Received Pings and Pongs are handed to the reader. Default off.
@@ -149,6 +154,14 @@ pub enum ws_option {
     WS_OPT_AUTO_ACCEPT = 23,
     /// TCP_NODELAY on sockets that the library opens. Only in a configuration. Default on.
     WS_OPT_TCP_NODELAY = 24,
+    /// ws_connect() goes through the proxy that the environment names, unless ws_config_set_proxy() names one:
+    /// https_proxy or HTTPS_PROXY for wss, http_proxy for ws, else all_proxy or ALL_PROXY; none for what no_proxy or
+    /// NO_PROXY lists. The environment is read in ws_connect(): not for a program that calls setenv() in other threads.
+    /// Only in a configuration. Default off.
+    WS_OPT_PROXY_FROM_ENVIRONMENT = 25,
+    /// Several listeners, in one process or many, listen at one port, and the system spreads the connections over them
+    /// (SO_REUSEPORT): one for each poller, for instance. Only in a configuration. Default off.
+    WS_OPT_REUSE_PORT = 26,
     /// permessage-deflate (RFC 7692): a client offers it, a server takes it where it is offered. This and the options
     /// up to 36 are for a configuration only; on a connection they tell what was agreed on. With
     /// ws_from_partially_read() it is taken as agreed on. Memory per connection from the first compressed message on:

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::ffi::config;
 use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
-use crate::ffi::types::{ws_flag, ws_option, ws_socket, ws_state, ws_status, ws_status_t};
+use crate::ffi::types::{ws_flag, ws_socket, ws_state, ws_status, ws_status_t};
 use crate::proto::closing::State;
 use crate::proto::connection::Connection;
 use std::ffi::c_char;
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn ws_can_write(conn: *const ws_conn) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_has_input(conn: *const ws_conn) -> i32 {
     // SAFETY: by the caller's word.
-    unsafe { look(conn, 0, |connection| connection.is_readable().into()) }
+    unsafe { guard::ask(conn, 0, |conn| conn.alive()?.with(|core| core.has_input().into())) }
 }
 
 /// What to wait for before the next call: WS_WANT_READ, WS_WANT_WRITE, both or none (values of ws_flag, joined). Ask
@@ -97,6 +97,20 @@ pub unsafe extern "C" fn ws_close_code(conn: *const ws_conn) -> i32 {
     unsafe { look(conn, 0, |connection| connection.close_code().map_or(0, |code| code.0.into())) }
 }
 
+/// How long the peer took to answer the last Ping of WS_OPT_PING_INTERVAL_MS, in ms; -1 while none has been answered.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_latency(conn: *const ws_conn) -> i64 {
+    // SAFETY: by the caller's word.
+    unsafe {
+        look(conn, -1, |connection| {
+            connection.latency().map_or(-1, |ms| i64::try_from(ms).unwrap_or(i64::MAX))
+        })
+    }
+}
+
 /// errno, or what a callback returned, of the last WS_ERR_IO. 0 where there was none, or the system gave no number.
 ///
 /// # Safety
@@ -129,15 +143,12 @@ pub unsafe extern "C" fn ws_set_option(conn: *mut ws_conn, option: i32, value: u
     // SAFETY: by the caller's word.
     unsafe {
         guard::call_on(conn, |conn| {
-            if option == ws_option::WS_OPT_TCP_NODELAY as i32 {
+            if config::is_for_opening(option) {
                 return Err(Error::InvalidArgument("this option is for a configuration only"));
             }
             let endpoint = conn.alive()?;
-            endpoint.with(|core| -> Result<()> {
-                let mut settings = core.settings.clone();
-                config::set(core.connection_mut().config_mut(), &mut settings, option, value)?;
-                core.settings = settings;
-                Ok(())
+            endpoint.with(|core| {
+                core.configure(|websocket, settings| config::set(websocket, settings, option, value))
             })??;
             endpoint.look_again();
             Ok(())

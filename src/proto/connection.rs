@@ -15,6 +15,7 @@ use crate::proto::frame::{HeaderBytes, MAX_CONTROL, Opcode};
 use crate::proto::handshake::{
     ClientHandshake, Handshake, HandshakeOptions, Head, Opened, Progress, ServerHandshake,
 };
+use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Receiver};
 use crate::proto::send::{FrameStart, Sender};
 use crate::proto::utf8::Utf8Stream;
@@ -424,7 +425,8 @@ impl Connection {
                     self.sender.answer_ping(self.receiver.payload(&received))?;
                     self.corked = false;
                 }
-                Kind::Ping | Kind::Pong => {}
+                Kind::Pong => self.deadlines.received_pong(self.receiver.payload(&received)),
+                Kind::Ping => {}
             }
             if self.config.deliver_control {
                 return Ok(Some(received));
@@ -649,6 +651,16 @@ impl Connection {
         })
     }
 
+    /// Queues a frame that is ready and belongs to many, of which `sent` bytes have left directly. Only on a server,
+    /// after [`check`](Self::check).
+    pub fn queue_prepared(&mut self, prepared: &Prepared, sent: usize) -> Accepted {
+        if sent == 0 && !self.sender.has_room(prepared.frame().len(), &self.config) {
+            return Accepted::QueueFull;
+        }
+        self.sender.queue_shared(prepared.frame(), sent);
+        Accepted::Yes
+    }
+
     /// A message in wire form, to be sent at once; only where nothing waits (see [`Sender::stage`]).
     #[inline]
     pub fn stage(&mut self, kind: Kind, payload: &[u8]) -> Result<&[u8]> {
@@ -841,20 +853,37 @@ impl Connection {
         self.deadlines.set_now(now);
         match self.deadlines.due(self.deadline_stage(), &self.config) {
             None => Ok(()),
-            Some(Due::Ping) => self.sender.queue_urgent_ping(&now.to_be_bytes()),
-            Some(Due::Expired(deadline)) => {
-                let gives_up_waiting = !matches!(self.state, State::Active | State::ClosedByUs);
-                if let Some(refusal) = self.refusal_cut_short() {
-                    self.abandoned = true;
-                    return Err(self.handshake_failed(refusal));
-                }
-                // Later on there is nobody to hear last words.
-                self.abandoned = self.is_opening() || self.state != State::Active;
-                self.end_handshake();
-                // Both Closes have passed, or the connection has failed already: its end just need not be waited for.
-                if gives_up_waiting { Ok(()) } else { Err(self.fail(Error::Timeout(deadline))) }
+            Some(Due::Ping) => self.sender.queue_urgent_ping(&self.deadlines.ping_payload()),
+            // Both Closes have passed, or the connection has failed already: its end just need not be waited for.
+            Some(Due::Expired(_)) if !matches!(self.state, State::Active | State::ClosedByUs) => {
+                self.abandoned = true;
+                Ok(())
             }
+            Some(Due::Expired(deadline)) => Err(self.give_up_waiting(deadline)),
         }
+    }
+
+    /// A deadline has passed: ends the connection.
+    pub fn give_up_waiting(&mut self, deadline: Deadline) -> Error {
+        if let Some(refusal) = self.refusal_cut_short() {
+            self.abandoned = true;
+            return self.handshake_failed(refusal);
+        }
+        // Later on there is nobody to hear last words.
+        self.abandoned = self.is_opening() || self.state != State::Active;
+        self.end_handshake();
+        self.fail(Error::Timeout(deadline))
+    }
+
+    /// Deadlines that nobody looked at so far run from `now` on.
+    pub fn start_clock(&mut self, now: u64) {
+        self.deadlines.restart(now);
+    }
+
+    /// How long the peer took to answer the Ping of [`ping_interval`](WebSocketConfig::ping_interval) last, in
+    /// milliseconds.
+    pub fn latency(&self) -> Option<u64> {
+        self.deadlines.latency()
     }
 
     /// Whether there is any deadline to run: without one the time need not be asked for.

@@ -40,6 +40,10 @@ pub struct Deadlines {
     stage: Option<Stage>,
     last_received: u64,
     last_ping: u64,
+    /// Its answer has not come.
+    awaits_pong: bool,
+    /// How long the answer to a Ping took last.
+    latency: Option<u64>,
     /// When the first Ping went out since something last arrived.
     unanswered_since: Option<u64>,
 }
@@ -60,6 +64,33 @@ impl Deadlines {
         }
     }
 
+    /// The clock starts again after nobody looked at it: nothing is late.
+    pub fn restart(&mut self, now: u64) {
+        self.set_now(now);
+        (self.last_received, self.last_ping, self.unanswered_since) = (now, now, None);
+    }
+
+    /// What is in the Ping that has become due.
+    pub fn ping_payload(&self) -> [u8; 8] {
+        self.last_ping.to_be_bytes()
+    }
+
+    /// A Pong has arrived. One that answers the newest Ping tells how long that took.
+    pub fn received_pong(&mut self, payload: &[u8]) {
+        if let Some(now) = self.now
+            && self.awaits_pong
+            && payload == self.ping_payload()
+        {
+            self.awaits_pong = false;
+            self.latency = Some(now.saturating_sub(self.last_ping));
+        }
+    }
+
+    /// How long the answer to a Ping took last, in milliseconds.
+    pub fn latency(&self) -> Option<u64> {
+        self.latency
+    }
+
     /// Bytes have arrived: the peer lives.
     pub fn received(&mut self) {
         self.last_received = self.now.unwrap_or_default();
@@ -76,6 +107,7 @@ impl Deadlines {
         }
         if due == Due::Ping {
             self.last_ping = now;
+            self.awaits_pong = true;
             self.unanswered_since.get_or_insert(now);
         }
         Some(due)
@@ -167,6 +199,35 @@ mod tests {
         assert_eq!(deadlines.due(Stage::Open, &config()), Some(Due::Ping));
         deadlines.set_now(2200);
         assert_eq!(deadlines.due(Stage::Open, &config()), Some(Due::Expired(Deadline::Pong)));
+    }
+
+    #[test]
+    fn the_answer_to_the_newest_ping_tells_the_latency() {
+        let mut deadlines = Deadlines::default();
+        deadlines.set_now(0);
+        deadlines.received_pong(&0u64.to_be_bytes());
+        assert_eq!(deadlines.latency(), None, "nobody asked");
+        deadlines.due(Stage::Open, &config());
+        deadlines.set_now(1000);
+        assert_eq!(deadlines.due(Stage::Open, &config()), Some(Due::Ping));
+        let payload = deadlines.ping_payload();
+        deadlines.set_now(1030);
+        deadlines.received_pong(b"something");
+        assert_eq!(deadlines.latency(), None);
+        deadlines.received_pong(&payload);
+        deadlines.set_now(1090);
+        deadlines.received_pong(&payload);
+        assert_eq!(deadlines.latency(), Some(30));
+    }
+
+    #[test]
+    fn a_clock_that_nobody_looked_at_makes_nothing_late() {
+        let mut deadlines = Deadlines::default();
+        deadlines.set_now(0);
+        deadlines.due(Stage::Open, &config());
+        deadlines.restart(1_000_000);
+        assert_eq!(deadlines.due(Stage::Open, &config()), None);
+        assert_eq!(deadlines.next(Stage::Open, &config()), 1_001_000);
     }
 
     #[test]

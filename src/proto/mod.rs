@@ -23,6 +23,8 @@ pub mod frame;
 pub mod handshake;
 pub mod mask;
 #[deny(unsafe_code)]
+pub mod prepared;
+#[deny(unsafe_code)]
 pub mod receive;
 #[deny(unsafe_code)]
 pub mod send;

@@ -11,6 +11,7 @@ use crate::proto::frame::{Header, HeaderBytes, MAX_CONTROL, Opcode};
 use crate::proto::mask::{self, MaskKey};
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::sync::Arc;
 
 /// Payloads are copied and masked in steps of this size.
 const STEP: usize = 8 << 10;
@@ -27,7 +28,7 @@ const BLOCK: std::ops::RangeInclusive<usize> = 1 << 10..=64 << 10;
 pub struct Sender {
     role: Role,
     /// Whole frames (and, at first, an HTTP head), one behind another, in blocks that never move.
-    blocks: VecDeque<Vec<u8>>,
+    blocks: VecDeque<Block>,
     /// Bytes of the first block that have been sent.
     block_sent: usize,
     /// Length of each frame in `blocks`.
@@ -44,6 +45,15 @@ pub struct Sender {
     lent: Option<Source>,
     /// A Close has been queued: no control frame may follow it.
     closing: bool,
+}
+
+/// Some whole frames.
+#[derive(Debug)]
+enum Block {
+    /// There may be room for more.
+    Own(Vec<u8>),
+    /// One frame, which other connections send, too.
+    Shared(Arc<Vec<u8>>),
 }
 
 /// What the caller decides of a frame's header.
@@ -63,7 +73,8 @@ impl FrameStart {
         Self { opcode: Opcode::Kind(kind), fin: true, compressed: false }
     }
 
-    fn header(self, mask: Option<MaskKey>, len: usize) -> Header {
+    /// The header in full.
+    pub fn header(self, mask: Option<MaskKey>, len: usize) -> Header {
         let Self { opcode, fin, compressed } = self;
         Header { fin, compressed, opcode, mask, len: len as u64 }
     }
@@ -75,6 +86,18 @@ enum Source {
     Control(usize),
     /// The first block.
     Block(usize),
+}
+
+impl std::ops::Deref for Block {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Block::Own(bytes) => bytes,
+            Block::Shared(bytes) => bytes,
+        }
+    }
 }
 
 impl Sender {
@@ -117,17 +140,16 @@ impl Sender {
     pub fn stage(&mut self, start: FrameStart, payload: &[u8]) -> Result<&[u8]> {
         debug_assert!(self.is_empty());
         let len = self.encode(start, payload)?;
-        let block = self.blocks.back().map_or(&[][..], Vec::as_slice);
+        let block = self.blocks.back().map_or(&[][..], |block| block);
         Ok(&block[block.len() - len..])
     }
 
     /// How many bytes of the staged frame have been sent.
     #[inline]
     pub fn staged_sent(&mut self, sent: usize) {
-        let Some(block) = self.blocks.back_mut() else { return };
-        let len = block.len();
+        let len = self.blocks.back().map_or(0, |block| block.len());
         if sent >= len {
-            block.clear();
+            self.empty_last_block();
         } else {
             self.frames.push_back(len);
             (self.block_sent, self.frame_sent, self.queued_bytes) = (sent, sent, len - sent);
@@ -193,6 +215,23 @@ impl Sender {
         self.frame_sent = sent;
         self.queued_bytes += total - sent;
         Ok(())
+    }
+
+    /// Queues a frame that is ready and belongs to many, of which `sent` bytes have left directly. A server's only.
+    pub fn queue_shared(&mut self, frame: &Arc<Vec<u8>>, sent: usize) {
+        if sent >= frame.len() {
+            return;
+        }
+        if self.frames.is_empty() && self.lent.is_none() {
+            // What is left is one block that is empty.
+            self.blocks.clear();
+        }
+        if self.blocks.is_empty() {
+            (self.block_sent, self.frame_sent) = (sent, sent);
+        }
+        self.blocks.push_back(Block::Shared(Arc::clone(frame)));
+        self.frames.push_back(frame.len());
+        self.queued_bytes += frame.len() - sent;
     }
 
     /// Whether nothing waits to be sent.
@@ -272,7 +311,7 @@ impl Sender {
     pub fn advance(&mut self, mut n: usize) {
         if n == self.queued_bytes && self.blocks.len() == 1 && self.is_plain() {
             // The most common case: all of it left in one piece.
-            self.blocks[0].clear();
+            self.empty_last_block();
             self.frames.clear();
             (self.block_sent, self.frame_sent, self.queued_bytes) = (0, 0, 0);
             return;
@@ -331,18 +370,33 @@ impl Sender {
     /// The block to write the next `len` bytes to: it has room for them and will not move.
     #[inline]
     fn room_in_block(&mut self, len: usize) -> Result<&mut Vec<u8>> {
-        let has_room = self.blocks.back().is_some_and(|block| block.capacity() - block.len() >= len);
-        if !has_room {
-            let ahead = self.blocks.back().map_or(*BLOCK.start(), |block| block.capacity() * 2);
+        let (room, capacity) = match self.blocks.back() {
+            Some(Block::Own(block)) => (block.capacity() - block.len(), block.capacity()),
+            Some(Block::Shared(_)) | None => (0, 0),
+        };
+        if room < len || capacity == 0 {
+            let ahead = (capacity * 2).max(*BLOCK.start());
             if self.frames.is_empty() && self.lent.is_none() {
                 // What is left is one block, empty and too small.
                 self.blocks.clear();
             }
             let mut block = Vec::new();
             block.try_reserve_exact(len.max(ahead.min(*BLOCK.end()))).map_err(|_| Error::NoMemory)?;
-            self.blocks.push_back(block);
+            self.blocks.push_back(Block::Own(block));
         }
-        self.blocks.back_mut().ok_or(Error::NoMemory)
+        match self.blocks.back_mut() {
+            Some(Block::Own(block)) => Ok(block),
+            _ => Err(Error::NoMemory),
+        }
+    }
+
+    /// All of it has been sent.
+    #[inline]
+    fn empty_last_block(&mut self) {
+        match self.blocks.back_mut() {
+            Some(Block::Own(block)) => block.clear(),
+            _ => self.blocks.clear(),
+        }
     }
 
     /// Whether there are but data frames.
@@ -406,7 +460,7 @@ impl Sender {
         if self.blocks.front().is_some_and(|first| first.len() == self.block_sent) {
             self.block_sent = 0;
             match self.blocks.len() {
-                1 => self.blocks[0].clear(),
+                1 => self.empty_last_block(),
                 _ => drop(self.blocks.pop_front()),
             }
         }

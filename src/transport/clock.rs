@@ -1,10 +1,17 @@
 //! The library's own clock: milliseconds that never go backwards, counted from its first use.
 
+use crate::proto::deadline::NEVER;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The time now, in milliseconds.
 pub fn now_ms() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_millis() as u64
+}
+
+/// The time after a wait that begins now; [`NEVER`] without one.
+pub fn after(wait: Option<Duration>) -> u64 {
+    wait.and_then(|wait| u64::try_from(wait.as_millis()).ok())
+        .map_or(NEVER, |wait| now_ms().saturating_add(wait))
 }

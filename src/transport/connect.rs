@@ -1,90 +1,368 @@
-//! Opening a TCP connection without blocking: one address after the other, until one answers.
+//! Opening a connection without ever holding its caller up: the name is looked up on a thread, the addresses race (see
+//! [`eyeballs`](crate::transport::eyeballs)), a proxy is asked for a tunnel, TLS is put on top. Each call goes as far as it
+//! can. All that is waited for is gathered behind one descriptor. Knows no rule of WebSocket.
 
-use crate::transport::socket::Socket;
-use crate::transport::sys;
-use socket2::{Domain, Protocol, Type};
-use std::collections::VecDeque;
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use crate::error::{Error, Result};
+use crate::proto::deadline::NEVER;
+use crate::proto::handshake::Url;
+use crate::transport::endpoint::Setup;
+use crate::transport::eyeballs::{Eyeballs, Family};
+use crate::transport::proxy::{Proxy, Tunnel};
+use crate::transport::resolve::{self, Mailbox, News};
+use crate::transport::socket::{self, Socket};
+use crate::transport::tls::ClientTls;
+use crate::transport::{Link, clock};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use socket2::{Domain, Protocol, SockAddr, Type};
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
-use std::time::Duration;
+use std::sync::Arc;
+
+/// A Unix socket whose listener is busy says so at once, and never that it is free again: ask this often, in ms.
+const BUSY_DELAY: u64 = 10;
+/// The token of the mailbox; those of the attempts count up from 0.
+const MAILBOX: Token = Token(usize::MAX);
 
 /// See the module.
 #[derive(Debug)]
 pub struct Connecting {
-    attempt: Option<socket2::Socket>,
-    addresses: VecDeque<SocketAddr>,
+    /// What is waited for, in one.
+    poll: Poll,
+    mailbox: Option<Arc<Mailbox>>,
+    stage: Stage,
     nodelay: bool,
+    /// The proxy, and the host and port that it is asked for.
+    proxy: Option<(Proxy, String, u16)>,
+    tls: Tls,
+    /// When patience with all this ends.
+    until: u64,
+    /// Something has happened that has not been looked at.
+    stirred: bool,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+enum Stage {
+    /// A Unix socket whose listener was too busy; when to ask again.
+    Busy(SockAddr, u64),
+    /// Addresses are awaited and tried.
+    Race(Race),
+    /// A proxy is being asked.
+    Tunnel(Socket, Tunnel),
+    /// The socket is there; TLS is not ready to begin.
+    Connected(Socket),
+    /// Handed on, or failed.
+    Over,
+}
+
+/// TLS, where it is wanted.
+#[derive(Debug)]
+enum Tls {
+    No,
+    /// A thread is getting ready for it.
+    Awaited(String),
+    Ready(String, ClientTls),
+}
+
+#[derive(Debug)]
+struct Race {
+    eyeballs: Eyeballs,
+    /// Each attempt's token is its place.
+    attempts: Vec<Option<socket2::Socket>>,
     /// Why the attempts so far failed; the last one's is told.
     error: io::Error,
 }
 
 impl Connecting {
-    /// Looks the name up, which may block, and begins. A failure is told by [`finish`](Self::finish).
-    pub fn start(host: &str, port: u16, nodelay: bool) -> Self {
-        let (addresses, error) = match (host, port).to_socket_addrs() {
-            Ok(addresses) => (addresses.collect(), io::ErrorKind::NotFound.into()),
-            Err(error) => (VecDeque::new(), error),
+    /// Begins. What fails later is told by [`finish`](Self::finish).
+    pub fn start(url: &Url, setup: &Setup) -> Result<Self> {
+        let settings = &setup.settings;
+        let mut connecting = Self {
+            poll: Poll::new()?,
+            mailbox: None,
+            stage: Stage::Over,
+            nodelay: settings.nodelay,
+            proxy: None,
+            tls: Tls::No,
+            until: clock::after(settings.connect_timeout),
+            stirred: true,
         };
-        let mut connecting = Self { attempt: None, addresses, nodelay, error };
-        connecting.next_attempt();
-        connecting
+        if let Some(path) = url.socket_path() {
+            connecting.stage = Stage::Busy(socket::unix_address(path)?, 0);
+            return Ok(connecting);
+        }
+        let (mut host, mut port) = (url.host().to_owned(), url.port());
+        if url.secure() {
+            connecting.prepare_tls(setup, host.clone())?;
+        }
+        if let Some(proxy) = setup.proxy_for(url.secure(), &host, port)? {
+            let destination = (proxy.clone(), host, port);
+            (host, port) = (proxy.host().to_owned(), proxy.port());
+            connecting.proxy = Some(destination);
+        }
+        connecting.look_up(host, port)?;
+        Ok(connecting)
     }
 
-    /// The socket under way.
-    pub fn fd(&self) -> Option<RawFd> {
-        self.attempt.as_ref().map(AsRawFd::as_raw_fd)
+    /// One descriptor that becomes readable when there is something to do.
+    pub fn fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
     }
 
-    /// The connected socket; `WouldBlock` while there is hope.
-    pub fn finish(&mut self) -> io::Result<Socket> {
-        while let Some(socket) = &self.attempt {
-            let mut fds = [sys::poll_fd(socket.as_raw_fd(), false, true)];
-            sys::poll(&mut fds, Some(Duration::ZERO))?;
-            if !sys::is_ready(&fds[0]) {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            match socket.take_error()? {
-                None => {
-                    return self
-                        .attempt
-                        .take()
-                        .map(|socket| Socket::owned(socket.into()))
-                        .ok_or_else(no_address);
+    /// When there is something to do even if nothing happens, on the library's clock.
+    pub fn due(&self) -> u64 {
+        let due = match &self.stage {
+            Stage::Busy(_, again) => *again,
+            Stage::Race(race) => race.eyeballs.due().unwrap_or(NEVER),
+            _ => NEVER,
+        };
+        due.min(self.until)
+    }
+
+    /// Whether it has taken too long.
+    pub fn is_late(&self, now: u64) -> bool {
+        now >= self.until
+    }
+
+    /// Something may have happened.
+    pub fn stir(&mut self) {
+        self.stirred = true;
+    }
+
+    /// Whether [`finish`](Self::finish) may get further than last time.
+    pub fn is_stirred(&self) -> bool {
+        self.stirred
+    }
+
+    /// What came of it; `WouldBlock` while it goes on.
+    pub fn finish(&mut self) -> io::Result<Link> {
+        self.stirred = false;
+        let now = clock::now_ms();
+        let arrived = self.look(now)?;
+        loop {
+            match &mut self.stage {
+                Stage::Busy(address, again) => {
+                    if now < *again {
+                        return not_yet();
+                    }
+                    match begin(address, false) {
+                        Ok(socket) => self.stage = Stage::Connected(Socket::owned(socket.into())),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            *again = now + BUSY_DELAY;
+                            return not_yet();
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
-                Some(error) => {
-                    self.error = error;
-                    self.next_attempt();
+                Stage::Race(race) => {
+                    let socket = race.advance(&self.poll, self.nodelay, &arrived, now)?;
+                    self.stage = match &self.proxy {
+                        None => Stage::Connected(socket),
+                        Some((proxy, host, port)) => {
+                            Stage::Tunnel(socket, proxy.tunnel(host, *port).map_err(into_io)?)
+                        }
+                    };
+                }
+                Stage::Tunnel(socket, tunnel) => {
+                    ask_proxy(socket, tunnel)?;
+                    self.next_stage(|stage| match stage {
+                        Stage::Tunnel(socket, _) => Stage::Connected(socket),
+                        other => other,
+                    });
+                }
+                Stage::Connected(_) => return self.hand_on(),
+                Stage::Over => return Err(io::ErrorKind::NotConnected.into()),
+            }
+        }
+    }
+
+    fn prepare_tls(&mut self, setup: &Setup, host: String) -> Result<()> {
+        if setup.tls.is_client_ready() {
+            self.tls = Tls::Ready(host, setup.tls.client()?);
+            return Ok(());
+        }
+        // The certificates of the system are many, and lie in files.
+        let options = setup.tls.clone();
+        self.mailbox()?.send_for(move || News::Tls(options.client()))?;
+        self.tls = Tls::Awaited(host);
+        Ok(())
+    }
+
+    fn look_up(&mut self, host: String, port: u16) -> io::Result<()> {
+        let mut eyeballs = Eyeballs::new();
+        if let Some(address) = resolve::literal(&host, port) {
+            let family = if address.is_ipv6() { Family::V6 } else { Family::V4 };
+            let other = if address.is_ipv6() { Family::V4 } else { Family::V6 };
+            eyeballs.found(other, [], 0);
+            eyeballs.found(family, [address], 0);
+        } else {
+            for family in [Family::V6, Family::V4] {
+                let host = host.clone();
+                self.mailbox()?
+                    .send_for(move || News::Addresses(family, resolve::look_up(&host, port, family)))?;
+            }
+        }
+        let error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        self.stage = Stage::Race(Race { eyeballs, attempts: Vec::new(), error });
+        Ok(())
+    }
+
+    fn mailbox(&mut self) -> io::Result<&Arc<Mailbox>> {
+        if self.mailbox.is_none() {
+            self.mailbox = Some(Mailbox::new(Waker::new(self.poll.registry(), MAILBOX)?));
+        }
+        self.mailbox.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Takes what has happened: the attempts that have come to something.
+    fn look(&mut self, now: u64) -> io::Result<Vec<usize>> {
+        let mut events = Events::with_capacity(16);
+        loop {
+            match self.poll.poll(&mut events, Some(std::time::Duration::ZERO)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        }
+        let arrived =
+            events.iter().map(|event| event.token().0).filter(|token| *token != MAILBOX.0).collect();
+        for news in self.mailbox.iter().flat_map(|mailbox| mailbox.take()) {
+            match (news, &mut self.stage) {
+                (News::Addresses(family, found), Stage::Race(race)) => {
+                    let addresses = found.unwrap_or_else(|error| {
+                        race.error = error;
+                        Vec::new()
+                    });
+                    race.eyeballs.found(family, addresses, now);
+                }
+                (News::Addresses(..), _) => {}
+                (News::Tls(ready), _) => {
+                    if let Tls::Awaited(host) = &mut self.tls {
+                        let host = std::mem::take(host);
+                        self.tls = Tls::Ready(host, ready.map_err(into_io)?);
+                    }
                 }
             }
         }
-        Err(std::mem::replace(&mut self.error, no_address()))
+        Ok(arrived)
     }
 
-    fn next_attempt(&mut self) {
-        self.attempt = None;
-        while let Some(address) = self.addresses.pop_front() {
-            match begin(address, self.nodelay) {
-                Ok(socket) => {
-                    self.attempt = Some(socket);
-                    return;
-                }
-                Err(error) => self.error = error,
-            }
+    fn next_stage(&mut self, next: impl FnOnce(Stage) -> Stage) {
+        self.stage = next(std::mem::replace(&mut self.stage, Stage::Over));
+    }
+
+    /// The socket is connected as far as the destination.
+    fn hand_on(&mut self) -> io::Result<Link> {
+        if let Tls::Awaited(_) = self.tls {
+            return not_yet();
+        }
+        let Stage::Connected(socket) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        match &self.tls {
+            Tls::Ready(host, tls) => Ok(Link::Tls(Box::new(tls.over(host, socket).map_err(into_io)?))),
+            _ => Ok(Link::Socket(socket)),
         }
     }
 }
 
-fn begin(address: SocketAddr, nodelay: bool) -> io::Result<socket2::Socket> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+impl Race {
+    /// The socket that has won.
+    fn advance(&mut self, poll: &Poll, nodelay: bool, arrived: &[usize], now: u64) -> io::Result<Socket> {
+        for place in arrived {
+            let Some(attempt) = self.attempts.get_mut(*place) else { continue };
+            let outcome = attempt.as_ref().map(outcome);
+            match outcome {
+                Some(Ok(true)) => {
+                    if let Some(socket) = attempt.take() {
+                        return Ok(Socket::owned(socket.into()));
+                    }
+                }
+                Some(Err(error)) => {
+                    *attempt = None;
+                    self.error = error;
+                    self.eyeballs.failed();
+                }
+                Some(Ok(false)) | None => {}
+            }
+        }
+        while let Some(address) = self.eyeballs.next(now) {
+            if let Err(error) = self.attempt(address, poll, nodelay) {
+                self.error = error;
+                self.eyeballs.failed();
+            }
+        }
+        if self.eyeballs.is_hopeless() {
+            return Err(std::mem::replace(&mut self.error, io::ErrorKind::NotFound.into()));
+        }
+        not_yet()
+    }
+
+    fn attempt(&mut self, address: SocketAddr, poll: &Poll, nodelay: bool) -> io::Result<()> {
+        let socket = begin(&address.into(), nodelay)?;
+        let token = Token(self.attempts.len());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), token, interest)?;
+        self.attempts.push(Some(socket));
+        Ok(())
+    }
+}
+
+/// Begins to connect. A Unix socket is connected at once, or busy.
+fn begin(address: &SockAddr, nodelay: bool) -> io::Result<socket2::Socket> {
+    let domain = Domain::from(i32::from(address.family()));
+    let protocol = (domain != Domain::UNIX).then_some(Protocol::TCP);
+    let socket = socket2::Socket::new(domain, Type::STREAM, protocol)?;
     socket.set_nonblocking(true)?;
-    socket.set_tcp_nodelay(nodelay)?;
-    match socket.connect(&address.into()) {
+    if protocol.is_some() {
+        socket.set_tcp_nodelay(nodelay)?;
+    }
+    match socket.connect(address) {
         Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
         _ => Ok(socket),
     }
 }
 
-fn no_address() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "the host has no address that could be connected to")
+/// Whether an attempt that was heard of has succeeded.
+fn outcome(socket: &socket2::Socket) -> io::Result<bool> {
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    match socket.peer_addr() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Has the conversation with a proxy, until the tunnel stands.
+fn ask_proxy(socket: &mut Socket, tunnel: &mut Tunnel) -> io::Result<()> {
+    loop {
+        while !tunnel.output().is_empty() {
+            let sent = socket.write(tunnel.output())?;
+            tunnel.sent(sent);
+        }
+        let mut space = [0; 512];
+        let wanted = tunnel.wanted().min(space.len());
+        let n = socket.read(&mut space[..wanted])?;
+        if n == 0 {
+            return Err(into_io(tunnel.ended()));
+        }
+        if tunnel.received(&space[..n]).map_err(into_io)? {
+            return Ok(());
+        }
+    }
+}
+
+fn not_yet<T>() -> io::Result<T> {
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+/// Through the stream, as far as whoever turns it into an [`Error`] again.
+fn into_io(error: Error) -> io::Error {
+    match error {
+        Error::Io(error) => error,
+        other => io::Error::other(other),
+    }
 }

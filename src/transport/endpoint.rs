@@ -5,13 +5,19 @@
 //! timeout around calls that never block. Knows threads and time; rules and kinds of socket are others' matter.
 
 use crate::config::WebSocketConfig;
-use crate::error::{Error, Result};
+use crate::error::{Deadline, Error, Result};
 use crate::message::{Kind, Role};
 use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::{ClientHandshake, HandshakeOptions, ServerHandshake, Url};
+use crate::proto::prepared::Prepared;
 use crate::transport::Link;
 use crate::transport::clock;
+use crate::transport::connect::Connecting;
+use crate::transport::poller::{Condition, Poller, Watch, Watched};
+use crate::transport::proxy::Proxy;
+use crate::transport::socket::Readiness;
+use crate::transport::tls::TlsOptions;
 use crate::transport::wait::{self, Interest, Waker};
 use crate::websocket::{MessageView, WebSocket};
 use std::os::fd::RawFd;
@@ -28,15 +34,30 @@ pub struct Settings {
     pub read_timeout: Option<Duration>,
     /// How long a blocking write waits.
     pub write_timeout: Option<Duration>,
+    /// How long opening the transport may take: the name, TCP, a proxy.
+    pub connect_timeout: Option<Duration>,
     /// A server takes every valid request by itself.
     pub auto_accept: bool,
     /// Sends small messages at once (TCP_NODELAY).
     pub nodelay: bool,
+    /// Several listeners, each with its own queue, may listen at one port (SO_REUSEPORT).
+    pub reuse_port: bool,
+    /// A client looks at the environment for a proxy, where none was given.
+    pub proxy_from_environment: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { blocking: true, read_timeout: None, write_timeout: None, auto_accept: true, nodelay: true }
+        Self {
+            blocking: true,
+            read_timeout: None,
+            write_timeout: None,
+            connect_timeout: None,
+            auto_accept: true,
+            nodelay: true,
+            reuse_port: false,
+            proxy_from_environment: false,
+        }
     }
 }
 
@@ -49,6 +70,26 @@ pub struct Setup {
     pub handshake: Arc<HandshakeOptions>,
     /// The endpoint's part.
     pub settings: Settings,
+    /// The proxy that a client goes through, where one was given.
+    pub proxy: Option<Proxy>,
+    /// What wss:// takes.
+    pub tls: TlsOptions,
+}
+
+impl Setup {
+    /// The proxy for this destination: the one given, else that of the environment where it is asked for, else none.
+    pub fn proxy_for(&self, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>> {
+        match &self.proxy {
+            Some(proxy) => Ok(Some(proxy.clone())),
+            None if self.settings.proxy_from_environment => {
+                Proxy::from_environment(secure, host, port, |name| {
+                    // What is not Unicode is no URL either, and has to be told rather than passed over.
+                    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+                })
+            }
+            None => Ok(None),
+        }
+    }
 }
 
 /// See the module.
@@ -71,17 +112,32 @@ pub struct Core {
     /// How calls behave.
     pub settings: Settings,
     options: Arc<HandshakeOptions>,
+    /// The poller that it is with.
+    watch: Option<Attachment>,
+}
+
+/// Being with a poller.
+#[derive(Debug)]
+struct Attachment {
+    watch: Watch,
+    /// The poller has been told to look, and has not yet.
+    touched: bool,
+    /// Input is not reported for now.
+    paused: bool,
 }
 
 /// Making one, and what needs no waiting.
 impl Endpoint {
     /// An endpoint of this connection over this transport.
     pub fn new(connection: Connection, link: Link, setup: &Setup) -> Self {
-        let core = Core {
+        let mut core = Core {
             socket: WebSocket::over(link, connection),
             settings: setup.settings.clone(),
             options: Arc::clone(&setup.handshake),
+            watch: None,
         };
+        // The deadlines run from now on.
+        let _ = core.tick();
         Self {
             core: Mutex::new(core),
             owner: AtomicUsize::new(0),
@@ -94,6 +150,11 @@ impl Endpoint {
     /// A connection whose opening handshake is over; `part` of its frames has been read already.
     pub fn open(setup: &Setup, role: Role, part: Vec<u8>) -> Self {
         Self::new(Connection::open(role, Arc::clone(&setup.websocket), part), Link::Memory, setup)
+    }
+
+    /// A client of this URL, over a transport that is opened for it.
+    pub fn connect(setup: &Setup, url: &Url) -> Result<Self> {
+        Self::client(setup, url, Link::Connecting(Box::new(Connecting::start(url, setup)?)))
     }
 
     /// A client of this URL.
@@ -113,10 +174,12 @@ impl Endpoint {
     pub fn set_link(&self, link: Link) -> Result<()> {
         let mut core = self.lock()?;
         match core.socket.get_ref() {
-            Link::Memory => *core.socket.get_mut() = link,
-            _ => return Err(Error::Misuse("this connection has its transport already")),
+            Link::Memory => {
+                *core.socket.get_mut() = link;
+                core.tick()
+            }
+            _ => Err(Error::Misuse("this connection has its transport already")),
         }
-        Ok(())
     }
 
     /// Whether this very thread is in a call on it: this is one of its callbacks then.
@@ -128,8 +191,83 @@ impl Endpoint {
     pub fn with<R>(&self, look: impl FnOnce(&mut Core) -> R) -> Result<R> {
         let mut core = self.lock()?;
         let result = look(&mut core);
-        self.wake_for_output(&core);
+        self.tell(&mut core);
         Ok(result)
+    }
+}
+
+/// What a poller asks and tells.
+impl Endpoint {
+    /// Puts it with a poller.
+    pub fn set_watch(&self, watch: Watch) -> Result<()> {
+        let mut core = self.lock()?;
+        if core.link().fd().is_none() {
+            return Err(Error::Misuse("there is no socket to wait for"));
+        }
+        if core.watch.is_some() {
+            return Err(Error::Misuse("this connection is with a poller already"));
+        }
+        core.watch = Some(Attachment { watch, touched: false, paused: false });
+        Ok(())
+    }
+
+    /// Takes it from its poller; the poller's part is to be done with what this returns.
+    pub fn take_watch(&self) -> Option<Watch> {
+        let mut core = self.lock().ok()?;
+        if let Some(socket) = core.socket.get_mut().socket_mut() {
+            socket.readiness_mut().watched = false;
+        }
+        core.watch.take().map(|attachment| attachment.watch)
+    }
+
+    /// Like [`take_watch`](Self::take_watch), from this very poller.
+    pub fn take_watch_of(&self, poller: &Poller) -> Result<Watch> {
+        let is_with_it = self.lock()?.watch.as_ref().is_some_and(|attachment| attachment.watch.is_of(poller));
+        let watch = if is_with_it { self.take_watch() } else { None };
+        watch.ok_or(Error::Misuse("this connection is not with this poller"))
+    }
+
+    /// Whether a poller reports input. While it does not, Pings and a Close wait, too.
+    pub fn set_paused(&self, paused: bool) -> Result<()> {
+        let mut core = self.lock()?;
+        let attachment = core.watch.as_mut().ok_or(Error::Misuse("this connection is with no poller"))?;
+        attachment.paused = paused;
+        core.touch();
+        Ok(())
+    }
+
+    /// How it is.
+    pub fn condition(&self, now: u64) -> Condition {
+        match self.lock() {
+            Ok(mut core) => core.condition(now),
+            Err(_) => Condition { ready: false, due: NEVER, watched: None },
+        }
+    }
+
+    /// From now on the poller tells of changes.
+    pub fn watched(&self) {
+        let Ok(mut core) = self.lock() else { return };
+        if let Some(socket) = core.socket.get_mut().socket_mut() {
+            let ended = socket.readiness().ended;
+            // How it is now, the poller tells first of all.
+            *socket.readiness_mut() = Readiness { watched: true, readable: false, writable: false, ended };
+        }
+    }
+
+    /// The poller has heard of a change.
+    pub fn happened(&self, what: Interest, ended: bool) {
+        let Ok(mut core) = self.lock() else { return };
+        match core.socket.get_mut() {
+            Link::Connecting(connecting) => connecting.stir(),
+            link => {
+                if let Some(socket) = link.socket_mut() {
+                    let known = socket.readiness_mut();
+                    known.readable |= what.read;
+                    known.writable |= what.write;
+                    known.ended |= ended;
+                }
+            }
+        }
     }
 }
 
@@ -169,6 +307,11 @@ impl Endpoint {
         self.write_with(|core| core.socket.send(message))
     }
 
+    /// Like [`write`](Self::write), for a message that many connections send.
+    pub fn write_prepared(&self, message: &Prepared) -> Result<Accepted> {
+        self.write_with(|core| core.socket.send_prepared(message))
+    }
+
     /// Like [`write`](Self::write), for a fragment of a message.
     pub fn write_fragment(&self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
         self.write_with(|core| core.socket.send_fragment(kind, data, is_final))
@@ -201,7 +344,7 @@ impl Endpoint {
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
         let core = self.lock()?;
         let beside_reader = self.reading.load(Ordering::Relaxed);
-        if !beside_reader && core.connection().is_readable() {
+        if !beside_reader && core.has_input() {
             return Ok(true);
         }
         let mut interest = core.interest();
@@ -215,8 +358,8 @@ impl Endpoint {
             let mut core = self.lock()?;
             core.tick()?;
             let accepted = write(&mut core)?;
-            self.wake_for_output(&core);
-            if !core.blocks() || !core.connection().has_output() {
+            self.tell(&mut core);
+            if !core.blocks() || !core.socket.has_output() {
                 return Ok(accepted);
             }
             until = until.or_else(|| end_of(core.settings.write_timeout));
@@ -256,7 +399,10 @@ impl Endpoint {
             core.tick()?;
             let error = match call(&mut core) {
                 Err(error) if error.is_would_block() && core.blocks() => error,
-                other => return core.told(other),
+                other => {
+                    core.touch_in_transition();
+                    return core.told(other);
+                }
             };
             until = until.or_else(|| end_of(core.settings.read_timeout));
             if !self.wait_to_read(core, until)? {
@@ -289,7 +435,9 @@ impl Endpoint {
         if self.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
             waker.drain();
         }
-        drop(core);
+        if let Ok(mut core) = core {
+            core.socket.get_mut().stir();
+        }
         Ok(ready? || plan.ends_in_deadline)
     }
 
@@ -301,11 +449,11 @@ impl Endpoint {
         Ok(ready || plan.ends_in_deadline)
     }
 
-    /// The thread that waits takes care of what another leaves unsent, and of the deadlines of a closing handshake.
-    fn wake_for_output(&self, core: &Core) {
-        let connection = core.connection();
-        if connection.has_output() || !connection.can_write() {
+    /// Who waits takes care of what another thread leaves unsent, and of the deadlines of a closing handshake.
+    fn tell(&self, core: &mut Core) {
+        if core.socket.has_output() || !core.connection().can_write() {
             self.look_again();
+            core.touch();
         }
     }
 
@@ -357,9 +505,73 @@ impl Core {
 
     /// What a wait for this connection would be for. Nothing, where its end is only to be told.
     pub fn interest(&self) -> Interest {
+        let wanted = Interest { read: self.connection().wants_bytes(), write: self.socket.has_output() };
+        self.link().interest(wanted)
+    }
+
+    /// Whether a read may find something without waiting.
+    pub fn has_input(&self) -> bool {
+        self.connection().is_readable() || self.link().has_buffered_input()
+    }
+
+    /// When something is due next, on the clock that runs for it.
+    pub fn next_deadline(&self) -> u64 {
+        let due = self.connection().next_deadline();
         match self.link() {
-            Link::Connecting(_) => Interest { read: false, write: true },
-            _ => Interest { read: self.connection().wants_bytes(), write: self.connection().has_output() },
+            Link::Connecting(connecting) => due.min(connecting.due()),
+            _ => due,
+        }
+    }
+
+    /// Changes how it is configured, while it runs.
+    pub fn configure(
+        &mut self,
+        change: impl FnOnce(&mut WebSocketConfig, &mut Settings) -> Result<()>,
+    ) -> Result<()> {
+        let had_clock = self.connection().needs_clock();
+        let mut settings = self.settings.clone();
+        change(self.socket.connection.config_mut(), &mut settings)?;
+        self.settings = settings;
+        if !had_clock && self.link().has_clock() {
+            // Nobody has asked for the time so far: what has happened until now counts as happening now.
+            self.socket.connection.start_clock(clock::now_ms());
+        }
+        self.touch();
+        Ok(())
+    }
+
+    /// Has its poller look at it.
+    fn touch(&mut self) {
+        if let Some(attachment) = &mut self.watch
+            && !attachment.touched
+        {
+            attachment.touched = true;
+            attachment.watch.touch();
+        }
+    }
+
+    /// While a connection is being opened its socket may change, and its deadlines do when it ends.
+    fn touch_in_transition(&mut self) {
+        if self.watch.is_some() && (self.connection().is_opening() || !self.connection().can_write()) {
+            self.touch();
+        }
+    }
+
+    fn condition(&mut self, now: u64) -> Condition {
+        let mut reads = true;
+        if let Some(attachment) = &mut self.watch {
+            attachment.touched = false;
+            reads = !attachment.paused;
+        }
+        let (wanted, possible) = (self.interest(), self.link().ready());
+        let input = self.has_input() || (wanted.read && possible.read);
+        let output = wanted.write && possible.write;
+        let due = self.next_deadline();
+        let settled = !matches!(self.link(), Link::Connecting(_));
+        Condition {
+            ready: (input && reads) || output || due <= now,
+            due,
+            watched: self.link().fd().map(|fd| Watched { fd, settled }),
         }
     }
 
@@ -375,15 +587,19 @@ impl Core {
     /// Lets the library's own clock run, where it does.
     fn tick(&mut self) -> Result<()> {
         if self.link().has_clock() && self.connection().needs_clock() {
-            self.socket.connection.tick(clock::now_ms())?;
+            let now = clock::now_ms();
+            if matches!(self.link(), Link::Connecting(connecting) if connecting.is_late(now)) {
+                return Err(self.socket.connection.give_up_waiting(Deadline::Connect));
+            }
+            self.socket.connection.tick(now)?;
         }
         Ok(())
     }
 
     /// With the end of the connection the stream ends, too, whenever its owner comes to free it: a client waits for that.
-    fn told<R>(&self, result: Result<R>) -> Result<R> {
-        if let (Err(Error::ConnectionClosed), Link::Socket(socket)) = (&result, self.link()) {
-            socket.end();
+    fn told<R>(&mut self, result: Result<R>) -> Result<R> {
+        if let Err(Error::ConnectionClosed) = &result {
+            self.socket.get_mut().end();
         }
         result
     }
@@ -394,7 +610,7 @@ impl Core {
 
     fn plan(&self, until: Option<Instant>) -> Result<Plan> {
         let fd = self.link().fd().ok_or(Error::Misuse("there is no socket to wait for"))?;
-        let deadline = match self.connection().next_deadline() {
+        let deadline = match self.next_deadline() {
             NEVER => None,
             at => Instant::now().checked_add(Duration::from_millis(at.saturating_sub(clock::now_ms()))),
         };

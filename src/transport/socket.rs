@@ -1,14 +1,19 @@
 //! A connected stream socket: the caller's, which is borrowed and never closed, or one of the library's own. Used
-//! without blocking; a borrowed one keeps its flags.
+//! without blocking; a borrowed one keeps its flags. One that a poller watches knows whether it is worth asking again.
 
+use crate::error::{Error, Result};
 use crate::transport::sys;
+use socket2::SockAddr;
+use std::ffi::OsStr;
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Socket {
     fd: Fd,
+    readiness: Readiness,
 }
 
 #[derive(Debug)]
@@ -17,19 +22,45 @@ enum Fd {
     Borrowed(BorrowedFd<'static>),
 }
 
+/// What is known of a socket from the calls on it, and from a poller that tells of changes only.
+#[derive(Debug, Clone, Copy)]
+pub struct Readiness {
+    /// A poller tells when one of these becomes true.
+    pub watched: bool,
+    /// There may be something to receive.
+    pub readable: bool,
+    /// There may be room to send.
+    pub writable: bool,
+    /// The peer has ended the stream, or it is broken: that may lie behind bytes still to be received.
+    pub ended: bool,
+}
+
 impl Socket {
     /// A socket that is closed with the connection.
     pub fn owned(fd: OwnedFd) -> Self {
-        Self { fd: Fd::Owned(fd) }
+        Self::new(Fd::Owned(fd))
     }
 
     /// A socket of the caller's, who keeps it open as long as the connection uses it.
     pub fn borrowed(fd: BorrowedFd<'static>) -> Self {
-        Self { fd: Fd::Borrowed(fd) }
+        Self::new(Fd::Borrowed(fd))
     }
-}
 
-impl Socket {
+    fn new(fd: Fd) -> Self {
+        let readiness = Readiness { watched: false, readable: true, writable: true, ended: false };
+        Self { fd, readiness }
+    }
+
+    /// What is known of it.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness
+    }
+
+    /// What is known of it, to be changed by who has heard of something.
+    pub fn readiness_mut(&mut self) -> &mut Readiness {
+        &mut self.readiness
+    }
+
     /// Ends the stream for the peer, where the socket is the library's: nothing more will be sent.
     pub fn end(&self) {
         if let Fd::Owned(fd) = &self.fd {
@@ -37,6 +68,19 @@ impl Socket {
             let _ = socket2::SockRef::from(fd).shutdown(std::net::Shutdown::Write);
         }
     }
+}
+
+/// The address of a Unix socket. A path that begins with `@` is a name in Linux's abstract namespace.
+pub fn unix_address(path: &[u8]) -> Result<SockAddr> {
+    let mut path = path.to_vec();
+    if let Some(first) = path.first_mut().filter(|first| **first == b'@') {
+        if !cfg!(any(target_os = "linux", target_os = "android")) {
+            return Err(Error::InvalidArgument("there are no abstract sockets on this system"));
+        }
+        *first = 0;
+    }
+    SockAddr::unix(OsStr::from_bytes(&path))
+        .map_err(|_| Error::InvalidArgument("the path of the Unix socket is too long"))
 }
 
 impl AsRawFd for Socket {
@@ -50,17 +94,33 @@ impl AsRawFd for Socket {
 
 impl Read for Socket {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        sys::recv(self.as_raw_fd(), space)
+        if self.readiness.watched && !self.readiness.readable {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let received = sys::recv(self.as_raw_fd(), space);
+        match &received {
+            // Less than there was room for: that was all, unless the end lies behind it.
+            Ok(n) => {
+                self.readiness.readable = *n == space.len() || self.readiness.ended || !self.readiness.watched
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readiness.readable = false,
+            Err(_) => {}
+        }
+        received
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        sys::send(self.as_raw_fd(), &[IoSlice::new(bytes)])
+        self.write_vectored(&[IoSlice::new(bytes)])
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        sys::send(self.as_raw_fd(), slices)
+        let sent = sys::send(self.as_raw_fd(), slices);
+        if let Err(error) = &sent {
+            self.readiness.writable = error.kind() != io::ErrorKind::WouldBlock;
+        }
+        sent
     }
 
     fn flush(&mut self) -> io::Result<()> {

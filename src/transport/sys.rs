@@ -1,5 +1,5 @@
 //! The system calls that std lacks: receiving and sending without blocking whatever the socket's flags say and without
-//! SIGPIPE, and poll. The `unsafe` of the transports is here and nowhere else.
+//! SIGPIPE, poll, and the signals that a thread takes. The `unsafe` of the transports is here and nowhere else.
 
 use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
@@ -56,4 +56,22 @@ pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> io::Result<()> {
         },
         _ => Ok(()),
     }
+}
+
+/// Does a thing while this thread takes no signals. A thread that is started takes none either, then: they are the
+/// program's, for its own threads.
+pub fn without_signals<R>(act: impl FnOnce() -> R) -> R {
+    // SAFETY: an all-zero sigset_t is a valid place for sigfillset and pthread_sigmask to write to.
+    let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
+    // SAFETY: both point at live sets.
+    let masked = unsafe {
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) == 0
+    };
+    let result = act();
+    if masked {
+        // SAFETY: it is the set that was in force.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
+    }
+    result
 }

@@ -1,8 +1,12 @@
-//! `ws` and `wss` URLs (RFC 6455 section 3): text in, the parts a handshake needs out. Resolves no names, opens
-//! nothing, and does not know whether TLS is there.
+//! `ws` and `wss` URLs (RFC 6455 section 3), and `ws+unix` ones for Unix sockets: text in, the parts a handshake needs
+//! out. Resolves no names, opens nothing, and does not know whether TLS is there.
 
 use crate::error::UrlError;
 use fluent_uri::Uri;
+use fluent_uri::pct_enc::{EStr, encoder::Path};
+
+/// What the `Host` header of a request over a Unix socket says.
+const UNIX_HOST: &str = "localhost";
 
 /// The parts of a `ws` or `wss` URL. It is always valid: there is no CR, LF, NUL or space in any part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +16,7 @@ pub struct Url {
     port: u16,
     authority: String,
     target: String,
+    socket_path: Option<Vec<u8>>,
 }
 
 impl Url {
@@ -27,6 +32,12 @@ impl Url {
     pub fn parse_local(text: &str) -> Result<Self, UrlError> {
         let uri = Uri::parse(text).map_err(|_| UrlError::Malformed)?;
         let scheme = uri.scheme().as_str();
+        if scheme.eq_ignore_ascii_case("ws+unix") {
+            return match uri.has_fragment() {
+                true => Err(UrlError::Fragment),
+                false => Self::parse_unix(&text[scheme.len() + 1..]),
+            };
+        }
         let secure = if scheme.eq_ignore_ascii_case("ws") {
             false
         } else if scheme.eq_ignore_ascii_case("wss") {
@@ -65,7 +76,30 @@ impl Url {
         }
         let authority =
             if port == default_port { bracketed.to_owned() } else { format!("{bracketed}:{port}") };
-        Ok(Self { secure, host: host.to_owned(), port, authority, target })
+        Ok(Self { secure, host: host.to_owned(), port, authority, target, socket_path: None })
+    }
+
+    /// What follows `ws+unix:`: `//`, the path of the socket, and after a colon the target. A colon in the path is
+    /// written `%3A`.
+    fn parse_unix(rest: &str) -> Result<Self, UrlError> {
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let (path, target) = rest.split_once(':').unwrap_or((rest, "/"));
+        let path = EStr::<Path>::new(path).ok_or(UrlError::Malformed)?.decode().to_bytes().into_owned();
+        if path.is_empty() || path == b"@" {
+            return Err(UrlError::NoHost);
+        }
+        if path.contains(&0) {
+            return Err(UrlError::Malformed);
+        }
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        Ok(Self {
+            secure: false,
+            host: UNIX_HOST.to_owned(),
+            port: 80,
+            authority: UNIX_HOST.to_owned(),
+            target: format!("{slash}{target}"),
+            socket_path: Some(path),
+        })
     }
 
     /// Whether this is a `wss` URL.
@@ -81,6 +115,11 @@ impl Url {
     /// The port to connect to: 80, or 443 for `wss`, where the URL names none.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Of a `ws+unix` URL, the path of the socket. One that begins with `@` is a name in Linux's abstract namespace.
+    pub fn socket_path(&self) -> Option<&[u8]> {
+        self.socket_path.as_deref()
     }
 
     /// Host and port as the `Host` header wants them: IPv6 in brackets, the usual port left out.
@@ -125,6 +164,35 @@ mod tests {
         expect("Ws://127.0.0.1:9001?q", false, "127.0.0.1", 9001, "127.0.0.1:9001", "/?q");
         expect("ws://[::1]:9001/", false, "::1", 9001, "[::1]:9001", "/");
         expect("ws://[2001:db8::1]//a", false, "2001:db8::1", 80, "[2001:db8::1]", "//a");
+    }
+
+    #[test]
+    fn unix_sockets_have_a_path_and_a_target() {
+        for (text, path, target) in [
+            ("ws+unix:///run/chat.sock:/room?x=1:2", "/run/chat.sock", "/room?x=1:2"),
+            ("ws+unix:///run/chat.sock", "/run/chat.sock", "/"),
+            ("ws+unix:///run/chat.sock:", "/run/chat.sock", "/"),
+            ("ws+unix:///run/chat.sock:?q", "/run/chat.sock", "/?q"),
+            ("ws+unix:/run/chat.sock:/a", "/run/chat.sock", "/a"),
+            ("WS+UNIX://./chat%20%3A.sock:/a", "./chat :.sock", "/a"),
+            ("ws+unix://chat.sock:/a", "chat.sock", "/a"),
+            ("ws+unix://@name:/a", "@name", "/a"),
+        ] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!(url.socket_path(), Some(path.as_bytes()), "{text}");
+            assert_eq!((url.target(), url.authority(), url.secure()), (target, "localhost", false), "{text}");
+        }
+        for (text, error) in [
+            ("ws+unix://", UrlError::NoHost),
+            ("ws+unix:///a%00b", UrlError::Malformed),
+            ("ws+unix:///a b", UrlError::Malformed),
+            ("ws+unix:///a:/\r\nX: y", UrlError::Malformed),
+            ("ws+unix:///a:/#f", UrlError::Fragment),
+            ("ws+unix://@:/", UrlError::NoHost),
+            ("wss+unix:///a", UrlError::Scheme),
+        ] {
+            assert_eq!(Url::parse(text), Err(error), "{text:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,429 @@
+//! Waiting for many connections and listeners at once, in one system call.
+//!
+//! Sockets are watched for changes only (edge-triggered), from when they are added, and are never asked about again:
+//! what is known of them is kept with them, so that an idle connection costs nothing and a busy one no more than its
+//! reads and writes. What is reported is the opposite: **whatever still has something to do is reported again by
+//! the next wait**, be it bytes on the socket, in a TLS session or in the receive buffer, output that would leave now, a
+//! deadline, or an end to be told. Knows endpoints by what they say of themselves; never reads or writes.
+//!
+//! Locks are taken in this order: the entries, then an endpoint, then the list of the touched.
+
+use crate::error::{Error, Result};
+use crate::proto::deadline::NEVER;
+use crate::transport::clock;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::listener::Listener;
+use crate::transport::wait::Interest;
+use mio::unix::SourceFd;
+use mio::{Events, Poll, Registry, Token, Waker};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Events taken from the system at once.
+const EVENTS: usize = 1024;
+/// The token of the waker; those of the sources are their places.
+const WAKER: Token = Token(usize::MAX);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Poller {
+    shared: Arc<Shared>,
+    /// For the one thread that waits.
+    waiting: Mutex<Waiting>,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A connection over a socket.
+    Connection(Arc<Endpoint>),
+    /// A listening socket.
+    Listener(Arc<Listener>),
+}
+
+/// A source's place in a poller.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    shared: Arc<Shared>,
+    place: usize,
+}
+
+/// What a source says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Condition {
+    /// A call has something to do right now.
+    pub ready: bool,
+    /// When it will, at the latest; [`NEVER`] if nothing happens.
+    pub due: u64,
+    /// What to watch; it changes once a connection is established.
+    pub watched: Option<Watched>,
+}
+
+impl Condition {
+    const READY: Self = Self { ready: true, due: NEVER, watched: None };
+}
+
+/// A descriptor, and whether it is the one of an established connection; a number alone can come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watched {
+    /// The descriptor.
+    pub fd: RawFd,
+    /// Established, or listening.
+    pub settled: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    registry: Registry,
+    waker: Waker,
+    /// A wait is to return even with nothing to report.
+    woken: AtomicBool,
+    /// The waiting thread sleeps, or is about to.
+    asleep: AtomicBool,
+    entries: Mutex<Entries>,
+    /// Places to look at: something was done to these sources elsewhere.
+    touched: Mutex<Vec<usize>>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    places: Vec<Option<Entry>>,
+    free: Vec<usize>,
+    /// When to look at which place. An entry that its place does not have any more is out of date.
+    timers: BinaryHeap<Reverse<(u64, usize)>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    source: Source,
+    token: u64,
+    watched: Option<Watched>,
+    /// Its newest timer.
+    due: u64,
+    /// It is among what the next wait reports or looks at.
+    listed: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    poll: Poll,
+    events: Events,
+    /// What the last wait reported: it may have more to do, or be done.
+    reported: Vec<usize>,
+    /// What has something to do and has not been reported yet.
+    ready: VecDeque<usize>,
+}
+
+impl Poller {
+    /// One that waits for nothing yet.
+    pub fn new() -> Result<Self> {
+        let poll = Poll::new()?;
+        let shared = Shared {
+            registry: poll.registry().try_clone()?,
+            waker: Waker::new(poll.registry(), WAKER)?,
+            woken: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+            entries: Mutex::default(),
+            touched: Mutex::default(),
+        };
+        let waiting = Waiting {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            reported: Vec::new(),
+            ready: VecDeque::new(),
+        };
+        Ok(Self { shared: Arc::new(shared), waiting: Mutex::new(waiting) })
+    }
+
+    /// Waits for this source, too, until it is removed.
+    pub fn add(&self, source: Source, token: u64) -> Result<()> {
+        let mut entries = self.shared.entries();
+        let place = entries.place();
+        if let Err(error) = source.set_watch(Watch { shared: Arc::clone(&self.shared), place }) {
+            entries.free.push(place);
+            return Err(error);
+        }
+        entries.places[place] = Some(Entry { source, token, watched: None, due: NEVER, listed: false });
+        if let Err(error) = entries.follow(place, clock::now_ms(), &self.shared.registry) {
+            entries.remove(place, &self.shared.registry);
+            return Err(error.into());
+        }
+        drop(entries);
+        // What it has to do already, the system will not tell.
+        self.shared.touch(place);
+        Ok(())
+    }
+
+    /// Ends every wait, or the next.
+    pub fn wake(&self) -> Result<()> {
+        self.shared.woken.store(true, Ordering::Release);
+        Ok(self.shared.waker.wake()?)
+    }
+
+    /// Waits until something has to be done, and puts the tokens of the sources in question into `tokens`, each once;
+    /// how many. None: it was woken. `WouldBlock` where the time is over. One thread at a time.
+    pub fn wait(&self, tokens: &mut [u64], timeout: Option<Duration>) -> Result<usize> {
+        if tokens.is_empty() {
+            return Err(Error::InvalidArgument("there is no room for a token"));
+        }
+        let Ok(mut waiting) = self.waiting.try_lock() else {
+            return Err(Error::Misuse("another thread is waiting with this poller"));
+        };
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let waiting = &mut *waiting;
+        loop {
+            let next_timer = self.list_ready(waiting);
+            let patience = match waiting.ready.is_empty() {
+                true => patience(until, next_timer),
+                false => Some(Duration::ZERO),
+            };
+            self.poll(waiting, patience)?;
+            let count = self.report(waiting, tokens);
+            if count > 0 || self.shared.woken.swap(false, Ordering::Acquire) {
+                return Ok(count);
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
+            }
+        }
+    }
+
+    /// Lists what has something to do already; when the next will at the latest.
+    fn list_ready(&self, waiting: &mut Waiting) -> u64 {
+        let now = clock::now_ms();
+        let mut entries = self.shared.entries();
+        // From here on, whoever touches a source wakes the wait.
+        self.shared.asleep.store(true, Ordering::SeqCst);
+        let touched = std::mem::take(&mut *self.shared.touched());
+        for place in waiting.reported.drain(..) {
+            if let Some(Some(entry)) = entries.places.get_mut(place) {
+                entry.listed = false;
+            }
+            entries.look(place, now, &self.shared.registry, &mut waiting.ready);
+        }
+        for place in touched {
+            entries.look(place, now, &self.shared.registry, &mut waiting.ready);
+        }
+        loop {
+            match entries.timers.peek() {
+                Some(Reverse((due, place))) if *due <= now => {
+                    let (due, place) = (*due, *place);
+                    entries.timers.pop();
+                    if let Some(Some(entry)) = entries.places.get_mut(place)
+                        && entry.due == due
+                    {
+                        entry.due = NEVER;
+                        entries.look(place, now, &self.shared.registry, &mut waiting.ready);
+                    }
+                }
+                next => return next.map_or(NEVER, |Reverse((due, _))| *due),
+            }
+        }
+    }
+
+    /// Takes what the system has to tell.
+    fn poll(&self, waiting: &mut Waiting, patience: Option<Duration>) -> Result<()> {
+        let polled = waiting.poll.poll(&mut waiting.events, patience);
+        self.shared.asleep.store(false, Ordering::SeqCst);
+        match polled {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            other => other?,
+        }
+        let now = clock::now_ms();
+        let mut entries = self.shared.entries();
+        for event in &waiting.events {
+            let place = event.token().0;
+            let Some(Some(entry)) = entries.places.get_mut(place) else { continue };
+            let ended = event.is_read_closed() || event.is_error();
+            entry.source.happened(
+                Interest {
+                    read: event.is_readable() || ended,
+                    write: event.is_writable() || event.is_error(),
+                },
+                ended,
+            );
+            entries.look(place, now, &self.shared.registry, &mut waiting.ready);
+        }
+        Ok(())
+    }
+
+    fn report(&self, waiting: &mut Waiting, tokens: &mut [u64]) -> usize {
+        let entries = self.shared.entries();
+        let mut count = 0;
+        while let Some(slot) = tokens.get_mut(count)
+            && let Some(place) = waiting.ready.pop_front()
+        {
+            // A place that has been given away meanwhile is not listed.
+            if let Some(Some(entry)) = entries.places.get(place)
+                && entry.listed
+            {
+                *slot = entry.token;
+                count += 1;
+                waiting.reported.push(place);
+            }
+        }
+        count
+    }
+}
+
+impl Drop for Poller {
+    /// Its sources can be given to another one.
+    fn drop(&mut self) {
+        let entries = std::mem::take(&mut *self.shared.entries());
+        for entry in entries.places.into_iter().flatten() {
+            entry.source.clear_watch();
+        }
+    }
+}
+
+impl Source {
+    fn set_watch(&self, watch: Watch) -> Result<()> {
+        match self {
+            Source::Connection(endpoint) => endpoint.set_watch(watch),
+            Source::Listener(listener) => match &mut *listener.watch() {
+                Some(_) => Err(Error::Misuse("this listener is with a poller already")),
+                none => {
+                    *none = Some(watch);
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    fn clear_watch(&self) {
+        match self {
+            Source::Connection(endpoint) => drop(endpoint.take_watch()),
+            Source::Listener(listener) => drop(listener.watch().take()),
+        }
+    }
+
+    fn condition(&self, now: u64) -> Condition {
+        match self {
+            Source::Connection(endpoint) => endpoint.condition(now),
+            Source::Listener(listener) => {
+                let due = listener.due();
+                Condition {
+                    ready: due.is_some_and(|due| due <= now),
+                    due: due.unwrap_or(NEVER),
+                    watched: Some(Watched { fd: listener.fd(), settled: true }),
+                }
+            }
+        }
+    }
+
+    fn happened(&self, what: Interest, ended: bool) {
+        match self {
+            Source::Connection(endpoint) => endpoint.happened(what, ended),
+            Source::Listener(listener) => listener.stir(),
+        }
+    }
+
+    fn watched(&self) {
+        if let Source::Connection(endpoint) = self {
+            endpoint.watched();
+        }
+    }
+}
+
+impl Watch {
+    /// Something was done to the source that its poller may want to know of.
+    pub fn touch(&self) {
+        self.shared.touch(self.place);
+    }
+
+    /// Whether this is a place in that poller.
+    pub fn is_of(&self, poller: &Poller) -> bool {
+        Arc::ptr_eq(&self.shared, &poller.shared)
+    }
+
+    /// Takes the source out of the poller. Nobody may hold a lock of the source's.
+    pub fn remove(self) {
+        self.shared.entries().remove(self.place, &self.shared.registry);
+    }
+}
+
+impl Shared {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn touched(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn touch(&self, place: usize) {
+        self.touched().push(place);
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            // It fails only where a wake-up is on its way already.
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+impl Entries {
+    /// A free place.
+    fn place(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        })
+    }
+
+    /// Asks a source how it is: lists it where it has something to do, and minds when it will.
+    fn look(&mut self, place: usize, now: u64, registry: &Registry, ready: &mut VecDeque<usize>) {
+        // What the system cannot watch is reported: a call on it will tell why.
+        let condition = self.follow(place, now, registry).unwrap_or(Some(Condition::READY));
+        let Some(Some(entry)) = self.places.get_mut(place) else { return };
+        let Some(condition) = condition else { return };
+        if condition.ready {
+            if !entry.listed {
+                entry.listed = true;
+                ready.push_back(place);
+            }
+        } else if condition.due < entry.due {
+            entry.due = condition.due;
+            self.timers.push(Reverse((condition.due, place)));
+        }
+    }
+
+    /// How a source is, having the system watch what there is to watch of it now.
+    fn follow(&mut self, place: usize, now: u64, registry: &Registry) -> io::Result<Option<Condition>> {
+        let Some(Some(entry)) = self.places.get_mut(place) else { return Ok(None) };
+        let condition = entry.source.condition(now);
+        if condition.watched == entry.watched {
+            return Ok(Some(condition));
+        }
+        // The one before is closed by now, and thereby forgotten.
+        entry.watched = condition.watched;
+        if let Some(Watched { fd, .. }) = condition.watched {
+            let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
+            registry.register(&mut SourceFd(&fd), Token(place), interest)?;
+            entry.source.watched();
+        }
+        Ok(Some(entry.source.condition(now)))
+    }
+
+    fn remove(&mut self, place: usize, registry: &Registry) {
+        let Some(entry) = self.places.get_mut(place).and_then(Option::take) else { return };
+        if let Some(Watched { fd, .. }) = entry.watched {
+            // It fails where the descriptor has been closed.
+            let _ = registry.deregister(&mut SourceFd(&fd));
+        }
+        entry.source.clear_watch();
+        self.free.push(place);
+    }
+}
+
+fn patience(until: Option<Instant>, timer: u64) -> Option<Duration> {
+    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    let timer = (timer != NEVER).then(|| Duration::from_millis(timer.saturating_sub(clock::now_ms())));
+    match (left, timer) {
+        (Some(left), Some(timer)) => Some(left.min(timer)),
+        (left, timer) => left.or(timer),
+    }
+}
