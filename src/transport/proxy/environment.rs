@@ -39,8 +39,9 @@ pub(super) fn find(
 /// Whether an element of the list stands for this destination.
 fn is_exempt(list: &str, host: &str, port: u16) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
-    let elements = list.split(|c: char| c == ',' || c.is_whitespace()).filter(|element| !element.is_empty());
-    elements.into_iter().any(|element| is_match(element, host, port))
+    let mut elements =
+        list.split(|c: char| c == ',' || c.is_whitespace()).filter(|element| !element.is_empty());
+    elements.any(|element| is_match(element, host, port))
 }
 
 fn is_match(element: &str, host: &str, port: u16) -> bool {

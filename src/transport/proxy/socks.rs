@@ -151,7 +151,6 @@ fn push_counted(bytes: &mut Vec<u8>, field: &[u8]) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::talk;
-    use super::*;
 
     const OPEN: &str = "socks5://proxy";
     const LOCKED: &str = "socks5h://me:s3cret@proxy";
