@@ -61,6 +61,8 @@ typedef enum ws_status {
   WS_ERR_URL = -10,
   // A deadline passed: handshake, close, pong or idle.
   WS_ERR_TIMEOUT = -12,
+  // The proxy refused, or is none: see ws_config_set_proxy().
+  WS_ERR_PROXY = -13,
   // An argument is NULL, out of range or against the rules: nothing happened.
   WS_ERR_INVALID_ARGUMENT = -100,
   // Wrong state, a second reader, or a callback that calls back into its own handle: nothing happened.

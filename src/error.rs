@@ -40,6 +40,9 @@ pub enum Error {
     /// The server refused with this HTTP response; its status, headers and body are in it.
     #[error("the server answered with HTTP status {}", .0.status())]
     Http(Box<Head>),
+    /// The proxy refused, or what it says is no answer.
+    #[error("{0}")]
+    Proxy(#[from] ProxyError),
     /// A deadline passed.
     #[error("{0}")]
     Timeout(#[from] Deadline),
@@ -194,6 +197,65 @@ pub enum HandshakeError {
     /// This server refused the request with the given HTTP status.
     #[error("the request was refused with HTTP status {0}")]
     Refused(u16),
+}
+
+/// Why there is no way through the proxy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProxyError {
+    /// The environment names a proxy that cannot be used.
+    #[error("the variable {name} is of no use: {why}")]
+    Variable {
+        /// The name of the variable. Its value may hold a password.
+        name: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The answer to CONNECT is something else.
+    #[error("the proxy's answer is not HTTP")]
+    NotHttp,
+    /// The answer to CONNECT goes on and on.
+    #[error("the proxy's answer is too long")]
+    HeadTooLong,
+    /// Another HTTP status than 2xx; the reason phrase is the proxy's, and may be empty.
+    #[error("the proxy refused with HTTP status {status}{}{reason}", if reason.is_empty() { "" } else { " " })]
+    Http {
+        /// The status.
+        status: u16,
+        /// What the proxy calls it.
+        reason: String,
+    },
+    /// The answer breaks RFC 1928 or 1929.
+    #[error("the proxy's answer is not SOCKS 5")]
+    NotSocks,
+    /// RFC 1928 section 6: another reply than 0.
+    #[error("{} (SOCKS reply {})", socks_reply(*.0), .0)]
+    Socks(u8),
+    /// HTTP status 407, or SOCKS without a way in, and none were given.
+    #[error("the proxy wants a user name and a password, and none were given")]
+    CredentialsMissing,
+    /// HTTP status 407, or a SOCKS login that failed.
+    #[error("the proxy refused the user name and the password that were given")]
+    CredentialsRefused,
+    /// SOCKS: neither without a login nor with user name and password.
+    #[error("the proxy takes neither a user name and a password nor a client without")]
+    NoWayToLogIn,
+    /// The stream ended too early.
+    #[error("the proxy closed the connection before the tunnel stood")]
+    Closed,
+}
+
+fn socks_reply(reply: u8) -> &'static str {
+    match reply {
+        1 => "the proxy failed",
+        2 => "the rules of the proxy do not allow this connection",
+        3 => "the proxy cannot reach the network of the host",
+        4 => "the proxy cannot reach the host",
+        5 => "the host refused the connection of the proxy",
+        6 => "the proxy's connection to the host ran out of hops or time (TTL)",
+        7 => "the proxy does not support CONNECT",
+        8 => "the proxy does not support this kind of address",
+        _ => "the proxy refused",
+    }
 }
 
 /// Which deadline passed.

@@ -9,6 +9,8 @@ pub mod clock;
 pub mod connect;
 pub mod endpoint;
 pub mod listener;
+#[deny(unsafe_code)]
+pub mod proxy;
 pub mod socket;
 pub mod sys;
 pub mod wait;

@@ -1,0 +1,220 @@
+//! HTTP's CONNECT (RFC 9110 section 9.3.6): a request, and the head of its answer. Knows the status that opens a tunnel;
+//! not the body of a refusal, which is left unread.
+
+use super::Credentials;
+use crate::error::{Error, ProxyError};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use std::fmt;
+
+/// Most bytes that all heads of an answer may have together.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// Most header fields that a head may have.
+const MAX_FIELDS: usize = 128;
+
+/// Most characters of a reason phrase that are told.
+const MAX_REASON: usize = 100;
+
+/// How every answer begins.
+const START: &[u8] = b"HTTP/1.";
+
+/// The end of a head.
+const END: &[u8] = b"\r\n\r\n";
+
+/// The wait for the answer.
+pub(super) struct Talk {
+    /// The head as far as it has come.
+    head: Vec<u8>,
+    /// How many bytes the interim heads before it had.
+    before: usize,
+    has_credentials: bool,
+    stands: bool,
+}
+
+impl Talk {
+    /// Writes the request.
+    pub(super) fn begin(
+        host: &str,
+        port: u16,
+        credentials: Option<&Credentials>,
+        output: &mut Vec<u8>,
+    ) -> Self {
+        let authority =
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
+        if let Some(Credentials { user, password }) = credentials {
+            let pair = BASE64.encode([user.as_slice(), b":", password].concat());
+            request.push_str(&format!("Proxy-Authorization: Basic {pair}\r\n"));
+        }
+        request.push_str("\r\n");
+        output.extend_from_slice(request.as_bytes());
+        Self { head: Vec::new(), before: 0, has_credentials: credentials.is_some(), stands: false }
+    }
+
+    /// How many bytes the head goes on for at least: what is still missing of its end.
+    pub(super) fn wanted(&self) -> usize {
+        let matched = (0..END.len()).rev().find(|&length| self.head.ends_with(&END[..length]));
+        if self.stands { 0 } else { END.len() - matched.unwrap_or_default() }
+    }
+
+    /// Looks at the next byte, and at the head where that ends it.
+    pub(super) fn take(&mut self, byte: u8) -> Result<(), Error> {
+        let is_expected = match START.get(self.head.len()) {
+            Some(&expected) => byte == expected,
+            None if self.head.last() == Some(&b'\r') => byte == b'\n',
+            None => byte != b'\n' && byte != 0,
+        };
+        if !is_expected {
+            return Err(ProxyError::NotHttp.into());
+        }
+        if self.before + self.head.len() == MAX_HEAD {
+            return Err(ProxyError::HeadTooLong.into());
+        }
+        self.head.push(byte);
+        if !self.head.ends_with(END) {
+            return Ok(());
+        }
+        match self.judge()? {
+            true => self.stands = true,
+            // An interim answer: the one that counts follows.
+            false => self.before += std::mem::take(&mut self.head).len(),
+        }
+        Ok(())
+    }
+
+    /// Whether a complete head opens the tunnel; its fields have no say in that. False where it is but an interim one.
+    fn judge(&self) -> Result<bool, ProxyError> {
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let mut response = httparse::Response::new(&mut fields);
+        match response.parse(&self.head) {
+            Ok(httparse::Status::Complete(_)) => {}
+            Err(httparse::Error::TooManyHeaders) => return Err(ProxyError::HeadTooLong),
+            _ => return Err(ProxyError::NotHttp),
+        }
+        match response.code {
+            Some(200..=299) => Ok(true),
+            Some(100 | 102..=199) => Ok(false),
+            Some(407) if self.has_credentials => Err(ProxyError::CredentialsRefused),
+            Some(407) => Err(ProxyError::CredentialsMissing),
+            Some(status) => {
+                let reason = response.reason.unwrap_or_default().trim().chars().take(MAX_REASON).collect();
+                Err(ProxyError::Http { status, reason })
+            }
+            None => Err(ProxyError::NotHttp),
+        }
+    }
+}
+
+impl fmt::Debug for Talk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http")
+            .field("head", &format_args!("{} bytes", self.head.len()))
+            .field("stands", &self.stands)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Proxy;
+    use super::super::tests::talk;
+    use super::*;
+
+    const ASKED: &[u8] = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n";
+
+    fn refusal(url: &str, asked: &[u8], answer: impl AsRef<[u8]>) -> String {
+        talk(url, "example.com", &[(asked, answer.as_ref())]).unwrap_err()
+    }
+
+    #[test]
+    fn any_2xx_opens_the_tunnel_and_its_fields_do_not_matter() {
+        for answer in [
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.0 200 Connection established\r\nProxy-Agent: x\r\n\r\n",
+            "HTTP/1.1 200\r\nContent-Length: 1000\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 299 \r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 x\r\n\r\n",
+        ] {
+            talk("http://proxy", "example.com", &[(ASKED, answer.as_bytes())]).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_ipv6_destination_is_bracketed() {
+        let asked = b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n";
+        talk("http://proxy", "2001:db8::1", &[(asked, b"HTTP/1.1 200 OK\r\n\r\n")]).unwrap();
+    }
+
+    #[test]
+    fn credentials_are_sent_and_their_refusal_is_told() {
+        let asked = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\
+                      Proxy-Authorization: Basic bWU6czNjcmV0\r\n\r\n";
+        let url = "http://me:s3cret@proxy";
+        talk(url, "example.com", &[(asked, b"HTTP/1.1 200 OK\r\n\r\n")]).unwrap();
+        let answer = "HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Basic realm=x\r\n\r\n";
+        assert_eq!(
+            refusal(url, asked, answer),
+            "the proxy refused the user name and the password that were given"
+        );
+        assert_eq!(
+            refusal("http://proxy", ASKED, answer),
+            "the proxy wants a user name and a password, and none were given"
+        );
+    }
+
+    #[test]
+    fn another_status_is_named() {
+        let long = format!("HTTP/1.1 500 {}\r\n\r\n", "x".repeat(5000));
+        for (answer, told) in [
+            ("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nbad", "403 Forbidden"),
+            ("HTTP/1.0 502\r\n\r\n", "502"),
+            ("HTTP/1.1 101 Switching\r\n\r\n", "101 Switching"),
+            ("HTTP/1.1 302 Found\r\nLocation: x\r\n\r\n", "302 Found"),
+            ("HTTP/1.1 999 \r\n\r\n", "999"),
+            (&long, &format!("500 {}", "x".repeat(MAX_REASON))),
+        ] {
+            let expected = format!("the proxy refused with HTTP status {told}");
+            assert_eq!(refusal("http://proxy", ASKED, answer), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_not_http_is_refused() {
+        for answer in [
+            &b"SSH-2.0-x\r\n"[..],
+            b"\x05\x00",
+            b"http/1.1 200 OK\r\n\r\n",
+            b"HTTP/2 200\r\n\r\n",
+            b"HTTP/1.1 20 x\r\n\r\n",
+            b"HTTP/1.1 2000 x\r\n\r\n",
+            b"HTTP/1.1  200 OK\n\n",
+            b"HTTP/1.1 200 OK\rX\n",
+            b"HTTP/1.1 200 OK\r\n: x\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nA\0: x\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nno field\r\n\r\n",
+            b"HTTP/1.1 \x1b[31m OK\r\n\r\n",
+        ] {
+            let sentence = refusal("http://proxy", ASKED, answer);
+            assert_eq!(sentence, "the proxy's answer is not HTTP", "{}", answer.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn an_endless_answer_stops_at_the_limit() {
+        let fields = "A: b\r\n".repeat(MAX_FIELDS + 1);
+        for answer in [
+            format!("HTTP/1.1 200 {}", "x".repeat(2 * MAX_HEAD)),
+            format!("HTTP/1.1 200 OK\r\n{}", "A: b\r\n".repeat(MAX_HEAD)),
+            "HTTP/1.1 100 Continue\r\n\r\n".repeat(MAX_HEAD / 20),
+            format!("HTTP/1.1 200 OK\r\n{fields}\r\n"),
+        ] {
+            assert_eq!(refusal("http://proxy", ASKED, &answer), "the proxy's answer is too long");
+        }
+        let mut tunnel = Proxy::parse("http://proxy").unwrap().tunnel("h", 1).unwrap();
+        let start = b"HTTP/1.1 200 ";
+        let taken =
+            (0..).take_while(|&at| tunnel.received(&[*start.get(at).unwrap_or(&b'x')]).is_ok()).count();
+        assert_eq!(taken, MAX_HEAD);
+    }
+}
