@@ -164,6 +164,11 @@ typedef enum ws_option {
   WS_OPT_AUTO_ACCEPT = 23,
   // TCP_NODELAY on sockets that the library opens. Only in a configuration. Default on.
   WS_OPT_TCP_NODELAY = 24,
+  // ws_connect() goes through the proxy that the environment names, unless ws_config_set_proxy() names one:
+  // https_proxy or HTTPS_PROXY for wss, http_proxy for ws, else all_proxy or ALL_PROXY; none for what no_proxy or
+  // NO_PROXY lists. The environment is read in ws_connect(): not for a program that calls setenv() in other threads.
+  // Only in a configuration. Default off.
+  WS_OPT_PROXY_FROM_ENVIRONMENT = 25,
   // permessage-deflate (RFC 7692): a client offers it, a server takes it where it is offered. This and the options
   // up to 36 are for a configuration only; on a connection they tell what was agreed on. With
   // ws_from_partially_read() it is taken as agreed on. Memory per connection from the first compressed message on:
@@ -274,6 +279,15 @@ ws_status_t ws_config_add_header(ws_config *config,
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, not a token, or there already.
 ws_status_t ws_config_add_protocol(ws_config *config,
                                    const char *name);
+
+// Sets the proxy that ws_connect() goes through: "http://user:password@host:port", for CONNECT, or the same with socks5
+// or socks5h; the proxy resolves all names. User and password may be left out, else what is special in them has to be
+// percent-encoded; the port is 1080 where it is left out. NULL: none again. It comes before
+// WS_OPT_PROXY_FROM_ENVIRONMENT.
+//
+// WS_OK; WS_ERR_INVALID_ARGUMENT: `config` is NULL, or this is not such a URL; the configuration stays as it was.
+ws_status_t ws_config_set_proxy(ws_config *config,
+                                const char *url);
 
 
 /* CONNECTIONS. A connection is made here, is given a transport, and is freed. Any thread may call any function on it;

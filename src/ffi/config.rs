@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::ffi::guard;
 use crate::ffi::types::{ws_option, ws_status_t};
 use crate::transport::endpoint::{Settings, Setup};
+use crate::transport::proxy::Proxy;
 use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,6 +146,25 @@ pub unsafe extern "C" fn ws_config_add_protocol(config: *mut ws_config, name: *c
     })
 }
 
+/// Sets the proxy that ws_connect() goes through: "http://user:password@host:port", for CONNECT, or the same with socks5
+/// or socks5h; the proxy resolves all names. User and password may be left out, else what is special in them has to be
+/// percent-encoded; the port is 1080 where it is left out. NULL: none again. It comes before
+/// WS_OPT_PROXY_FROM_ENVIRONMENT.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: `config` is NULL, or this is not such a URL; the configuration stays as it was.
+///
+/// # Safety
+/// `config` is NULL or a configuration that has not been freed; `url` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_config_set_proxy(config: *mut ws_config, url: *const c_char) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (config, url) = unsafe { (guard::out(config)?, guard::optional_string(url)?) };
+        config.setup.proxy = url.map(Proxy::parse).transpose()?;
+        Ok(())
+    })
+}
+
 /// Sets an option by its number.
 pub(super) fn set(
     websocket: &mut WebSocketConfig,
@@ -177,6 +197,7 @@ pub(super) fn set(
         WS_OPT_DELIVER_FRAGMENTS => websocket.deliver_fragments = flag(value)?,
         WS_OPT_AUTO_ACCEPT => settings.auto_accept = flag(value)?,
         WS_OPT_TCP_NODELAY => settings.nodelay = flag(value)?,
+        WS_OPT_PROXY_FROM_ENVIRONMENT => settings.proxy_from_environment = flag(value)?,
         _ => return Err(Error::InvalidArgument("this option is for a configuration only")),
     }
     Ok(())
@@ -247,6 +268,7 @@ pub(super) fn get(websocket: &WebSocketConfig, settings: &Settings, option: i32)
         WS_OPT_DELIVER_FRAGMENTS => websocket.deliver_fragments.into(),
         WS_OPT_AUTO_ACCEPT => settings.auto_accept.into(),
         WS_OPT_TCP_NODELAY => settings.nodelay.into(),
+        WS_OPT_PROXY_FROM_ENVIRONMENT => settings.proxy_from_environment.into(),
         _ => return Err(Error::InvalidArgument("no such option here")),
     })
 }
@@ -274,6 +296,7 @@ fn known(option: i32) -> Result<ws_option> {
         WS_OPT_DELIVER_FRAGMENTS,
         WS_OPT_AUTO_ACCEPT,
         WS_OPT_TCP_NODELAY,
+        WS_OPT_PROXY_FROM_ENVIRONMENT,
         WS_OPT_DEFLATE,
         WS_OPT_DEFLATE_LEVEL,
         WS_OPT_DEFLATE_THRESHOLD,
@@ -309,5 +332,42 @@ fn flag(value: u64) -> Result<bool> {
         0 => Ok(false),
         1 => Ok(true),
         _ => Err(Error::InvalidArgument("an option that is on or off takes 1 or 0")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ffi::types::ws_status::{WS_ERR_INVALID_ARGUMENT, WS_OK};
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_changes_nothing() {
+        let mut config = ws_config::new();
+        for (url, status, host) in [
+            (Some(c"http://a:1"), WS_OK, Some("a")),
+            (Some(c"https://b:1"), WS_ERR_INVALID_ARGUMENT, Some("a")),
+            (Some(c"http://b:\xFF"), WS_ERR_INVALID_ARGUMENT, Some("a")),
+            (Some(c"socks5://b"), WS_OK, Some("b")),
+            (None, WS_OK, None),
+        ] {
+            let url = url.map_or(std::ptr::null(), |url| url.as_ptr());
+            // SAFETY: the configuration is alive, and the string is one of C's.
+            assert_eq!(unsafe { ws_config_set_proxy(&mut config, url) }, status as i32);
+            assert_eq!(config.setup.proxy.as_ref().map(Proxy::host), host);
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_is_set_comes_before_that_of_the_environment() {
+        let mut config = ws_config::new();
+        assert_eq!(config.setup.proxy_for(true, "host", 443).unwrap(), None);
+        let option = ws_option::WS_OPT_PROXY_FROM_ENVIRONMENT as i32;
+        // SAFETY: the configuration is alive, and the string is one of C's.
+        unsafe {
+            assert_eq!(ws_config_set(&mut config, option, 1), WS_OK as i32);
+            assert_eq!(ws_config_set_proxy(&mut config, c"http://a".as_ptr()), WS_OK as i32);
+        }
+        let proxy = config.setup.proxy_for(true, "host", 443).unwrap();
+        assert_eq!(proxy.as_ref().map(Proxy::host), Some("a"));
     }
 }

@@ -151,6 +151,11 @@ pub enum ws_option {
     WS_OPT_AUTO_ACCEPT = 23,
     /// TCP_NODELAY on sockets that the library opens. Only in a configuration. Default on.
     WS_OPT_TCP_NODELAY = 24,
+    /// ws_connect() goes through the proxy that the environment names, unless ws_config_set_proxy() names one:
+    /// https_proxy or HTTPS_PROXY for wss, http_proxy for ws, else all_proxy or ALL_PROXY; none for what no_proxy or
+    /// NO_PROXY lists. The environment is read in ws_connect(): not for a program that calls setenv() in other threads.
+    /// Only in a configuration. Default off.
+    WS_OPT_PROXY_FROM_ENVIRONMENT = 25,
     /// permessage-deflate (RFC 7692): a client offers it, a server takes it where it is offered. This and the options
     /// up to 36 are for a configuration only; on a connection they tell what was agreed on. With
     /// ws_from_partially_read() it is taken as agreed on. Memory per connection from the first compressed message on:

@@ -129,7 +129,8 @@ pub unsafe extern "C" fn ws_set_option(conn: *mut ws_conn, option: i32, value: u
     // SAFETY: by the caller's word.
     unsafe {
         guard::call_on(conn, |conn| {
-            if option == ws_option::WS_OPT_TCP_NODELAY as i32 {
+            let only_in_config = [ws_option::WS_OPT_TCP_NODELAY, ws_option::WS_OPT_PROXY_FROM_ENVIRONMENT];
+            if only_in_config.iter().any(|known| *known as i32 == option) {
                 return Err(Error::InvalidArgument("this option is for a configuration only"));
             }
             let endpoint = conn.alive()?;

@@ -12,6 +12,7 @@ use crate::proto::deadline::NEVER;
 use crate::proto::handshake::{ClientHandshake, HandshakeOptions, ServerHandshake, Url};
 use crate::transport::Link;
 use crate::transport::clock;
+use crate::transport::proxy::Proxy;
 use crate::transport::wait::{self, Interest, Waker};
 use crate::websocket::{MessageView, WebSocket};
 use std::os::fd::RawFd;
@@ -32,11 +33,20 @@ pub struct Settings {
     pub auto_accept: bool,
     /// Sends small messages at once (TCP_NODELAY).
     pub nodelay: bool,
+    /// A client looks at the environment for a proxy, where none was given.
+    pub proxy_from_environment: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { blocking: true, read_timeout: None, write_timeout: None, auto_accept: true, nodelay: true }
+        Self {
+            blocking: true,
+            read_timeout: None,
+            write_timeout: None,
+            auto_accept: true,
+            nodelay: true,
+            proxy_from_environment: false,
+        }
     }
 }
 
@@ -49,6 +59,24 @@ pub struct Setup {
     pub handshake: Arc<HandshakeOptions>,
     /// The endpoint's part.
     pub settings: Settings,
+    /// The proxy that a client goes through, where one was given.
+    pub proxy: Option<Proxy>,
+}
+
+impl Setup {
+    /// The proxy for this destination: the one given, else that of the environment where it is asked for, else none.
+    pub fn proxy_for(&self, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>> {
+        match &self.proxy {
+            Some(proxy) => Ok(Some(proxy.clone())),
+            None if self.settings.proxy_from_environment => {
+                Proxy::from_environment(secure, host, port, |name| {
+                    // What is not Unicode is no URL either, and has to be told rather than passed over.
+                    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+                })
+            }
+            None => Ok(None),
+        }
+    }
 }
 
 /// See the module.

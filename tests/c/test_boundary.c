@@ -43,6 +43,7 @@ static const struct option {
   {WS_OPT_DELIVER_FRAGMENTS, 0, 1, 2, 0},
   {WS_OPT_AUTO_ACCEPT, 1, 0, 2, 0},
   {WS_OPT_TCP_NODELAY, 1, 0, 2, 1},
+  {WS_OPT_PROXY_FROM_ENVIRONMENT, 0, 1, 2, 1},
   {WS_OPT_DEFLATE, 0, 1, 2, 1},
   {WS_OPT_DEFLATE_LEVEL, 1, 9, 10, 1},
   {WS_OPT_DEFLATE_THRESHOLD, 64, 0, 0, 1},
@@ -74,6 +75,7 @@ static void a_null_handle_is_an_invalid_argument_everywhere(void) {
   CHECK_IS(ws_config_get(NULL, WS_OPT_BLOCKING, &value), refused);
   CHECK_IS(ws_config_add_header(NULL, "a", "b"), refused);
   CHECK_IS(ws_config_add_protocol(NULL, "a"), refused);
+  CHECK_IS(ws_config_set_proxy(NULL, NULL), refused);
   CHECK_IS(ws_set_io(NULL, recv_nothing, send_nothing, NULL), refused);
   CHECK_IS(ws_set_socket(NULL, 0), refused);
   CHECK_IS(ws_listener_accept(NULL, &conn), refused);
@@ -359,6 +361,7 @@ static void strings_that_are_not_utf8_are_invalid_arguments(void) {
   CHECK_IS(ws_config_add_header(config, "a\xff", "b"), WS_ERR_INVALID_ARGUMENT);
   CHECK_IS(ws_config_add_header(config, "a", "b\xff"), WS_ERR_INVALID_ARGUMENT);
   CHECK_IS(ws_config_add_protocol(config, "\xc3"), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_config_set_proxy(config, "http://\xff"), WS_ERR_INVALID_ARGUMENT);
   CHECK_IS(ws_connect(config, "ws://\xff/", &conn), WS_ERR_INVALID_ARGUMENT);
   CHECK_IS(ws_client_new(config, "ws://h/\xe4", &conn), WS_ERR_INVALID_ARGUMENT);
   CHECK_IS(ws_listen(config, "ws://\xff:0/", &listener), WS_ERR_INVALID_ARGUMENT);
