@@ -17,7 +17,7 @@ pub mod transport;
 mod websocket;
 
 pub use config::{DeflateConfig, WebSocketConfig};
-pub use error::{CapacityError, Deadline, Error, HandshakeError, ProtocolError, Result, UrlError};
+pub use error::{CapacityError, Deadline, Error, HandshakeError, ProtocolError, Result, TlsError, UrlError};
 pub use message::{CloseCode, CloseFrame, Kind, Message, Role};
 pub use opening::{
     Decision, HandshakeFailure, MidHandshake, accept, accept_with, client, client_with, connect, connect_with,

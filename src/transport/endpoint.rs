@@ -12,6 +12,7 @@ use crate::proto::deadline::NEVER;
 use crate::proto::handshake::{ClientHandshake, HandshakeOptions, ServerHandshake, Url};
 use crate::transport::Link;
 use crate::transport::clock;
+use crate::transport::tls::TlsOptions;
 use crate::transport::wait::{self, Interest, Waker};
 use crate::websocket::{MessageView, WebSocket};
 use std::os::fd::RawFd;
@@ -49,6 +50,8 @@ pub struct Setup {
     pub handshake: Arc<HandshakeOptions>,
     /// The endpoint's part.
     pub settings: Settings,
+    /// TLS's part.
+    pub tls: TlsOptions,
 }
 
 /// See the module.

@@ -11,6 +11,8 @@ pub mod endpoint;
 pub mod listener;
 pub mod socket;
 pub mod sys;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+pub mod tls;
 pub mod wait;
 
 use callback::Callback;

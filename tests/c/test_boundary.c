@@ -536,6 +536,7 @@ static void every_status_has_a_name_and_a_meaning(void) {
     {WS_ERR_UTF8, "WS_ERR_UTF8"},
     {WS_ERR_HANDSHAKE, "WS_ERR_HANDSHAKE"},
     {WS_ERR_URL, "WS_ERR_URL"},
+    {WS_ERR_TLS, "WS_ERR_TLS"},
     {WS_ERR_TIMEOUT, "WS_ERR_TIMEOUT"},
     {WS_ERR_INVALID_ARGUMENT, "WS_ERR_INVALID_ARGUMENT"},
     {WS_ERR_MISUSE, "WS_ERR_MISUSE"},
