@@ -278,6 +278,28 @@ ws_status_t ws_config_add_header(ws_config *config,
 ws_status_t ws_config_add_protocol(ws_config *config,
                                    const char *name);
 
+// Sets the certificates to trust for wss://, one or many in PEM, instead of the system's. A client takes a server whose
+// certificate they vouch for, or are; a listener asks its clients for such a certificate, and refuses those without.
+// The bytes are copied; a second call replaces the first.
+//
+// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no certificate in it, or a malformed one; WS_ERR_UNSUPPORTED: a build without
+// TLS.
+ws_status_t ws_config_set_tls_roots(ws_config *config,
+                                    const uint8_t *pem,
+                                    size_t len);
+
+// Sets the certificate that this end shows, in PEM: the chain, its own certificate first, and the private key to that
+// (PKCS#8, PKCS#1 or SEC1, not encrypted). A wss:// listener needs one; a client shows it to servers that ask. The
+// bytes are copied; a second call replaces the first.
+//
+// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no certificate or key in it, a malformed one, or a key that does not fit the
+// certificate; WS_ERR_UNSUPPORTED: a build without TLS.
+ws_status_t ws_config_set_tls_identity(ws_config *config,
+                                       const uint8_t *chain_pem,
+                                       size_t chain_len,
+                                       const uint8_t *key_pem,
+                                       size_t key_len);
+
 
 /* CONNECTIONS. A connection is made here, is given a transport, and is freed. Any thread may call any function on it;
  * calls are serialised inside, and a thread that waits for the peer holds nobody up. One thread at a time reads.

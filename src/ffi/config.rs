@@ -73,6 +73,10 @@ pub unsafe extern "C" fn ws_config_set(config: *mut ws_config, option: i32, valu
         let config = unsafe { guard::out(config) }?;
         let setup = &mut config.setup;
         let websocket = Arc::make_mut(&mut setup.websocket);
+        if option == ws_option::WS_OPT_TLS_VERIFY as i32 {
+            setup.tls.set_verify(flag(value)?);
+            return Ok(());
+        }
         if is_deflate(option) {
             let on = set_deflate(&mut config.deflate, websocket.deflate.is_some(), option, value)?;
             websocket.deflate = on.then_some(config.deflate);
@@ -100,9 +104,10 @@ pub unsafe extern "C" fn ws_config_get(config: *const ws_config, option: i32, ou
         // SAFETY: by the caller's word.
         let out = unsafe { guard::out(out) }?;
         let websocket = &config.setup.websocket;
-        *out = match is_deflate(option) {
-            true => get_deflate(&config.deflate, websocket.deflate.is_some(), option)?,
-            false => get(websocket, &config.setup.settings, option)?,
+        *out = match option {
+            _ if option == ws_option::WS_OPT_TLS_VERIFY as i32 => config.setup.tls.verify().into(),
+            _ if is_deflate(option) => get_deflate(&config.deflate, websocket.deflate.is_some(), option)?,
+            _ => get(websocket, &config.setup.settings, option)?,
         };
         Ok(())
     })
@@ -142,6 +147,54 @@ pub unsafe extern "C" fn ws_config_add_protocol(config: *mut ws_config, name: *c
         // SAFETY: by the caller's word.
         let (config, name) = unsafe { (guard::out(config)?, guard::string(name)?) };
         Arc::make_mut(&mut config.setup.handshake).add_protocol(name)
+    })
+}
+
+/// Sets the certificates to trust for wss://, one or many in PEM, instead of the system's. A client takes a server whose
+/// certificate they vouch for, or are; a listener asks its clients for such a certificate, and refuses those without.
+/// The bytes are copied; a second call replaces the first.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no certificate in it, or a malformed one; WS_ERR_UNSUPPORTED: a build without
+/// TLS.
+///
+/// # Safety
+/// `config` is NULL or a configuration that has not been freed; `pem` is NULL or points at `len` readable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_config_set_tls_roots(
+    config: *mut ws_config,
+    pem: *const u8,
+    len: usize,
+) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (config, pem) = unsafe { (guard::out(config)?, guard::bytes(pem, len)?) };
+        config.setup.tls.set_roots(pem)
+    })
+}
+
+/// Sets the certificate that this end shows, in PEM: the chain, its own certificate first, and the private key to that
+/// (PKCS#8, PKCS#1 or SEC1, not encrypted). A wss:// listener needs one; a client shows it to servers that ask. The
+/// bytes are copied; a second call replaces the first.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no certificate or key in it, a malformed one, or a key that does not fit the
+/// certificate; WS_ERR_UNSUPPORTED: a build without TLS.
+///
+/// # Safety
+/// `config` is NULL or a configuration that has not been freed; the others are NULL or point at so many readable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_config_set_tls_identity(
+    config: *mut ws_config,
+    chain_pem: *const u8,
+    chain_len: usize,
+    key_pem: *const u8,
+    key_len: usize,
+) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (config, chain, key) = unsafe {
+            (guard::out(config)?, guard::bytes(chain_pem, chain_len)?, guard::bytes(key_pem, key_len)?)
+        };
+        config.setup.tls.set_identity(chain, key)
     })
 }
 
@@ -281,6 +334,7 @@ fn known(option: i32) -> Result<ws_option> {
         WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS,
         WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER,
         WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER,
+        WS_OPT_TLS_VERIFY,
     ];
     ALL.iter().copied().find(|known| *known as i32 == option).ok_or(Error::InvalidArgument("no such option"))
 }
