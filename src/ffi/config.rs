@@ -73,10 +73,6 @@ pub unsafe extern "C" fn ws_config_set(config: *mut ws_config, option: i32, valu
         let config = unsafe { guard::out(config) }?;
         let setup = &mut config.setup;
         let websocket = Arc::make_mut(&mut setup.websocket);
-        if option == ws_option::WS_OPT_TLS_VERIFY as i32 {
-            setup.tls.set_verify(flag(value)?);
-            return Ok(());
-        }
         if is_deflate(option) {
             let on = set_deflate(&mut config.deflate, websocket.deflate.is_some(), option, value)?;
             websocket.deflate = on.then_some(config.deflate);
@@ -85,6 +81,9 @@ pub unsafe extern "C" fn ws_config_set(config: *mut ws_config, option: i32, valu
         set(websocket, &mut setup.settings, option, value)?;
         if option == ws_option::WS_OPT_BLOCKING as i32 {
             config.blocking = Some(setup.settings.blocking);
+        }
+        if option == ws_option::WS_OPT_TLS_VERIFY as i32 {
+            setup.tls.set_verify(setup.settings.tls_verify);
         }
         Ok(())
     })
@@ -104,10 +103,9 @@ pub unsafe extern "C" fn ws_config_get(config: *const ws_config, option: i32, ou
         // SAFETY: by the caller's word.
         let out = unsafe { guard::out(out) }?;
         let websocket = &config.setup.websocket;
-        *out = match option {
-            _ if option == ws_option::WS_OPT_TLS_VERIFY as i32 => config.setup.tls.verify().into(),
-            _ if is_deflate(option) => get_deflate(&config.deflate, websocket.deflate.is_some(), option)?,
-            _ => get(websocket, &config.setup.settings, option)?,
+        *out = match is_deflate(option) {
+            true => get_deflate(&config.deflate, websocket.deflate.is_some(), option)?,
+            false => get(websocket, &config.setup.settings, option)?,
         };
         Ok(())
     })
@@ -230,6 +228,7 @@ pub(super) fn set(
         WS_OPT_DELIVER_FRAGMENTS => websocket.deliver_fragments = flag(value)?,
         WS_OPT_AUTO_ACCEPT => settings.auto_accept = flag(value)?,
         WS_OPT_TCP_NODELAY => settings.nodelay = flag(value)?,
+        WS_OPT_TLS_VERIFY => settings.tls_verify = flag(value)?,
         _ => return Err(Error::InvalidArgument("this option is for a configuration only")),
     }
     Ok(())
@@ -300,6 +299,7 @@ pub(super) fn get(websocket: &WebSocketConfig, settings: &Settings, option: i32)
         WS_OPT_DELIVER_FRAGMENTS => websocket.deliver_fragments.into(),
         WS_OPT_AUTO_ACCEPT => settings.auto_accept.into(),
         WS_OPT_TCP_NODELAY => settings.nodelay.into(),
+        WS_OPT_TLS_VERIFY => settings.tls_verify.into(),
         _ => return Err(Error::InvalidArgument("no such option here")),
     })
 }

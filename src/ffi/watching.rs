@@ -129,7 +129,7 @@ pub unsafe extern "C" fn ws_set_option(conn: *mut ws_conn, option: i32, value: u
     // SAFETY: by the caller's word.
     unsafe {
         guard::call_on(conn, |conn| {
-            if option == ws_option::WS_OPT_TCP_NODELAY as i32 {
+            if [ws_option::WS_OPT_TCP_NODELAY as i32, ws_option::WS_OPT_TLS_VERIFY as i32].contains(&option) {
                 return Err(Error::InvalidArgument("this option is for a configuration only"));
             }
             let endpoint = conn.alive()?;

@@ -33,11 +33,20 @@ pub struct Settings {
     pub auto_accept: bool,
     /// Sends small messages at once (TCP_NODELAY).
     pub nodelay: bool,
+    /// A client checks the server's certificate. Here it is only told; [`Setup::tls`] goes by its own.
+    pub tls_verify: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { blocking: true, read_timeout: None, write_timeout: None, auto_accept: true, nodelay: true }
+        Self {
+            blocking: true,
+            read_timeout: None,
+            write_timeout: None,
+            auto_accept: true,
+            nodelay: true,
+            tls_verify: true,
+        }
     }
 }
 

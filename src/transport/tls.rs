@@ -238,7 +238,9 @@ impl Tls {
 
     /// Ends the stream for the peer: says so in TLS, sends what the socket takes, and ends the socket.
     pub fn end(&mut self) {
-        self.session.send_close_notify();
+        if self.failure.is_none() {
+            self.session.send_close_notify();
+        }
         // Whoever is gone need not be told.
         let _ = self.push();
         self.socket.end();

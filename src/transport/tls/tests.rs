@@ -492,3 +492,17 @@ fn clones_share_what_was_made_of_them_until_one_changes() {
     assert!(!one.is_client_ready() && other.is_client_ready());
     assert!(!one.verify() && other.verify());
 }
+#[test]
+fn without_roots_of_ones_own_the_systems_count() {
+    // A machine without any cannot begin, and says so.
+    let client = TlsOptions::default();
+    if client.client().is_err() {
+        return;
+    }
+    let server = options(None, Some(&Authority::new("authority").sign("localhost")));
+    let [ours, _] = refusal(&client, &server, "localhost");
+    assert_eq!(ours, "the server's certificate is signed by an authority that is not trusted");
+    let server = options(None, Some(&self_signed("localhost", true)));
+    let [ours, _] = refusal(&client, &server, "localhost");
+    assert_eq!(ours, "the server's certificate is self-signed, and not one of the trusted ones");
+}
