@@ -390,10 +390,10 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     }
 }
 
-/// Handed to everything that needs one, and never installed: the process may have another in use.
+/// Handed to everything that needs one, and never installed: the process may have another in use. Cheap to make; a
+/// static one would outlive a library that is unloaded.
 fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    Arc::clone(PROVIDER.get_or_init(|| Arc::new(ring::default_provider())))
+    Arc::new(ring::default_provider())
 }
 
 fn cannot_begin(error: rustls::Error) -> Error {
