@@ -59,6 +59,8 @@ typedef enum ws_status {
   WS_ERR_HANDSHAKE = -9,
   // The URL cannot be used.
   WS_ERR_URL = -10,
+  // The TLS session failed: ws_error_message() says which certificate or rule was in the way.
+  WS_ERR_TLS = -11,
   // A deadline passed: handshake, close, pong or idle.
   WS_ERR_TIMEOUT = -12,
   // The proxy refused, or is none: see ws_config_set_proxy().
@@ -194,6 +196,9 @@ typedef enum ws_option {
   WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER = 35,
   // The same for the server. Default off.
   WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER = 36,
+  // A client of wss:// checks the server's certificate. Off, it talks to anybody who answers: for tests only. A
+  // listener with roots asks for certificates either way. Only in a configuration. Default on.
+  WS_OPT_TLS_VERIFY = 40,
 } ws_option;
 
 // A value of ws_status.
@@ -288,13 +293,36 @@ ws_status_t ws_config_add_header(ws_config *config,
 ws_status_t ws_config_add_protocol(ws_config *config,
                                    const char *name);
 
-// Sets the proxy that ws_connect() goes through: "http://[user:password@]host[:port]", for CONNECT, or "socks5://..." (or
-// socks5h, which is the same: the proxy resolves all names). The port is 1080 where there is none. What is special in
-// user and password has to be percent-encoded. NULL: none again. It comes before WS_OPT_PROXY_FROM_ENVIRONMENT.
+// Sets the proxy that ws_connect() goes through: "http://user:password@host:port", for CONNECT, or the same with socks5
+// or socks5h; the proxy resolves all names. User and password may be left out, else what is special in them has to be
+// percent-encoded; the port is 1080 where it is left out. NULL: none again. It comes before
+// WS_OPT_PROXY_FROM_ENVIRONMENT.
 //
 // WS_OK; WS_ERR_INVALID_ARGUMENT: `config` is NULL, or this is not such a URL; the configuration stays as it was.
 ws_status_t ws_config_set_proxy(ws_config *config,
                                 const char *url);
+
+// Sets the certificates to trust for wss://, one or many in PEM, instead of the system's. A client takes a server whose
+// certificate they vouch for, or are; a listener asks its clients for such a certificate, and refuses those without.
+// The bytes are copied; a second call replaces the first.
+//
+// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no certificate in it, or a malformed one; WS_ERR_UNSUPPORTED: a build without
+// TLS.
+ws_status_t ws_config_set_tls_roots(ws_config *config,
+                                    const uint8_t *pem,
+                                    size_t len);
+
+// Sets the certificate that this end shows, in PEM: the chain, its own certificate first, and the private key to that
+// (PKCS#8, PKCS#1 or SEC1, not encrypted). A wss:// listener needs one; a client shows it to servers that ask. The
+// bytes are copied; a second call replaces the first.
+//
+// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no certificate or key in it, a malformed one, or a key that does not fit the
+// certificate; WS_ERR_UNSUPPORTED: a build without TLS.
+ws_status_t ws_config_set_tls_identity(ws_config *config,
+                                       const uint8_t *chain_pem,
+                                       size_t chain_len,
+                                       const uint8_t *key_pem,
+                                       size_t key_len);
 
 
 /* CONNECTIONS. A connection is made here, is given a transport, and is freed. Any thread may call any function on it;

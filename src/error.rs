@@ -19,6 +19,9 @@ pub enum Error {
     /// The stream's own error. All are fatal but [`io::ErrorKind::WouldBlock`].
     #[error("{0}")]
     Io(#[source] io::Error),
+    /// The TLS session under the connection failed, or could not be begun.
+    #[error("{0}")]
+    Tls(#[from] TlsError),
     /// A limit of the configuration was passed.
     #[error("{0}")]
     Capacity(#[from] CapacityError),
@@ -71,6 +74,18 @@ impl Error {
     /// Whether this is the stream's "not now": no failure, call again later.
     pub fn is_would_block(&self) -> bool {
         matches!(self, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// Why a TLS session failed: a sentence that names the facts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TlsError(String);
+
+impl TlsError {
+    /// A failure in these words.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
     }
 }
 

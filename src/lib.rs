@@ -18,7 +18,7 @@ mod websocket;
 
 pub use config::{DeflateConfig, WebSocketConfig};
 pub use error::{
-    CapacityError, Deadline, Error, HandshakeError, ProtocolError, ProxyError, Result, UrlError,
+    CapacityError, Deadline, Error, HandshakeError, ProtocolError, ProxyError, Result, TlsError, UrlError,
 };
 pub use message::{CloseCode, CloseFrame, Kind, Message, Role};
 pub use opening::{

@@ -83,6 +83,9 @@ pub unsafe extern "C" fn ws_config_set(config: *mut ws_config, option: i32, valu
         if option == ws_option::WS_OPT_BLOCKING as i32 {
             config.blocking = Some(setup.settings.blocking);
         }
+        if option == ws_option::WS_OPT_TLS_VERIFY as i32 {
+            setup.tls.set_verify(setup.settings.tls_verify);
+        }
         Ok(())
     })
 }
@@ -165,6 +168,54 @@ pub unsafe extern "C" fn ws_config_set_proxy(config: *mut ws_config, url: *const
     })
 }
 
+/// Sets the certificates to trust for wss://, one or many in PEM, instead of the system's. A client takes a server whose
+/// certificate they vouch for, or are; a listener asks its clients for such a certificate, and refuses those without.
+/// The bytes are copied; a second call replaces the first.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no certificate in it, or a malformed one; WS_ERR_UNSUPPORTED: a build without
+/// TLS.
+///
+/// # Safety
+/// `config` is NULL or a configuration that has not been freed; `pem` is NULL or points at `len` readable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_config_set_tls_roots(
+    config: *mut ws_config,
+    pem: *const u8,
+    len: usize,
+) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (config, pem) = unsafe { (guard::out(config)?, guard::bytes(pem, len)?) };
+        config.setup.tls.set_roots(pem)
+    })
+}
+
+/// Sets the certificate that this end shows, in PEM: the chain, its own certificate first, and the private key to that
+/// (PKCS#8, PKCS#1 or SEC1, not encrypted). A wss:// listener needs one; a client shows it to servers that ask. The
+/// bytes are copied; a second call replaces the first.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no certificate or key in it, a malformed one, or a key that does not fit the
+/// certificate; WS_ERR_UNSUPPORTED: a build without TLS.
+///
+/// # Safety
+/// `config` is NULL or a configuration that has not been freed; the others are NULL or point at so many readable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_config_set_tls_identity(
+    config: *mut ws_config,
+    chain_pem: *const u8,
+    chain_len: usize,
+    key_pem: *const u8,
+    key_len: usize,
+) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (config, chain, key) = unsafe {
+            (guard::out(config)?, guard::bytes(chain_pem, chain_len)?, guard::bytes(key_pem, key_len)?)
+        };
+        config.setup.tls.set_identity(chain, key)
+    })
+}
+
 /// Sets an option by its number.
 pub(super) fn set(
     websocket: &mut WebSocketConfig,
@@ -200,6 +251,7 @@ pub(super) fn set(
         WS_OPT_TCP_NODELAY => settings.nodelay = flag(value)?,
         WS_OPT_REUSE_PORT => settings.reuse_port = flag(value)?,
         WS_OPT_PROXY_FROM_ENVIRONMENT => settings.proxy_from_environment = flag(value)?,
+        WS_OPT_TLS_VERIFY => settings.tls_verify = flag(value)?,
         _ => return Err(Error::InvalidArgument("this option is for a configuration only")),
     }
     Ok(())
@@ -281,6 +333,7 @@ pub(super) fn get(websocket: &WebSocketConfig, settings: &Settings, option: i32)
         WS_OPT_TCP_NODELAY => settings.nodelay.into(),
         WS_OPT_REUSE_PORT => settings.reuse_port.into(),
         WS_OPT_PROXY_FROM_ENVIRONMENT => settings.proxy_from_environment.into(),
+        WS_OPT_TLS_VERIFY => settings.tls_verify.into(),
         _ => return Err(Error::InvalidArgument("no such option here")),
     })
 }
@@ -318,6 +371,7 @@ fn known(option: i32) -> Result<ws_option> {
         WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS,
         WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER,
         WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER,
+        WS_OPT_TLS_VERIFY,
     ];
     ALL.iter().copied().find(|known| *known as i32 == option).ok_or(Error::InvalidArgument("no such option"))
 }

@@ -33,6 +33,8 @@ pub enum ws_status {
     WS_ERR_HANDSHAKE = -9,
     /// The URL cannot be used.
     WS_ERR_URL = -10,
+    /// The TLS session failed: ws_error_message() says which certificate or rule was in the way.
+    WS_ERR_TLS = -11,
     /// A deadline passed: handshake, close, pong or idle.
     WS_ERR_TIMEOUT = -12,
     /// The proxy refused, or is none: see ws_config_set_proxy().
@@ -181,6 +183,9 @@ pub enum ws_option {
     WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER = 35,
     /// The same for the server. Default off.
     WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER = 36,
+    /// A client of wss:// checks the server's certificate. Off, it talks to anybody who answers: for tests only. A
+    /// listener with roots asks for certificates either way. Only in a configuration. Default on.
+    WS_OPT_TLS_VERIFY = 40,
 }
 
 /// A socket: a POSIX file descriptor or a Windows SOCKET.

@@ -388,7 +388,7 @@ impl Connection {
             Some(refusal) => self.handshake_failed(refusal),
             None => {
                 self.end_handshake();
-                self.fail(Error::Io(error))
+                self.fail(Error::from(error))
             }
         }
     }

@@ -44,6 +44,8 @@ pub struct Settings {
     pub reuse_port: bool,
     /// A client looks at the environment for a proxy, where none was given.
     pub proxy_from_environment: bool,
+    /// A client checks the server's certificate. Here it is only told; [`Setup::tls`] goes by its own.
+    pub tls_verify: bool,
 }
 
 impl Default for Settings {
@@ -57,6 +59,7 @@ impl Default for Settings {
             nodelay: true,
             reuse_port: false,
             proxy_from_environment: false,
+            tls_verify: true,
         }
     }
 }
@@ -511,7 +514,8 @@ impl Core {
 
     /// Whether a read may find something without waiting.
     pub fn has_input(&self) -> bool {
-        self.connection().is_readable() || self.link().has_buffered_input()
+        let connection = self.connection();
+        connection.is_readable() || (connection.wants_bytes() && self.link().has_buffered_input())
     }
 
     /// When something is due next, on the clock that runs for it.

@@ -62,10 +62,7 @@ impl Link {
     pub fn interest(&self, wanted: Interest) -> Interest {
         match self {
             Link::Connecting(_) => Interest { read: true, write: false },
-            Link::Tls(tls) => Interest {
-                read: wanted.read || tls.is_handshaking(),
-                write: wanted.write || tls.has_pending_output(),
-            },
+            Link::Tls(tls) => Interest { write: wanted.write || tls.has_pending_output(), ..wanted },
             _ => wanted,
         }
     }

@@ -51,6 +51,7 @@ static const struct option {
   {WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS, 15, 9, 7, 1},
   {WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER, 0, 1, 2, 1},
   {WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER, 0, 1, 2, 1},
+  {WS_OPT_TLS_VERIFY, 1, 0, 2, 1},
 };
 
 static const int32_t no_numbers[] = {0, -1, 3, 4, 5, 6, 7, 11, 12, 15, 16, 128, 255, 257, INT32_MIN, INT32_MAX};
@@ -76,6 +77,8 @@ static void a_null_handle_is_an_invalid_argument_everywhere(void) {
   CHECK_IS(ws_config_add_header(NULL, "a", "b"), refused);
   CHECK_IS(ws_config_add_protocol(NULL, "a"), refused);
   CHECK_IS(ws_config_set_proxy(NULL, NULL), refused);
+  CHECK_IS(ws_config_set_tls_roots(NULL, &byte, 1), refused);
+  CHECK_IS(ws_config_set_tls_identity(NULL, &byte, 1, &byte, 1), refused);
   CHECK_IS(ws_set_io(NULL, recv_nothing, send_nothing, NULL), refused);
   CHECK_IS(ws_set_socket(NULL, 0), refused);
   CHECK_IS(ws_listener_accept(NULL, &conn), refused);
@@ -142,6 +145,10 @@ static void null_for_a_result_or_a_string_is_an_invalid_argument(void) {
   CHECK_IS(ws_config_add_header(config, NULL, "b"), refused);
   CHECK_IS(ws_config_add_header(config, "a", NULL), refused);
   CHECK_IS(ws_config_add_protocol(config, NULL), refused);
+  CHECK_IS(ws_config_set_tls_roots(config, NULL, 1), refused);
+  CHECK_IS(ws_config_set_tls_roots(config, NULL, 0), refused);
+  CHECK_IS(ws_config_set_tls_identity(config, NULL, 1, (const uint8_t *)"", 0), refused);
+  CHECK_IS(ws_config_set_tls_identity(config, (const uint8_t *)"", 0, NULL, 1), refused);
   CHECK_IS(ws_connect(config, "ws://127.0.0.1:1/", NULL), refused);
   CHECK_IS(ws_connect(config, NULL, &conn), refused);
   CHECK_IS(ws_client_new(config, "ws://a/", NULL), refused);
@@ -512,15 +519,29 @@ static void a_url_that_cannot_be_used_is_refused(void) {
   CHECK_IS(ws_client_new(NULL, "ws://example.com:0/", &conn), WS_ERR_URL);
 }
 
-static void wss_is_for_those_who_bring_tls_along(void) {
+static void wss_needs_a_certificate_to_listen_and_nothing_to_begin(void) {
   ws_conn *conn;
   ws_listener *listener;
-  CHECK_IS(ws_connect(NULL, "wss://127.0.0.1/", &conn), WS_ERR_UNSUPPORTED);
-  CHECK(conn == NULL);
-  CHECK_IS(ws_listen(NULL, "wss://127.0.0.1:0/", &listener), WS_ERR_UNSUPPORTED);
+  CHECK_IS(ws_connect(NULL, "wss://127.0.0.1:1/", &conn), WS_OK);
+  ws_free(conn);
+  CHECK_IS(ws_listen(NULL, "wss://127.0.0.1:0/", &listener), WS_ERR_TLS);
   CHECK(listener == NULL);
   CHECK_IS(ws_client_new(NULL, "wss://127.0.0.1/", &conn), WS_OK);
   ws_free(conn);
+}
+
+static void pem_that_is_none_is_refused_when_it_is_set(void) {
+  static const char *const bad[] = {
+    "", "garbage", "-----BEGIN CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"};
+  ws_config *config = ws_config_new();
+  for (size_t i = 0; i < LENGTH(bad); i++) {
+    const uint8_t *pem = (const uint8_t *)bad[i];
+    const size_t len = strlen(bad[i]);
+    CHECK_IS(ws_config_set_tls_roots(config, pem, len), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_config_set_tls_identity(config, pem, len, pem, len), WS_ERR_INVALID_ARGUMENT);
+  }
+  ws_config_free(config);
 }
 
 static void every_status_has_a_name_and_a_meaning(void) {
@@ -539,6 +560,7 @@ static void every_status_has_a_name_and_a_meaning(void) {
     {WS_ERR_UTF8, "WS_ERR_UTF8"},
     {WS_ERR_HANDSHAKE, "WS_ERR_HANDSHAKE"},
     {WS_ERR_URL, "WS_ERR_URL"},
+    {WS_ERR_TLS, "WS_ERR_TLS"},
     {WS_ERR_TIMEOUT, "WS_ERR_TIMEOUT"},
     {WS_ERR_INVALID_ARGUMENT, "WS_ERR_INVALID_ARGUMENT"},
     {WS_ERR_MISUSE, "WS_ERR_MISUSE"},
@@ -756,7 +778,8 @@ int main(int argc, char **argv) {
   RUN(control_characters_in_headers_and_subprotocols_are_invalid_arguments);
   RUN(headers_of_the_handshake_itself_cannot_be_added);
   RUN(a_url_that_cannot_be_used_is_refused);
-  RUN(wss_is_for_those_who_bring_tls_along);
+  RUN(wss_needs_a_certificate_to_listen_and_nothing_to_begin);
+  RUN(pem_that_is_none_is_refused_when_it_is_set);
   RUN(every_status_has_a_name_and_a_meaning);
   RUN(the_version_is_that_of_the_header);
   RUN(a_transport_is_set_once_and_is_a_socket);

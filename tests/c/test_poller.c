@@ -30,12 +30,6 @@ static int open_files(void) {
   return count;
 }
 
-static ws_config *config_with(int32_t option, uint64_t value) {
-  ws_config *config = ws_config_new();
-  EXPECT_IS(ws_config_set(config, option, value), WS_OK);
-  return config;
-}
-
 static ws_listener *listen_at(const char *url) {
   ws_config *config = config_with(WS_OPT_BLOCKING, 0);
   ws_listener *listener = NULL;
@@ -485,6 +479,13 @@ static void misuse_of_a_poller_is_told(void) {
   ws_free(memory);
 }
 
+/* The number of the next file that is opened. */
+static int next_file(void) {
+  int fd = dup(0);
+  close(fd);
+  return fd;
+}
+
 static void want_of_descriptors_is_no_busy_loop(void) {
   static world all;
   struct rlimit limit, few;
@@ -497,7 +498,7 @@ static void want_of_descriptors_is_no_busy_loop(void) {
   nap(10);
   getrlimit(RLIMIT_NOFILE, &limit);
   few = limit;
-  few.rlim_cur = (rlim_t)open_files() - 1;
+  few.rlim_cur = (rlim_t)next_file();
   setrlimit(RLIMIT_NOFILE, &few);
   before = ws_now();
   while (ws_now() - before < 250) {
@@ -708,11 +709,13 @@ static void a_prepared_message_reaches_all_and_is_queued_without_a_copy(void) {
 }
 
 static void a_client_masks_a_prepared_message(void) {
-  pair both = open_pair(NULL, NULL);
+  pair both;
+  ws_status_t opened = open_pair(&both, NULL, NULL);
   ws_prepared *prepared;
   const ws_message *message;
   const uint8_t *data;
   size_t len;
+  CHECK_IS(opened, WS_OK);
   CHECK_IS(ws_prepare_message(WS_TEXT, "masked", 6, &prepared), WS_OK);
   CHECK_IS(ws_write_prepared(both.client, prepared), WS_OK);
   CHECK_IS(ws_output(both.client, &data, &len), WS_OK);
@@ -725,8 +728,10 @@ static void a_client_masks_a_prepared_message(void) {
 }
 
 static void a_full_queue_hands_a_prepared_message_back(void) {
-  pair both = open_pair(NULL, NULL);
+  pair both;
+  ws_status_t opened = open_pair(&both, NULL, NULL);
   ws_prepared *prepared;
+  CHECK_IS(opened, WS_OK);
   CHECK_IS(ws_set_option(both.server, WS_OPT_MAX_SEND_QUEUE, 2), WS_OK);
   CHECK_IS(ws_set_option(both.server, WS_OPT_MAX_MESSAGE_SIZE, 100), WS_OK);
   CHECK_IS(ws_prepare_message(WS_BINARY, "123456", 6, &prepared), WS_OK);

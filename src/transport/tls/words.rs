@@ -1,0 +1,165 @@
+//! Why a session failed, in a sentence that names the facts. Knows the errors of rustls, and nothing else.
+
+use super::verify::SelfSigned;
+use rustls::pki_types::UnixTime;
+use rustls::{
+    AlertDescription as Alert, CertificateError, Error, InvalidMessage, OtherError, PeerIncompatible,
+};
+
+/// Which end we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Client,
+    Server,
+}
+
+/// The sentence. `heard`: the peer has shown before that it speaks TLS.
+pub(super) fn sentence(error: &Error, side: Side, heard: bool) -> String {
+    match error {
+        Error::InvalidCertificate(error) => certificate(error, side),
+        Error::NoCertificatesPresented => "the client presented no certificate, and has to".into(),
+        Error::AlertReceived(alert) => alert_received(*alert),
+        Error::InvalidMessage(
+            InvalidMessage::InvalidContentType
+            | InvalidMessage::UnknownProtocolVersion
+            | InvalidMessage::MessageTooLarge
+            | InvalidMessage::InvalidEmptyPayload,
+        ) if !heard => "the peer does not speak TLS".into(),
+        Error::PeerIncompatible(error) => incompatible(error),
+        Error::NoApplicationProtocol => "the peer does not offer http/1.1 (ALPN)".into(),
+        Error::DecryptError => "a TLS record was altered on its way".into(),
+        Error::PeerMisbehaved(error) => format!("the peer broke the rules of TLS: {error:?}"),
+        Error::InvalidMessage(error) => format!("the peer sent a malformed TLS message: {error:?}"),
+        other => format!("the TLS session failed: {other}"),
+    }
+}
+
+fn certificate(error: &CertificateError, side: Side) -> String {
+    use CertificateError::*;
+    let (whose, host) = match side {
+        Side::Client => ("the server's certificate", "this host"),
+        Side::Server => ("the client's certificate", "this client"),
+    };
+    match error {
+        Expired => format!("{whose} has expired"),
+        ExpiredContext { not_after, .. } => format!("{whose} has expired on {}", date(*not_after)),
+        NotValidYet => format!("{whose} is not valid yet"),
+        NotValidYetContext { not_before, .. } => {
+            format!("{whose} is not valid yet, but from {} on", date(*not_before))
+        }
+        NotValidForName => format!("{whose} is not for {host}"),
+        NotValidForNameContext { expected, presented } => {
+            format!("{whose} is for {}, not for {}", names(presented), expected.to_str())
+        }
+        UnknownIssuer => format!("{whose} is signed by an authority that is not trusted"),
+        Revoked => format!("{whose} has been revoked"),
+        UnknownRevocationStatus => format!("whether {whose} has been revoked cannot be told"),
+        BadSignature => format!("{whose} has a bad signature"),
+        BadEncoding => format!("{whose} is malformed"),
+        InvalidPurpose | InvalidPurposeContext { .. } => format!("{whose} is for another purpose"),
+        Other(OtherError(other)) if other.is::<SelfSigned>() => {
+            format!("{whose} is self-signed, and not one of the trusted ones")
+        }
+        Other(OtherError(other))
+            if matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+        {
+            format!("{whose} is an authority's own")
+        }
+        Other(OtherError(other)) => format!("{whose} cannot be trusted: {other}"),
+        other => format!("{whose} cannot be trusted: {other}"),
+    }
+}
+
+fn alert_received(alert: Alert) -> String {
+    let refused = |why: &str| format!("the peer refused our certificate: {why}");
+    match alert {
+        Alert::CertificateRequired => "the client must present a certificate".into(),
+        Alert::BadCertificate => refused("it is malformed, or for another name"),
+        Alert::UnsupportedCertificate => refused("it is of another kind or purpose"),
+        Alert::CertificateRevoked => refused("it has been revoked"),
+        Alert::CertificateExpired => refused("it has expired or is not valid yet"),
+        Alert::CertificateUnknown => refused("it is not trusted"),
+        Alert::UnknownCA => refused("it is signed by an authority that is not trusted"),
+        Alert::AccessDenied => refused("access denied"),
+        Alert::ProtocolVersion => "the peer speaks none of our versions of TLS (1.2 and 1.3)".into(),
+        Alert::InsufficientSecurity => "the peer has no cipher suite in common with us".into(),
+        Alert::HandshakeFailure => {
+            "the peer refused the TLS handshake: nothing in common, or a certificate is missing".into()
+        }
+        Alert::NoApplicationProtocol => "the peer does not serve http/1.1 (ALPN)".into(),
+        Alert::UnrecognisedName => "the peer does not know the name of this host".into(),
+        other => format!("the peer ended the TLS session with an alert: {other:?}"),
+    }
+}
+
+fn incompatible(error: &PeerIncompatible) -> String {
+    use PeerIncompatible::*;
+    match error {
+        ServerDoesNotSupportTls12Or13
+        | ServerTlsVersionIsDisabledByOurConfig
+        | SupportedVersionsExtensionRequired
+        | Tls12NotOffered
+        | Tls12NotOfferedOrEnabled => "the peer speaks none of our versions of TLS (1.2 and 1.3)".into(),
+        NoCipherSuitesInCommon | NoKxGroupsInCommon | NoSignatureSchemesInCommon => {
+            "the peer has no cipher suite in common with us".into()
+        }
+        other => format!("the peer's TLS does not go with ours: {other:?}"),
+    }
+}
+
+/// The names of a certificate, as webpki writes them: `DnsName("example.com")`. They are the peer's words, so only a
+/// few, and nothing but what a name consists of.
+fn names(presented: &[String]) -> String {
+    const MOST: usize = 4;
+    let plain = |name: &String| {
+        let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner.trim_end_matches(')'));
+        let is_plain = |c: &char| c.is_ascii_alphanumeric() || ".-_*:/".contains(*c);
+        inner.chars().filter(is_plain).take(100).collect::<String>()
+    };
+    let mut names: Vec<String> = presented.iter().take(MOST).map(plain).collect();
+    match presented.len() {
+        0 => return "no name".into(),
+        1..=MOST => {}
+        _ => names.push("others".into()),
+    }
+    names.join(", ")
+}
+
+/// The day (UTC), as 2026-01-31.
+fn date(time: UnixTime) -> String {
+    // Days are counted in eras of 400 years, each beginning on a first of March.
+    let days = time.as_secs() / 86_400 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    format!("{:04}-{month:02}-{day:02}", era * 400 + year + next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_date_is_the_calendars() {
+        let on = |secs| date(UnixTime::since_unix_epoch(Duration::from_secs(secs)));
+        assert_eq!(on(0), "1970-01-01");
+        assert_eq!(on(951_782_399), "2000-02-28");
+        assert_eq!(on(951_782_400), "2000-02-29");
+        assert_eq!(on(951_868_800), "2000-03-01");
+        assert_eq!(on(4_107_542_399), "2100-02-28");
+        assert_eq!(on(4_107_542_400), "2100-03-01");
+        on(u64::MAX);
+    }
+
+    #[test]
+    fn names_of_a_peer_are_cut_down() {
+        assert_eq!(names(&[]), "no name");
+        assert_eq!(names(&["DnsName(\"a.b\")".into(), "IpAddress(::1)".into()]), "a.b, ::1");
+        assert_eq!(names(&["DnsName(\"\u{1b}[2J\n\0x\")".into()]), "2Jx");
+        assert_eq!(names(&vec!["DnsName(\"a\")".to_owned(); 9]), "a, a, a, a, others");
+    }
+}
