@@ -18,7 +18,6 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Arc;
 
 /// A Unix socket whose listener is busy says so at once, and never that it is free again: ask this often, in ms.
 const BUSY_DELAY: u64 = 10;
@@ -30,7 +29,7 @@ const MAILBOX: Token = Token(usize::MAX);
 pub struct Connecting {
     /// What is waited for, in one.
     poll: Poll,
-    mailbox: Option<Arc<Mailbox>>,
+    mailbox: Option<Mailbox>,
     stage: Stage,
     nodelay: bool,
     /// The proxy, and the host and port that it is asked for.
@@ -209,11 +208,11 @@ impl Connecting {
         Ok(())
     }
 
-    fn mailbox(&mut self) -> io::Result<&Arc<Mailbox>> {
+    fn mailbox(&mut self) -> io::Result<&mut Mailbox> {
         if self.mailbox.is_none() {
             self.mailbox = Some(Mailbox::new(Waker::new(self.poll.registry(), MAILBOX)?));
         }
-        self.mailbox.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.mailbox.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Takes what has happened: the attempts that have come to something.
@@ -227,7 +226,8 @@ impl Connecting {
         }
         let arrived =
             events.iter().map(|event| event.token().0).filter(|token| *token != MAILBOX.0).collect();
-        for news in self.mailbox.iter().flat_map(|mailbox| mailbox.take()) {
+        let news = self.mailbox.as_mut().map(Mailbox::take).unwrap_or_default();
+        for news in news {
             match (news, &mut self.stage) {
                 (News::Addresses(family, found), Stage::Race(race)) => {
                     let addresses = found.unwrap_or_else(|error| {
