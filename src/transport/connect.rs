@@ -39,6 +39,8 @@ pub struct Connecting {
     until: u64,
     /// Something has happened that has not been looked at.
     stirred: bool,
+    /// What came of it at once.
+    outcome: Option<Box<io::Result<Link>>>,
 }
 
 /// How far it has come.
@@ -87,21 +89,16 @@ impl Connecting {
             tls: Tls::No,
             until: clock::after(settings.connect_timeout),
             stirred: true,
+            outcome: None,
         };
-        if let Some(path) = url.socket_path() {
-            connecting.stage = Stage::Busy(socket::unix_address(path)?, 0);
-            return Ok(connecting);
+        match url.socket_path() {
+            Some(path) => connecting.stage = Stage::Busy(socket::unix_address(path)?, 0),
+            None => connecting.prepare(url, setup)?,
         }
-        let (mut host, mut port) = (url.host().to_owned(), url.port());
-        if url.secure() {
-            connecting.prepare_tls(setup, host.clone())?;
+        match connecting.finish() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            outcome => connecting.outcome = Some(Box::new(outcome)),
         }
-        if let Some(proxy) = setup.proxy_for(url.secure(), &host, port)? {
-            let destination = (proxy.clone(), host, port);
-            (host, port) = (proxy.host().to_owned(), proxy.port());
-            connecting.proxy = Some(destination);
-        }
-        connecting.look_up(host, port)?;
         Ok(connecting)
     }
 
@@ -113,6 +110,7 @@ impl Connecting {
     /// When there is something to do even if nothing happens, on the library's clock.
     pub fn due(&self) -> u64 {
         let due = match &self.stage {
+            _ if self.outcome.is_some() => 0,
             Stage::Busy(_, again) => *again,
             Stage::Race(race) => race.eyeballs.due().unwrap_or(NEVER),
             _ => NEVER,
@@ -137,6 +135,9 @@ impl Connecting {
 
     /// What came of it; `WouldBlock` while it goes on.
     pub fn finish(&mut self) -> io::Result<Link> {
+        if let Some(outcome) = self.outcome.take() {
+            return *outcome;
+        }
         self.stirred = false;
         let now = clock::now_ms();
         let arrived = self.look(now)?;
@@ -175,6 +176,20 @@ impl Connecting {
                 Stage::Over => return Err(io::ErrorKind::NotConnected.into()),
             }
         }
+    }
+
+    /// Begins with what takes a while.
+    fn prepare(&mut self, url: &Url, setup: &Setup) -> Result<()> {
+        let (mut host, mut port) = (url.host().to_owned(), url.port());
+        if url.secure() {
+            self.prepare_tls(setup, host.clone())?;
+        }
+        if let Some(proxy) = setup.proxy_for(url.secure(), &host, port)? {
+            let destination = (proxy.clone(), host, port);
+            (host, port) = (proxy.host().to_owned(), proxy.port());
+            self.proxy = Some(destination);
+        }
+        Ok(self.look_up(host, port)?)
     }
 
     fn prepare_tls(&mut self, setup: &Setup, host: String) -> Result<()> {

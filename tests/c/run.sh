@@ -48,7 +48,10 @@ if builds 'a test' make -s -B CFLAGS=-Wl,--as-needed $programs; then
     for test in $tests; do suite "test_$test" build/bin/test_$test; done
     if have valgrind valgrind; then
         for test in $tests; do
-            CHECK_REDUCE=40 suite "test_$test under valgrind" valgrind -q --error-exitcode=9 --leak-check=full \
+            # ring keeps the state of AES-GCM below the stack pointer, which counts as undefined there.
+            undefined=--undef-value-errors=yes
+            [ $test = tls ] && undefined=--undef-value-errors=no
+            CHECK_REDUCE=40 suite "test_$test under valgrind" valgrind -q $undefined --error-exitcode=9 --leak-check=full \
                 --errors-for-leak-kinds=definite,indirect,possible build/bin/test_$test
         done
     else
