@@ -437,7 +437,7 @@ void ws_listener_free(ws_listener *listener);
 // WS_OK: it is done; or a server has stopped at WS_STATE_REQUEST for ws_accept() or ws_reject(), which with
 // WS_OPT_AUTO_ACCEPT off is how it says that. WS_ERR_WOULD_BLOCK: the peer is waited for. WS_ERR_HANDSHAKE: refused, or
 // malformed; ws_http_status() and ws_http_body() tell what the server said. WS_ERR_CAPACITY: the HTTP head is over
-// WS_OPT_MAX_HEAD_SIZE. WS_ERR_IO, WS_ERR_TIMEOUT, WS_ERR_NO_MEMORY. WS_ERR_CONNECTION_CLOSED, WS_ERR_ALREADY_CLOSED:
+// WS_OPT_MAX_HEAD_SIZE. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY, WS_ERR_TIMEOUT, WS_ERR_NO_MEMORY. WS_ERR_CONNECTION_CLOSED, WS_ERR_ALREADY_CLOSED:
 // it has failed before. WS_ERR_MISUSE: another thread reads. WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_handshake(ws_conn *conn);
 
@@ -498,7 +498,7 @@ ws_status_t ws_reject(ws_conn *conn,
 // WS_OK: *out is a message. WS_ERR_WOULD_BLOCK: nothing complete yet; blocking, WS_OPT_READ_TIMEOUT_MS ran out.
 // WS_ERR_PROTOCOL, WS_ERR_UTF8, WS_ERR_CAPACITY: the peer broke a rule or a limit. The Close that says so is queued, and
 // the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_CONNECTION_CLOSED: the closing handshake is done, or
-// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TIMEOUT,
+// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY, WS_ERR_TIMEOUT,
 // WS_ERR_HANDSHAKE (as from ws_handshake()): the connection is over; read on here, too. WS_ERR_MISUSE: another thread reads, or a request waits for
 // ws_accept(). WS_ERR_NO_MEMORY. WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_read_message(ws_conn *conn,
@@ -513,8 +513,8 @@ ws_status_t ws_read_message(ws_conn *conn,
 // ws_write_pending(), then send it again. Never WOULD_BLOCK. WS_ERR_CAPACITY: over WS_OPT_MAX_MESSAGE_SIZE; WS_ERR_UTF8:
 // a text that is not UTF-8; WS_ERR_INVALID_ARGUMENT: NULL, no such kind, a Ping or Pong over 125 bytes, a reason over
 // 123; WS_ERR_MISUSE: the opening handshake is not done, or a message is being sent in fragments: all of these change
-// nothing. WS_ERR_CONNECTION_CLOSED: closing, not accepted; WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TIMEOUT: the
-// connection is over. WS_ERR_NO_MEMORY.
+// nothing. WS_ERR_CONNECTION_CLOSED: closing, not accepted; WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS,
+// WS_ERR_TIMEOUT: the connection is over. WS_ERR_NO_MEMORY.
 ws_status_t ws_write_message(ws_conn *conn,
                              int32_t kind,
                              const void *data,
@@ -523,7 +523,7 @@ ws_status_t ws_write_message(ws_conn *conn,
 // ws_write_message() without sending: the message leaves with the next write, ws_write_pending(), or read that needs
 // more bytes, all queued ones together.
 //
-// Statuses as ws_write_message(), without WS_ERR_IO and WS_ERR_TIMEOUT.
+// Statuses as ws_write_message(), without WS_ERR_IO, WS_ERR_TLS and WS_ERR_TIMEOUT.
 ws_status_t ws_queue_message(ws_conn *conn,
                              int32_t kind,
                              const void *data,
@@ -560,7 +560,7 @@ ws_status_t ws_write_fragment(ws_conn *conn,
 //
 // WS_OK: nothing is left to send. WS_ERR_WOULD_BLOCK: the transport does not take it all. After a Close:
 // WS_ERR_CONNECTION_CLOSED, once, when the connection is over, as from ws_read_message(); then WS_ERR_ALREADY_CLOSED.
-// WS_ERR_IO, WS_ERR_TIMEOUT: the connection is over. WS_ERR_INVALID_ARGUMENT: NULL.
+// WS_ERR_IO, WS_ERR_TLS, WS_ERR_TIMEOUT: the connection is over. WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_write_pending(ws_conn *conn);
 
 // Begins the closing handshake: queues a Close, for which there is always room, behind what was accepted before. Code 0

@@ -10,7 +10,7 @@ use crate::message::{CloseCode, CloseFrame, Kind, Message, Role};
 use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
 use crate::proto::handshake::Head;
 use crate::proto::prepared::Prepared;
-use crate::proto::receive::Received;
+use crate::proto::receive::{Received, Simple};
 use std::borrow::Cow;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
@@ -154,7 +154,11 @@ impl<Stream: Read + Write> WebSocket<Stream> {
     }
 
     /// Like [`read_message`](Self::read_message), without a copy: the message is lent.
+    #[inline]
     pub fn read_view(&mut self) -> Result<MessageView<'_>> {
+        if let Some(simple) = self.receive_simple() {
+            return Ok(self.simple_view(simple));
+        }
         let received = self.receive()?;
         Ok(self.view(&received))
     }
@@ -212,8 +216,24 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         self.write_message(Message::Close(frame))
     }
 
+    /// A short message that lies there, where nothing else has to be done first: most calls come to no more than
+    /// this. It is a sixth of the instructions of [`receive`](Self::receive).
+    #[inline(always)]
+    pub(crate) fn receive_simple(&mut self) -> Option<Simple> {
+        match self.has_output() && !self.connection.is_corked() {
+            true => None,
+            false => self.connection.poll_simple(),
+        }
+    }
+
+    /// What [`receive_simple`](Self::receive_simple) returned last.
+    #[inline(always)]
+    pub(crate) fn simple_view(&self, simple: Simple) -> MessageView<'_> {
+        let data = self.connection.simple_payload(simple);
+        MessageView { kind: simple.kind, data, close_code: None, is_final: true }
+    }
+
     /// [`read_view`](Self::read_view) in two steps, for callers that keep the answer.
-    #[inline]
     pub(crate) fn receive(&mut self) -> Result<Received> {
         let mut broken = None;
         let mut stuck = !self.connection.is_corked() && self.flush_before_reading(&mut broken);

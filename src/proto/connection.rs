@@ -16,7 +16,7 @@ use crate::proto::handshake::{
     ClientHandshake, Handshake, HandshakeOptions, Head, Opened, Progress, ServerHandshake,
 };
 use crate::proto::prepared::Prepared;
-use crate::proto::receive::{Received, Receiver};
+use crate::proto::receive::{Received, Receiver, Simple};
 use crate::proto::send::{FrameStart, Sender};
 use crate::proto::utf8::Utf8Stream;
 use std::io::IoSlice;
@@ -391,6 +391,21 @@ impl Connection {
                 self.fail(Error::from(error))
             }
         }
+    }
+
+    /// The next message, if it is as simple as most are and has arrived. Everything else is for
+    /// [`poll_read`](Self::poll_read).
+    #[inline(always)]
+    pub fn poll_simple(&mut self) -> Option<Simple> {
+        let simple = self.receiver.next_simple(self.role)?;
+        self.unrewarded = 0;
+        Some(simple)
+    }
+
+    /// The payload of what [`poll_simple`](Self::poll_simple) returned last.
+    #[inline(always)]
+    pub fn simple_payload(&self, simple: Simple) -> &[u8] {
+        self.receiver.simple_payload(simple)
     }
 
     /// The next message out of what has arrived; `None`: more bytes are needed. Answers to Pings and Closes are
@@ -844,6 +859,7 @@ impl Connection {
 
     /// The configuration, to be changed. What has been accepted already stays accepted.
     pub fn config_mut(&mut self) -> &mut WebSocketConfig {
+        self.receiver.end_simple();
         Arc::make_mut(&mut self.config)
     }
 

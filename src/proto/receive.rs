@@ -35,6 +35,23 @@ pub struct Received {
     len: usize,
 }
 
+/// A short text or binary message in the input buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Simple {
+    /// Text or binary.
+    pub kind: Kind,
+    start: usize,
+    len: usize,
+}
+
+impl From<Simple> for Received {
+    #[inline]
+    fn from(simple: Simple) -> Self {
+        let Simple { kind, start, len } = simple;
+        Self { kind, is_final: true, place: Place::Input, start, len }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Input,
@@ -51,6 +68,9 @@ pub struct Receiver {
     inflater: Option<Box<Inflater>>,
     /// What has been lent and must stay where it is until the next call of [`Receiver::next`].
     lent: Option<Place>,
+    /// The next byte begins a message, and nothing stands in its way that is shorter than this: see
+    /// [`Receiver::next_simple`].
+    simple_len: u8,
     /// Whether the room last given out was in the message instead of the input buffer.
     direct: bool,
     /// Bytes of the stream before the frame at hand.
@@ -143,6 +163,7 @@ impl Receiver {
     /// Drops everything that has arrived: nothing after a Close or a broken rule is looked at. The memory stays, for
     /// somebody may be receiving into it or looking at what was lent.
     pub fn discard(&mut self) {
+        self.end_simple();
         self.frame = None;
         self.message.clear();
         self.skip(self.input.filled().len());
@@ -184,14 +205,20 @@ impl Receiver {
 
     /// Takes the next message, part or control frame out of what has arrived; `None`: more bytes are needed.
     /// After an error only [`discard`](Self::discard) makes sense.
-    #[inline]
     pub fn next(&mut self, role: Role, config: &WebSocketConfig) -> Result<Option<Received>> {
+        self.end_simple();
         if self.lent.take() == Some(Place::Message) {
             self.message.drop_delivered();
         }
-        if let Some(received) = self.next_simple(role, config) {
-            return received.map(Some);
+        let received = self.next_of_any_kind(role, config);
+        let between = self.frame.is_none() && self.message.kind.is_none();
+        if received.is_ok() && between && self.lent != Some(Place::Message) {
+            self.simple_len = simple_len(config);
         }
+        received
+    }
+
+    fn next_of_any_kind(&mut self, role: Role, config: &WebSocketConfig) -> Result<Option<Received>> {
         loop {
             if self.frame.is_some() {
                 let received = match self.message.compressed {
@@ -235,11 +262,12 @@ impl Receiver {
     }
 
     /// The common case by itself: a short text or binary message in one frame that has arrived whole, masked as it
-    /// should be, within the limits. Everything else is not for here, and `None`.
+    /// should be, within the limits. Everything else is not for here, and `None`: [`next`](Self::next) takes it.
     #[inline(always)]
-    fn next_simple(&mut self, role: Role, config: &WebSocketConfig) -> Option<Result<Received>> {
-        let filled = self.input.filled();
-        let kind = match filled.first()? {
+    pub fn next_simple(&mut self, role: Role) -> Option<Simple> {
+        let frame = self.input.filled_mut();
+        let [first, second] = *frame.first_chunk()?;
+        let kind = match first {
             0x81 => Kind::Text,
             0x82 => Kind::Binary,
             _ => return None,
@@ -249,36 +277,37 @@ impl Receiver {
             Role::Server => (0x80, 6),
             Role::Client => (0, 2),
         };
-        let len = usize::from(filled.get(1)? ^ bit);
-        let total = header_len + len;
-        let fits = |limit: Option<usize>| limit.is_none_or(|limit| len <= limit);
-        let is_simple = len <= 125
-            && filled.len() >= total
-            && self.frame.is_none()
-            && self.message.kind.is_none()
-            && fits(config.max_frame_size)
-            && fits(config.max_message_size)
-            && config.max_fragments != Some(0);
-        if !is_simple {
+        let len = usize::from(second ^ bit);
+        if len >= usize::from(self.simple_len) {
             return None;
         }
-        let frame = &mut self.input.filled_mut()[..total];
+        let (header, payload) = frame.get_mut(..header_len + len)?.split_at_mut(header_len);
         let ascii = match role {
-            Role::Server => {
-                let (header, payload) = frame.split_at_mut(header_len);
-                let key = MaskKey::from(*header.last_chunk()?);
-                !mask::apply(payload, key)
-            }
-            Role::Client => kind == Kind::Binary || frame[2..].is_ascii(),
+            Role::Server => !mask::apply(payload, MaskKey::from(*header.last_chunk()?)),
+            Role::Client => kind == Kind::Binary || payload.is_ascii(),
         };
-        if kind == Kind::Text && !ascii && simdutf8::basic::from_utf8(&frame[header_len..]).is_err() {
-            self.frame_offset = self.offset;
-            return Some(Err(Error::Utf8));
+        if kind == Kind::Text && !ascii && simdutf8::basic::from_utf8(payload).is_err() {
+            if role == Role::Server {
+                // Back to how it was, for who can say where the fault is.
+                mask::apply(payload, MaskKey::from(*header.last_chunk()?));
+            }
+            return None;
         }
         let start = self.input.position() + header_len;
-        self.consume(total);
+        self.consume(header_len + len);
         self.lent = Some(Place::Input);
-        Some(Ok(Received { kind, is_final: true, place: Place::Input, start, len }))
+        Some(Simple { kind, start, len })
+    }
+
+    /// What was known of the next message does not hold any more; [`next`](Self::next) finds out again.
+    pub fn end_simple(&mut self) {
+        self.simple_len = 0;
+    }
+
+    /// The payload of what [`next_simple`](Self::next_simple) returned last.
+    #[inline(always)]
+    pub fn simple_payload(&self, simple: Simple) -> &[u8] {
+        self.input.at(simple.start, simple.len)
     }
 
     fn take_control(&mut self, kind: Kind, header: &Header, header_len: usize) -> Option<Received> {
@@ -442,6 +471,13 @@ impl Receiver {
         self.input.consume(n);
         self.offset += n as u64;
     }
+}
+
+/// Which messages are short enough for [`Receiver::next_simple`]: those shorter than this.
+fn simple_len(config: &WebSocketConfig) -> u8 {
+    let limit = |limit: Option<usize>| limit.unwrap_or(usize::MAX);
+    let longest = limit(config.max_frame_size).min(limit(config.max_message_size)).min(125);
+    if config.max_fragments == Some(0) { 0 } else { longest as u8 + 1 }
 }
 
 impl Assembly {
