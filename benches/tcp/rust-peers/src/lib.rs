@@ -24,19 +24,28 @@ pub fn serve<F: Future<Output = ()> + 'static>(client: fn(TcpStream) -> F) {
     })
 }
 
-/// Echoes what has come, and sends when no more has: that costs the fewest system calls that the library allows.
+/// As many messages are echoed together at most.
+const TOGETHER: usize = 256;
+
+/// Reads all that has come, then echoes it together: as few system calls as the library allows. (Some send what waits
+/// whenever they are asked for the next message.)
 pub async fn echo<S, M, E>(mut socket: S, is_data: fn(&M) -> bool)
 where
     S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
     E: Debug,
 {
+    let mut messages = Vec::new();
     while let Some(Ok(message)) = socket.next().await {
-        let mut next = Some(message);
-        while let Some(message) = next {
-            if is_data(&message) && socket.feed(message).await.is_err() {
+        messages.push(message);
+        while messages.len() < TOGETHER
+            && let Some(Some(Ok(message))) = socket.next().now_or_never()
+        {
+            messages.push(message);
+        }
+        for message in messages.drain(..).filter(is_data) {
+            if socket.feed(message).await.is_err() {
                 return;
             }
-            next = socket.next().now_or_never().flatten().and_then(Result::ok);
         }
         if socket.flush().await.is_err() {
             return;
