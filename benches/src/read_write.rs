@@ -3,6 +3,7 @@
 //! Both engines run over the same kind of stream: reading copies from a script of frames that begins again at its end,
 //! writing adds up lengths. A row under 1.00 is ahead of the peer.
 
+use crate::json::Row;
 use crate::{median, time};
 use std::hint::black_box;
 use std::io::{self, IoSlice, Read, Write};
@@ -14,13 +15,15 @@ const MESSAGES: std::ops::RangeInclusive<usize> = 48..=400_000;
 const SIZES: [usize; 4] = [16, 1 << 10, 64 << 10, 1 << 20];
 
 /// The table.
-pub fn run(tasks: &[Task], size: Option<usize>) {
+pub fn run(tasks: &[Task], size: Option<usize>, rows: &mut Vec<Row>) {
     let sizes = size.map_or(SIZES.to_vec(), |size| vec![size]);
     println!("{:34} {:>8} {:>12} {:>12} {:>7}", "", "bytes", "wsabi ns", "tungstenite", "ratio");
     let mut behind = 0;
     for task in tasks {
         for &size in &sizes {
             let (ours, theirs) = measure(task, size);
+            rows.push(task.row(size, "wsabi", ours));
+            rows.push(task.row(size, "tungstenite", theirs));
             let ratio = ours / theirs;
             behind += usize::from(ratio >= 1.0);
             println!("{:34} {size:>8} {ours:>12.1} {theirs:>12.1} {ratio:>7.2}", task.name);
@@ -67,6 +70,24 @@ pub fn tasks(name: &str) -> Vec<Task> {
         task("write as client, text", false, Ascii, true),
     ];
     tasks.into_iter().filter(|task| task.name.contains(name)).collect()
+}
+
+impl Task {
+    fn row(&self, size: usize, peer: &'static str, nanoseconds: f64) -> Row {
+        Row {
+            group: if self.write { "write" } else { "read" },
+            task: self.name,
+            role: if self.server { "server" } else { "client" },
+            size,
+            kind: match self.content {
+                Content::Binary => "binary",
+                Content::Ascii => "ascii",
+                Content::MultiByte => "multi-byte",
+            },
+            peer,
+            nanoseconds,
+        }
+    }
 }
 
 fn measure(task: &Task, size: usize) -> (f64, f64) {
