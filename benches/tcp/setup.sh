@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the load generator and the peers' servers of run.py into build/bench/. Idempotent, and quick when nothing has
-# changed. A peer that cannot be had is named and left out. Our own server is the Makefile's.
+# changed. A peer that cannot be had is named and left out; with --quick none is asked for. Our own server is the
+# Makefile's.
 #
 # Not among them: uWebSockets, which no package of Debian and none of its author's at npm has.
 set -u
@@ -15,6 +16,7 @@ main() {
     mkdir -p $home/bin
     command -v cc >/dev/null || apt_install gcc libc6-dev || exit 1
     c_program loadgen && c_program raw_epoll || exit 1
+    [ "${1:-}" = --quick ] && return
     command -v strace >/dev/null || apt_install strace >$home/setup.log 2>&1 || echo "bench: no strace" >&2
 
     peer "libwebsockets" install_lws
@@ -81,4 +83,4 @@ apt() {
     DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@"
 }
 
-main
+main "$@"
