@@ -63,8 +63,8 @@ def told(tcp):
             "",
         ]
     lines += [
-        "Figures are medians over alternating rounds of one run. They can be compared with one another, not with those of "
-        "another run or machine. Less is better, but for GB/s.",
+        "Figures are medians over alternating rounds of one run. They can be compared with one another, not with those "
+        "of another run or machine. Less is better, but for rates.",
         "",
     ]
     return lines
@@ -79,9 +79,10 @@ def over_tcp(tcp, plots):
     text = [
         "## Over TCP: what a message costs an echo server",
         "",
-        "CPU time of the server's process for one message, received and sent back, in nanoseconds; loopback, one thread, "
-        "{} rounds. *raw epoll* is a TCP echo of the same bytes without WebSocket: what the sockets cost. Every server "
-        "sends together what has come together, as far as its library's own interface lets it.".format(
+        "CPU time of the server's process for one message, received and sent back, in nanoseconds; loopback, one "
+        "thread, {} rounds. *raw epoll* is a TCP echo of the same bytes without WebSocket: what the sockets cost. Every server "
+        "sends together what has come together, as far as its library's own interface "
+        "lets it.".format(
             tcp["rounds"]
         ),
         "",
@@ -170,7 +171,9 @@ def in_memory(rows, plots):
     text = [
         "## In memory",
         "",
-        "One engine by itself over a stream in memory: nanoseconds for one message, masked as the protocol wants it.",
+        "One engine by itself over a stream in memory: nanoseconds for one message, masked as the protocol wants it. What "
+        "is written goes to a stream that adds up lengths: bytes that an engine hands on where they lie cost nothing "
+        "there, as no kernel copies them.",
         "",
     ]
     for group, title in [("read", "Reading"), ("write", "Writing"), ("deflate", "permessage-deflate, both ends")]:
@@ -260,7 +263,9 @@ class Svg:
 
     def curve(self, points, colour, width):
         path = " ".join("{:.1f},{:.1f}".format(x, y) for x, y in points)
-        self.parts.append('<polyline points="{}" fill="none" stroke="{}" stroke-width="{}"/>'.format(path, colour, width))
+        self.parts.append(
+            '<polyline points="{}" fill="none" stroke="{}" stroke-width="{}"/>'.format(path, colour, width)
+        )
         for x, y in points:
             self.parts.append('<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="{}"/>'.format(x, y, colour))
 

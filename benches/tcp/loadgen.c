@@ -59,7 +59,7 @@ struct connection {
 
 static int port;
 static size_t connection_count = 1, depth = 1, payload_len = 125;
-static bool raw, text, idle;
+static bool raw, text;
 
 static struct connection *connections;
 static int epoll;
@@ -113,21 +113,16 @@ static void read_arguments(int argc, char **argv)
     int i;
 
     for (i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : "0";
-
         if (strcmp(argv[i], "--raw") == 0) {
             raw = true;
         } else if (strcmp(argv[i], "--text") == 0) {
             text = true;
-        } else if (strcmp(argv[i], "--connections") == 0) {
-            connection_count = strtoul(value, NULL, 10), i++;
-        } else if (strcmp(argv[i], "--depth") == 0) {
-            depth = strtoul(value, NULL, 10), i++;
-        } else if (strcmp(argv[i], "--size") == 0) {
-            payload_len = strtoul(value, NULL, 10), i++;
-        } else if (strcmp(argv[i], "--idle") == 0) {
-            idle = true;
-            connection_count = strtoul(value, NULL, 10), i++;
+        } else if ((strcmp(argv[i], "--connections") == 0 || strcmp(argv[i], "--idle") == 0) && i + 1 < argc) {
+            connection_count = strtoul(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--depth") == 0 && i + 1 < argc) {
+            depth = strtoul(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--size") == 0 && i + 1 < argc) {
+            payload_len = strtoul(argv[++i], NULL, 10);
         } else {
             port = atoi(argv[i]);
         }
