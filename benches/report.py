@@ -80,9 +80,8 @@ def over_tcp(tcp, plots):
         "## Over TCP: what a message costs an echo server",
         "",
         "CPU time of the server's process for one message, received and sent back, in nanoseconds; loopback, one "
-        "thread, {} rounds. *raw epoll* is a TCP echo of the same bytes without WebSocket: what the sockets cost. Every server "
-        "sends together what has come together, as far as its library's own interface "
-        "lets it.".format(
+        "thread, {} rounds. *raw epoll* is a TCP echo of the same bytes without WebSocket: what the sockets cost. "
+        "Every server sends together what has come together, as far as its library's own interface lets it.".format(
             tcp["rounds"]
         ),
         "",
@@ -171,9 +170,9 @@ def in_memory(rows, plots):
     text = [
         "## In memory",
         "",
-        "One engine by itself over a stream in memory: nanoseconds for one message, masked as the protocol wants it. What "
-        "is written goes to a stream that adds up lengths: bytes that an engine hands on where they lie cost nothing "
-        "there, as no kernel copies them.",
+        "One engine by itself over a stream in memory: nanoseconds for one message, masked as the protocol wants it. "
+        "What is written goes to a stream that adds up lengths: bytes that an engine hands on where they lie cost "
+        "nothing there, as no kernel copies them.",
         "",
     ]
     for group, title in [("read", "Reading"), ("write", "Writing"), ("deflate", "permessage-deflate, both ends")]:

@@ -9,6 +9,7 @@ mod deflate;
 mod engines;
 mod json;
 mod memory;
+mod peers;
 mod read_write;
 mod samples;
 mod scripts;
