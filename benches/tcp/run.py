@@ -48,8 +48,8 @@ SERVERS = {
 # Name, connections, messages in flight on each, bytes of payload, messages of a round.
 ROWS = [
     ("1 connection ping-pong 32 B", 1, 1, 32, 20_000),
-    ("100 × 16 in flight 125 B", 100, 16, 125, 400_000),
-    ("1,000 × 16 125 B", 1_000, 16, 125, 400_000),
+    ("100 × 16 in flight 125 B", 100, 16, 125, 200_000),
+    ("1,000 × 16 125 B", 1_000, 16, 125, 200_000),
     ("100 × 4 16 KiB", 100, 4, 16 << 10, 40_000),
     ("8 × 2 1 MiB", 8, 2, 1 << 20, 480),
 ]
@@ -57,7 +57,7 @@ IDLE = [1_000, 5_000, 10_000]
 
 QUICK_SERVERS = [RAW, WSABI]
 QUICK_ROWS = [(*row[:4], row[4] // 2) for row in ROWS[:2]]
-QUICK_ROUNDS, ROUNDS = 5, 9
+QUICK_ROUNDS, ROUNDS = 5, 7
 
 
 def main():
