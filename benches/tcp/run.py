@@ -64,8 +64,10 @@ def main():
     options = arguments()
     servers = [name for name in options.peers if available(name)]
     raise_descriptor_limit()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    path = options.json or HOME / "tcp-{:%Y%m%d-%H%M%S}.json".format(now)
     run = {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "date": now.isoformat(timespec="seconds"),
         "command": " ".join(["benches/tcp/run.py", *sys.argv[1:]]),
         "commit": output(["git", "-C", str(ROOT), "describe", "--always", "--dirty"]),
         "machine": machine(),
@@ -80,11 +82,13 @@ def main():
     for row in options.rows:
         run["rows"].append(measure(row, servers, options))
         print_row(run["rows"][-1])
+        save(run, path)  # what has been measured outlives an interrupted run
     if options.idle:
         for name in servers:
             run["idle"].append({"server": name, "bytes": hold(name, IDLE)})
         print_idle(run["idle"])
-    save(run, options.json)
+        save(run, path)
+    print("\n" + os.path.relpath(path))
 
 
 def arguments():
@@ -358,10 +362,7 @@ def print_idle(rows):
 
 
 def save(run, path):
-    path = path or HOME / "tcp-{:%Y%m%d-%H%M%S}.json".format(datetime.datetime.now(datetime.timezone.utc))
     path.write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n")
-    print()
-    print(os.path.relpath(path))
 
 
 def machine():
