@@ -4,6 +4,7 @@
  * is when the library wants them. */
 #define _GNU_SOURCE
 #include <libwebsockets.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,7 +132,7 @@ int main(int argc, char **argv)
     }
     if (!context)
         return 1;
-    lws_set_log_level(0, NULL); /* it would tell of SIGTERM */
+    signal(SIGTERM, SIG_DFL); /* its loop catches it, stops, and then turns for ever */
     puts("ready");
     fflush(stdout);
     while (lws_service(context, 0) >= 0)

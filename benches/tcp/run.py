@@ -12,6 +12,7 @@ Needs what `setup.sh` builds; a server that is not there is left out. Python's s
 """
 
 import argparse
+import ctypes
 import datetime
 import json
 import os
@@ -31,6 +32,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HOME = ROOT / "build" / "bench"
 BIN = HOME / "bin"
 RAW, WSABI = "raw epoll", "wsabi"
+PRCTL, PR_SET_PDEATHSIG = ctypes.CDLL(None).prctl, 1
 
 # What starts each server; PORT is put in. The first line that it prints says that it is ready.
 SERVERS = {
@@ -135,7 +137,7 @@ class Server:
         self.name = name
         self.port = free_port()
         command = [str(part).replace("PORT", str(self.port)) for part in SERVERS[name]]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=lambda: pin(0))
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=lambda: begin(0))
         if not self.process.stdout.readline():
             raise SystemExit("{} does not start".format(name))
 
@@ -173,7 +175,7 @@ class Load:
             command.append("--raw")
         self.server = server
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: pin(-1)
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: begin(-1)
         )
         self.line()
 
@@ -199,7 +201,9 @@ class Load:
         return int(done), float(seconds) * 1e9
 
 
-def pin(which):
+def begin(which):
+    """In a process that has just been started: its core, and that it ends when this one does, however that ends."""
+    PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[which]})
 
