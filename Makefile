@@ -13,7 +13,8 @@ EXAMPLES := $(patsubst examples-c/%.c,build/bin/%,$(wildcard examples-c/*.c))
 TEST_CLIENTS := build/bin/autobahn_client build/bin/peer_client
 C_TESTS := $(patsubst tests/c/%.c,build/bin/%,$(wildcard tests/c/test_*.c))
 
-.PHONY: all lib examples demo test test-rust test-c test-peers autobahn autobahn-full bench lint install clean
+.PHONY: all lib examples demo test test-rust test-c test-peers autobahn autobahn-full lint install clean
+.PHONY: bench bench-memory bench-tcp bench-quick bench-setup report
 
 all: lib examples
 
@@ -64,9 +65,26 @@ autobahn-full: lib examples build/bin/autobahn_client
 	sh tests/autobahn/setup.sh
 	python3 tests/autobahn/run.py --server build/bin/echo_server --client build/bin/autobahn_client --full --timeout 5400
 
-## In memory, beside tungstenite, in one run.
-bench:
-	CARGO_TARGET_DIR=target $(CARGO) run --release --quiet --manifest-path benches/Cargo.toml
+## In memory and over TCP, beside the peers, each in one run; then docs/performance.md with its plots.
+bench: bench-memory bench-tcp report
+
+bench-memory:
+	mkdir -p build/bench
+	CARGO_TARGET_DIR=target $(CARGO) run --release --quiet --manifest-path benches/Cargo.toml -- --json build/bench/memory.json
+
+bench-tcp: bench-setup
+	python3 benches/tcp/run.py --json build/bench/tcp.json
+
+## Under 20 seconds: the floor and ours.
+bench-quick: lib build/bin/echo_server
+	sh benches/tcp/setup.sh --quick
+	python3 benches/tcp/run.py --quick
+
+bench-setup: lib build/bin/echo_server
+	sh benches/tcp/setup.sh
+
+report:
+	python3 benches/report.py
 
 install: lib
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig

@@ -5,6 +5,7 @@
 //! and streams. `time` is ours over theirs: a row under 1.00 is ahead of the peer.
 
 use crate::engines::{End, Pair, Setting, Wsabi, Yawc};
+use crate::json::Row;
 use crate::samples::{Sample, samples};
 use crate::scripts::{Kind, Script};
 use crate::{median, time};
@@ -47,7 +48,7 @@ pub fn run_one((_, setting): Task, size: usize, count: usize, peer: Option<&str>
 }
 
 /// The table.
-pub fn run(tasks: &[Task], size: Option<usize>, scripts: &[Kind]) {
+pub fn run(tasks: &[Task], size: Option<usize>, scripts: &[Kind], json: &mut Vec<Row>) {
     println!(
         "{:34} {:>8} {:>11} {:>11} {:>19} {:>7} {:>7} {:>7}",
         "", "bytes", "wsabi msg/s", "peer msg/s", "peer", "time", "smaller", "peer"
@@ -58,6 +59,7 @@ pub fn run(tasks: &[Task], size: Option<usize>, scripts: &[Kind]) {
         let mut scripts = scripts.iter().map(|kind| kind.start(&samples)).collect::<Vec<_>>();
         for (name, setting) in tasks {
             let measured = measure(*setting, &samples, size, &mut scripts);
+            json.extend(measured.iter().map(|engine| engine.row(name, size)));
             let (ours, peers) = measured.split_first().unwrap();
             for peer in peers {
                 let ratio = ours.nanoseconds / peer.nanoseconds;
@@ -83,6 +85,13 @@ struct Measured {
     nanoseconds: f64,
     /// How many times smaller messages become.
     smaller: f64,
+}
+
+impl Measured {
+    fn row(&self, task: &'static str, size: usize) -> Row {
+        let nanoseconds = self.nanoseconds;
+        Row { group: "deflate", task, role: "both", size, kind: "ascii", peer: self.name, nanoseconds }
+    }
 }
 
 /// All the engines, ours first.

@@ -1,13 +1,15 @@
 //! Measures the engine in memory, beside its peers, in one run: alternating rounds, medians, ratios.
 //!
-//! `wsabi-bench [TASK [SIZE [COUNT [PEER]]]]`: the tasks whose name contains TASK; with COUNT, that many messages of the
-//! first of them through one engine, for an instruction counter.
+//! `wsabi-bench [--json FILE] [TASK [SIZE [COUNT [PEER]]]]`: the tasks whose name contains TASK; with COUNT, that many
+//! messages of the first of them through one engine, for an instruction counter. The rows of times go to FILE, too.
 //!
 //! [`read_write`] moves plain messages, [`deflate`] compressed ones; [`memory`] tells what a connection holds for those.
 
 mod deflate;
 mod engines;
+mod json;
 mod memory;
+mod peers;
 mod read_write;
 mod samples;
 mod scripts;
@@ -15,7 +17,8 @@ mod scripts;
 use std::time::Instant;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    let json = arguments.next_if_eq("--json").map(|_| arguments.next().expect("a file"));
     let name = arguments.next().unwrap_or_default();
     let mut number = || arguments.next().map(|number| number.parse::<usize>().expect("a number"));
     let (size, count) = (number(), number());
@@ -28,15 +31,19 @@ fn main() {
             (None, None) => panic!("no such task"),
         };
     }
+    let mut rows = Vec::new();
     if !plain.is_empty() {
-        read_write::run(&plain, size);
+        read_write::run(&plain, size, &mut rows);
         println!();
     }
     if !compressed.is_empty() {
         let scripts = scripts::installed();
-        deflate::run(&compressed, size, &scripts);
+        deflate::run(&compressed, size, &scripts, &mut rows);
         println!();
         memory::run(&compressed, &scripts);
+    }
+    if let Some(path) = json {
+        json::write(&path, &rows);
     }
 }
 

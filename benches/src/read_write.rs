@@ -1,9 +1,10 @@
-//! Reads and writes plain messages, beside tungstenite.
+//! Reads and writes plain messages, beside the peers in Rust.
 //!
-//! Both engines run over the same kind of stream: reading copies from a script of frames that begins again at its end,
+//! All engines run over the same kind of stream: reading copies from a script of frames that begins again at its end,
 //! writing adds up lengths. A row under 1.00 is ahead of the peer.
 
-use crate::{median, time};
+use crate::json::Row;
+use crate::{median, peers, time};
 use std::hint::black_box;
 use std::io::{self, IoSlice, Read, Write};
 
@@ -13,34 +14,64 @@ const VOLUME: usize = 64 << 20;
 const MESSAGES: std::ops::RangeInclusive<usize> = 48..=400_000;
 const SIZES: [usize; 4] = [16, 1 << 10, 64 << 10, 1 << 20];
 
+/// What one engine is to do.
+pub struct Run<'a> {
+    pub task: &'a Task,
+    pub payload: &'a [u8],
+    pub count: usize,
+}
+
+impl Run<'_> {
+    pub fn stream(&self) -> Script {
+        Script::new(self.task, self.payload)
+    }
+}
+
+type Engine = (&'static str, fn(&Run));
+
+/// Ours first.
+const ENGINES: [Engine; 6] = [
+    ("wsabi", wsabi_run),
+    ("tungstenite", tungstenite_run),
+    ("tokio-websockets", peers::tokio_websockets),
+    ("fastwebsockets", peers::fastwebsockets),
+    ("sockudo-ws", peers::sockudo_ws),
+    ("yawc", peers::yawc),
+];
+
 /// The table.
-pub fn run(tasks: &[Task], size: Option<usize>) {
+pub fn run(tasks: &[Task], size: Option<usize>, rows: &mut Vec<Row>) {
     let sizes = size.map_or(SIZES.to_vec(), |size| vec![size]);
-    println!("{:34} {:>8} {:>12} {:>12} {:>7}", "", "bytes", "wsabi ns", "tungstenite", "ratio");
+    println!("{:34} {:>8} {:>12} {:>12} {:>17} {:>7}", "", "bytes", "wsabi ns", "peer ns", "peer", "ratio");
     let mut behind = 0;
     for task in tasks {
         for &size in &sizes {
-            let (ours, theirs) = measure(task, size);
-            let ratio = ours / theirs;
-            behind += usize::from(ratio >= 1.0);
-            println!("{:34} {size:>8} {ours:>12.1} {theirs:>12.1} {ratio:>7.2}", task.name);
+            let measured = measure(task, size);
+            rows.extend(measured.map(|(peer, nanoseconds)| task.row(size, peer, nanoseconds)));
+            let ours = measured[0].1;
+            for &(peer, theirs) in &measured[1..] {
+                let ratio = ours / theirs;
+                behind += usize::from(ratio >= 1.0);
+                println!("{:34} {size:>8} {ours:>12.1} {theirs:>12.1} {peer:>17} {ratio:>7.2}", task.name);
+            }
         }
     }
-    println!("{} rows, {behind} behind", tasks.len() * sizes.len());
+    println!("{} rows, {behind} behind", tasks.len() * sizes.len() * (ENGINES.len() - 1));
 }
 
 /// One task through one engine.
 pub fn run_one(task: &Task, size: usize, count: usize, peer: Option<&str>) {
-    let run = if peer.is_none() { wsabi_run } else { tungstenite_run };
-    run(task, &payload(task.content, size), count);
+    let peer = peer.unwrap_or("wsabi");
+    let (_, engine) = ENGINES.into_iter().find(|engine| engine.0 == peer).expect("a peer");
+    engine(&Run { task, payload: &payload(task.content, size), count });
 }
 
 pub struct Task {
     name: &'static str,
     /// Whether we are the server, whose peer masks.
-    server: bool,
+    pub server: bool,
     content: Content,
-    write: bool,
+    pub write: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -69,18 +100,44 @@ pub fn tasks(name: &str) -> Vec<Task> {
     tasks.into_iter().filter(|task| task.name.contains(name)).collect()
 }
 
-fn measure(task: &Task, size: usize) -> (f64, f64) {
-    let payload = payload(task.content, size);
-    let count = (VOLUME / size).clamp(*MESSAGES.start(), *MESSAGES.end());
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        ours.push(time(count, || wsabi_run(task, &payload, count)).0);
-        theirs.push(time(count, || tungstenite_run(task, &payload, count)).0);
+impl Task {
+    pub fn text(&self) -> bool {
+        self.content != Content::Binary
     }
-    (median(ours), median(theirs))
+
+    fn row(&self, size: usize, peer: &'static str, nanoseconds: f64) -> Row {
+        Row {
+            group: if self.write { "write" } else { "read" },
+            task: self.name,
+            role: if self.server { "server" } else { "client" },
+            size,
+            kind: match self.content {
+                Content::Binary => "binary",
+                Content::Ascii => "ascii",
+                Content::MultiByte => "multi-byte",
+            },
+            peer,
+            nanoseconds,
+        }
+    }
 }
 
-fn wsabi_run(task: &Task, payload: &[u8], count: usize) {
+/// Nanoseconds a message, of each engine.
+fn measure(task: &Task, size: usize) -> [(&'static str, f64); ENGINES.len()] {
+    let count = (VOLUME / size).clamp(*MESSAGES.start(), *MESSAGES.end());
+    let run = Run { task, payload: &payload(task.content, size), count };
+    let mut rounds = ENGINES.map(|_| Vec::new());
+    for round in 0..ROUNDS {
+        for turn in 0..ENGINES.len() {
+            // There and back: nobody comes always after the same, who may have left the processor cold.
+            let i = if round % 2 == 0 { turn } else { ENGINES.len() - 1 - turn };
+            rounds[i].push(time(count, || ENGINES[i].1(&run)).0);
+        }
+    }
+    std::array::from_fn(|i| (ENGINES[i].0, median(std::mem::take(&mut rounds[i]))))
+}
+
+fn wsabi_run(&Run { task, payload, count }: &Run) {
     let role = if task.server { wsabi::Role::Server } else { wsabi::Role::Client };
     let mut socket = wsabi::WebSocket::from_raw_socket(Script::new(task, payload), role, None);
     if task.write {
@@ -99,7 +156,7 @@ fn wsabi_run(task: &Task, payload: &[u8], count: usize) {
     }
 }
 
-fn tungstenite_run(task: &Task, payload: &[u8], count: usize) {
+fn tungstenite_run(&Run { task, payload, count }: &Run) {
     use tungstenite::protocol::{Role, WebSocket};
     let role = if task.server { Role::Server } else { Role::Client };
     let mut socket = WebSocket::from_raw_socket(Script::new(task, payload), role, None);
@@ -120,7 +177,7 @@ fn tungstenite_run(task: &Task, payload: &[u8], count: usize) {
 }
 
 /// A stream that gives the same frames again and again, and takes everything.
-struct Script {
+pub struct Script {
     frames: Vec<u8>,
     at: usize,
     written: usize,
@@ -153,14 +210,21 @@ impl Script {
         }
         Self { frames, at: 0, written: 0 }
     }
+
+    /// What comes next, `most` bytes of it.
+    pub fn receive(&mut self, most: usize) -> &[u8] {
+        let start = self.at;
+        let end = self.frames.len().min(start + most);
+        self.at = end % self.frames.len();
+        &self.frames[start..end]
+    }
 }
 
 impl Read for Script {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        let n = space.len().min(self.frames.len() - self.at);
-        space[..n].copy_from_slice(&self.frames[self.at..self.at + n]);
-        self.at = (self.at + n) % self.frames.len();
-        Ok(n)
+        let bytes = self.receive(space.len());
+        space[..bytes.len()].copy_from_slice(bytes);
+        Ok(bytes.len())
     }
 }
 

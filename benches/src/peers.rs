@@ -1,0 +1,142 @@
+//! The asynchronous engines that read and write plain messages, over the stream that `read_write` gives them.
+//!
+//! The stream is always ready, so one poll is a whole operation and no runtime is there.
+
+use crate::read_write::{Run, Script};
+use bytes::Bytes;
+use futures::{FutureExt, Sink, SinkExt, Stream, StreamExt};
+use std::fmt::Debug;
+use std::hint::black_box;
+use std::io::{self, IoSlice, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// No message of the benchmark is refused.
+const LIMIT: usize = 64 << 20;
+
+pub fn fastwebsockets(run: &Run) {
+    use fastwebsockets::{FragmentCollector, Frame, Payload, Role, WebSocket};
+    let role = if run.task.server { Role::Server } else { Role::Client };
+    let mut socket = WebSocket::after_handshake(run.stream(), role);
+    socket.set_max_message_size(LIMIT);
+    let mut socket = FragmentCollector::new(socket);
+    for _ in 0..run.count {
+        if run.task.write {
+            let payload = Payload::Borrowed(black_box(run.payload));
+            let frame = if run.task.text() { Frame::text(payload) } else { Frame::binary(payload) };
+            now(socket.write_frame(frame)).unwrap();
+        } else {
+            assert_eq!(black_box(now(socket.read_frame()).unwrap()).payload.len(), run.payload.len());
+        }
+    }
+}
+
+pub fn tokio_websockets(run: &Run) {
+    use tokio_websockets::{ClientBuilder, Config, Limits, Message, ServerBuilder};
+    let (config, limits) =
+        (Config::default().frame_size(LIMIT), Limits::default().max_payload_len(Some(LIMIT)));
+    let socket = if run.task.server {
+        ServerBuilder::new().config(config).limits(limits).serve(run.stream())
+    } else {
+        ClientBuilder::new().config(config).limits(limits).take_over(run.stream())
+    };
+    let payload = Bytes::copy_from_slice(run.payload);
+    let message = if run.task.text() { Message::text(payload) } else { Message::binary(payload) };
+    drive(run, socket, message, |message| message.as_payload().len());
+}
+
+pub fn sockudo_ws(run: &Run) {
+    use sockudo_ws::{Config, Message, Role, WebSocketStream};
+    let config = Config::builder()
+        .max_message_size(LIMIT)
+        .max_frame_size(LIMIT)
+        .auto_ping(false)
+        .idle_timeout(0)
+        .build();
+    let role = if run.task.server { Role::Server } else { Role::Client };
+    let socket = WebSocketStream::from_raw(run.stream(), role, config);
+    let payload = Bytes::copy_from_slice(run.payload);
+    let message = if run.task.text() { Message::Text(payload) } else { Message::Binary(payload) };
+    drive(run, socket, message, |message| match message {
+        Message::Text(payload) | Message::Binary(payload) => payload.len(),
+        _ => panic!("neither text nor binary"),
+    });
+}
+
+pub fn yawc(run: &Run) {
+    use yawc::{Frame, Options, Role, WebSocket};
+    let options = Options {
+        check_utf8: true,
+        max_payload_read: Some(LIMIT),
+        max_read_buffer: Some(2 * LIMIT),
+        ..Default::default()
+    };
+    let role = if run.task.server { Role::Server } else { Role::Client };
+    let mut socket = WebSocket::from_stream_with_extensions(run.stream(), role, None, options).unwrap();
+    let payload = Bytes::copy_from_slice(run.payload);
+    for _ in 0..run.count {
+        if run.task.write {
+            let payload = black_box(&payload).clone();
+            now(socket.send(if run.task.text() { Frame::text(payload) } else { Frame::binary(payload) }))
+                .unwrap();
+        } else {
+            assert_eq!(black_box(now(socket.next()).unwrap()).payload().len(), run.payload.len());
+        }
+    }
+}
+
+fn drive<S, M, E: Debug>(run: &Run, mut socket: S, message: M, len: impl Fn(&M) -> usize)
+where
+    S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
+    M: Clone,
+{
+    for _ in 0..run.count {
+        if run.task.write {
+            now(socket.send(black_box(&message).clone())).unwrap();
+        } else {
+            assert_eq!(len(&black_box(now(socket.next()).unwrap().unwrap())), run.payload.len());
+        }
+    }
+}
+
+fn now<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("the stream is always ready")
+}
+
+impl AsyncRead for Script {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        space: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        space.put_slice(self.receive(space.remaining()));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Script {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.write(bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.write_vectored(slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
