@@ -27,13 +27,13 @@ lib:
 
 examples: $(EXAMPLES)
 
-build/bin/%: examples-c/%.c examples-c/deflate_option.h include/wsabi.h | lib
+build/bin/%: examples-c/%.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
 build/bin/%: tests/c/%.c $(wildcard tests/c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) -Itests/c $< -o $@ $(LDFLAGS_ALL) -ldl
 build/bin/autobahn_client: tests/autobahn/autobahn_client.c include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
-build/bin/peer_client: tests/peers/peer_client.c examples-c/deflate_option.h include/wsabi.h | lib
+build/bin/peer_client: tests/peers/peer_client.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
 
 ## Shows server and client at work over TCP.
