@@ -48,10 +48,10 @@ def ended(process, output, who, timeout):
 
 
 @contextlib.contextmanager
-def running(command):
+def running(command, stdin=subprocess.DEVNULL):
     """A program in a process group of its own, which is gone when the block ends, and the file with its output."""
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output,
+        process = subprocess.Popen([str(word) for word in command], stdin=stdin, stdout=output,
                                    stderr=subprocess.STDOUT, start_new_session=True)
         try:
             yield process, output
