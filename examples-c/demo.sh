@@ -123,6 +123,13 @@ step 'the server is asked to stop, and does'
 stop_server
 echo '   it ended with status 0'
 
+step 'where nobody listens any more, a client says so'
+status=0
+client "$url" </dev/null 2>"$work/told" || status=$?
+tell "$work/told"
+test $status -eq 1
+grep -q 'refused' "$work/told"
+
 step 'a server with a certificate is talked to over TLS'
 certificate
 start_server wss://127.0.0.1:0/ --cert "$work/cert.pem" --key "$work/key.pem"
@@ -145,13 +152,6 @@ client --count 1 "$url" <"$work/in" >"$work/out"
 tell "$work/out"
 cmp "$work/in" "$work/out"
 stop_server
-
-step 'where nobody listens any more, a client says so'
-status=0
-client "$url" </dev/null 2>"$work/told" || status=$?
-tell "$work/told"
-test $status -eq 1
-grep -q 'refused' "$work/told"
 
 step 'a client and a server talk over callbacks'
 run "$bin/callbacks" >"$work/told"
