@@ -19,7 +19,7 @@ use std::ffi::{c_char, c_void};
 /// WS_OK: *out is a message. WS_ERR_WOULD_BLOCK: nothing complete yet; blocking, WS_OPT_READ_TIMEOUT_MS ran out.
 /// WS_ERR_PROTOCOL, WS_ERR_UTF8, WS_ERR_CAPACITY: the peer broke a rule or a limit. The Close that says so is queued, and
 /// the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_CONNECTION_CLOSED: the closing handshake is done, or
-/// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TIMEOUT,
+/// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY, WS_ERR_TIMEOUT,
 /// WS_ERR_HANDSHAKE (as from ws_handshake()): the connection is over; read on here, too. WS_ERR_MISUSE: another thread reads, or a request waits for
 /// ws_accept(). WS_ERR_NO_MEMORY. WS_ERR_INVALID_ARGUMENT: NULL.
 ///
@@ -58,8 +58,8 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
 /// ws_write_pending(), then send it again. Never WOULD_BLOCK. WS_ERR_CAPACITY: over WS_OPT_MAX_MESSAGE_SIZE; WS_ERR_UTF8:
 /// a text that is not UTF-8; WS_ERR_INVALID_ARGUMENT: NULL, no such kind, a Ping or Pong over 125 bytes, a reason over
 /// 123; WS_ERR_MISUSE: the opening handshake is not done, or a message is being sent in fragments: all of these change
-/// nothing. WS_ERR_CONNECTION_CLOSED: closing, not accepted; WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TIMEOUT: the
-/// connection is over. WS_ERR_NO_MEMORY.
+/// nothing. WS_ERR_CONNECTION_CLOSED: closing, not accepted; WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS,
+/// WS_ERR_TIMEOUT: the connection is over. WS_ERR_NO_MEMORY.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `data` is NULL or has `len` bytes.
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn ws_write_message(
 /// ws_write_message() without sending: the message leaves with the next write, ws_write_pending(), or read that needs
 /// more bytes, all queued ones together.
 ///
-/// Statuses as ws_write_message(), without WS_ERR_IO and WS_ERR_TIMEOUT.
+/// Statuses as ws_write_message(), without WS_ERR_IO, WS_ERR_TLS and WS_ERR_TIMEOUT.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `data` is NULL or has `len` bytes.
@@ -202,7 +202,7 @@ pub unsafe extern "C" fn ws_write_fragment(
 ///
 /// WS_OK: nothing is left to send. WS_ERR_WOULD_BLOCK: the transport does not take it all. After a Close:
 /// WS_ERR_CONNECTION_CLOSED, once, when the connection is over, as from ws_read_message(); then WS_ERR_ALREADY_CLOSED.
-/// WS_ERR_IO, WS_ERR_TIMEOUT: the connection is over. WS_ERR_INVALID_ARGUMENT: NULL.
+/// WS_ERR_IO, WS_ERR_TLS, WS_ERR_TIMEOUT: the connection is over. WS_ERR_INVALID_ARGUMENT: NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.

@@ -18,7 +18,6 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Arc;
 
 /// A Unix socket whose listener is busy says so at once, and never that it is free again: ask this often, in ms.
 const BUSY_DELAY: u64 = 10;
@@ -30,7 +29,7 @@ const MAILBOX: Token = Token(usize::MAX);
 pub struct Connecting {
     /// What is waited for, in one.
     poll: Poll,
-    mailbox: Option<Arc<Mailbox>>,
+    mailbox: Option<Mailbox>,
     stage: Stage,
     nodelay: bool,
     /// The proxy, and the host and port that it is asked for.
@@ -40,6 +39,8 @@ pub struct Connecting {
     until: u64,
     /// Something has happened that has not been looked at.
     stirred: bool,
+    /// What came of it at once.
+    outcome: Option<Box<io::Result<Link>>>,
 }
 
 /// How far it has come.
@@ -88,21 +89,16 @@ impl Connecting {
             tls: Tls::No,
             until: clock::after(settings.connect_timeout),
             stirred: true,
+            outcome: None,
         };
-        if let Some(path) = url.socket_path() {
-            connecting.stage = Stage::Busy(socket::unix_address(path)?, 0);
-            return Ok(connecting);
+        match url.socket_path() {
+            Some(path) => connecting.stage = Stage::Busy(socket::unix_address(path)?, 0),
+            None => connecting.prepare(url, setup)?,
         }
-        let (mut host, mut port) = (url.host().to_owned(), url.port());
-        if url.secure() {
-            connecting.prepare_tls(setup, host.clone())?;
+        match connecting.finish() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            outcome => connecting.outcome = Some(Box::new(outcome)),
         }
-        if let Some(proxy) = setup.proxy_for(url.secure(), &host, port)? {
-            let destination = (proxy.clone(), host, port);
-            (host, port) = (proxy.host().to_owned(), proxy.port());
-            connecting.proxy = Some(destination);
-        }
-        connecting.look_up(host, port)?;
         Ok(connecting)
     }
 
@@ -114,6 +110,7 @@ impl Connecting {
     /// When there is something to do even if nothing happens, on the library's clock.
     pub fn due(&self) -> u64 {
         let due = match &self.stage {
+            _ if self.outcome.is_some() => 0,
             Stage::Busy(_, again) => *again,
             Stage::Race(race) => race.eyeballs.due().unwrap_or(NEVER),
             _ => NEVER,
@@ -138,6 +135,9 @@ impl Connecting {
 
     /// What came of it; `WouldBlock` while it goes on.
     pub fn finish(&mut self) -> io::Result<Link> {
+        if let Some(outcome) = self.outcome.take() {
+            return *outcome;
+        }
         self.stirred = false;
         let now = clock::now_ms();
         let arrived = self.look(now)?;
@@ -178,6 +178,20 @@ impl Connecting {
         }
     }
 
+    /// Begins with what takes a while.
+    fn prepare(&mut self, url: &Url, setup: &Setup) -> Result<()> {
+        let (mut host, mut port) = (url.host().to_owned(), url.port());
+        if url.secure() {
+            self.prepare_tls(setup, host.clone())?;
+        }
+        if let Some(proxy) = setup.proxy_for(url.secure(), &host, port)? {
+            let destination = (proxy.clone(), host, port);
+            (host, port) = (proxy.host().to_owned(), proxy.port());
+            self.proxy = Some(destination);
+        }
+        Ok(self.look_up(host, port)?)
+    }
+
     fn prepare_tls(&mut self, setup: &Setup, host: String) -> Result<()> {
         if setup.tls.is_client_ready() {
             self.tls = Tls::Ready(host, setup.tls.client()?);
@@ -209,11 +223,11 @@ impl Connecting {
         Ok(())
     }
 
-    fn mailbox(&mut self) -> io::Result<&Arc<Mailbox>> {
+    fn mailbox(&mut self) -> io::Result<&mut Mailbox> {
         if self.mailbox.is_none() {
             self.mailbox = Some(Mailbox::new(Waker::new(self.poll.registry(), MAILBOX)?));
         }
-        self.mailbox.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.mailbox.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Takes what has happened: the attempts that have come to something.
@@ -227,7 +241,8 @@ impl Connecting {
         }
         let arrived =
             events.iter().map(|event| event.token().0).filter(|token| *token != MAILBOX.0).collect();
-        for news in self.mailbox.iter().flat_map(|mailbox| mailbox.take()) {
+        let news = self.mailbox.as_mut().map(Mailbox::take).unwrap_or_default();
+        for news in news {
             match (news, &mut self.stage) {
                 (News::Addresses(family, found), Stage::Race(race)) => {
                     let addresses = found.unwrap_or_else(|error| {

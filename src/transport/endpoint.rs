@@ -219,6 +219,7 @@ impl Endpoint {
         let mut core = self.lock().ok()?;
         if let Some(socket) = core.socket.get_mut().socket_mut() {
             socket.readiness_mut().watched = false;
+            socket.readiness_mut().drained = false;
         }
         core.watch.take().map(|attachment| attachment.watch)
     }
@@ -253,7 +254,8 @@ impl Endpoint {
         if let Some(socket) = core.socket.get_mut().socket_mut() {
             let ended = socket.readiness().ended;
             // How it is now, the poller tells first of all.
-            *socket.readiness_mut() = Readiness { watched: true, readable: false, writable: false, ended };
+            *socket.readiness_mut() =
+                Readiness { watched: true, readable: false, drained: false, writable: false, ended };
         }
     }
 
@@ -266,6 +268,7 @@ impl Endpoint {
                 if let Some(socket) = link.socket_mut() {
                     let known = socket.readiness_mut();
                     known.readable |= what.read;
+                    known.drained &= !what.read;
                     known.writable |= what.write;
                     known.ended |= ended;
                 }

@@ -95,7 +95,8 @@ impl Link {
             Link::Connecting(connecting) => connecting.stir(),
             Link::Socket(_) | Link::Tls(_) => {
                 if let Some(socket) = self.socket_mut() {
-                    (socket.readiness_mut().readable, socket.readiness_mut().writable) = (true, true);
+                    let known = socket.readiness_mut();
+                    (known.readable, known.drained, known.writable) = (true, false, true);
                 }
             }
         }

@@ -6,12 +6,12 @@
 //! unload what has such a destructor still to run. It takes none of the program's signals.
 
 use crate::transport::eyeballs::Family;
-use crate::transport::sys;
+use crate::transport::sys::Thread;
 use crate::transport::tls::ClientTls;
 use mio::Waker;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 
 /// Enough for any resolver.
 const STACK: usize = 512 << 10;
@@ -25,38 +25,67 @@ pub enum News {
     Tls(crate::error::Result<ClientTls>),
 }
 
-/// Where it is left.
+/// Where it is left, and by whom.
 #[derive(Debug)]
 pub struct Mailbox {
-    news: Mutex<Vec<News>>,
+    shared: Arc<Shared>,
+    threads: Vec<Option<Thread>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    news: Mutex<Vec<(usize, News)>>,
     waker: Waker,
 }
 
 impl Mailbox {
     /// An empty one; `waker` is called when something comes.
-    pub fn new(waker: Waker) -> Arc<Self> {
-        Arc::new(Self { news: Mutex::default(), waker })
+    pub fn new(waker: Waker) -> Self {
+        Self { shared: Arc::new(Shared { news: Mutex::default(), waker }), threads: Vec::new() }
     }
 
     /// What has come.
-    pub fn take(&self) -> Vec<News> {
-        std::mem::take(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn take(&mut self) -> Vec<News> {
+        let news = std::mem::take(&mut *self.shared.news());
+        for (thread, _) in &news {
+            if let Some(thread) = self.threads.get_mut(*thread).and_then(Option::take) {
+                // It has nothing left to do but to end, and then does not keep the library.
+                thread.join();
+            }
+        }
+        news.into_iter().map(|(_, news)| news).collect()
     }
 
     /// Lets a thread find something out.
-    pub fn send_for(self: &Arc<Self>, find: impl FnOnce() -> News + Send + 'static) -> io::Result<()> {
-        let mailbox = Arc::clone(self);
-        let thread = std::thread::Builder::new().name("wsabi".to_owned()).stack_size(STACK);
-        sys::without_signals(|| {
-            thread.spawn(move || {
-                STAY.with(|_| {});
-                let news = find();
-                mailbox.news.lock().unwrap_or_else(PoisonError::into_inner).push(news);
-                // It fails where nobody waits any more.
-                let _ = mailbox.waker.wake();
-            })
-        })?;
+    pub fn send_for(&mut self, find: impl FnOnce() -> News + Send + 'static) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let place = self.threads.len();
+        let staying = Arc::new(Barrier::new(2));
+        let stays = Arc::clone(&staying);
+        let work = move || {
+            STAY.with(|_| {});
+            stays.wait();
+            let news = find();
+            shared.news().push((place, news));
+            // It fails where nobody waits any more.
+            let _ = shared.waker.wake();
+        };
+        self.threads.push(Some(Thread::start(STACK, Box::new(work))?));
+        // Before it has seen to that it stays, the library must not go.
+        staying.wait();
         Ok(())
+    }
+}
+
+impl Shared {
+    fn news(&self) -> MutexGuard<'_, Vec<(usize, News)>> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.take();
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Readiness {
     pub watched: bool,
     /// There may be something to receive.
     pub readable: bool,
+    /// There was nothing more just now: that need not be asked once again.
+    pub drained: bool,
     /// There may be room to send.
     pub writable: bool,
     /// The peer has ended the stream, or it is broken: that may lie behind bytes still to be received.
@@ -47,7 +49,8 @@ impl Socket {
     }
 
     fn new(fd: Fd) -> Self {
-        let readiness = Readiness { watched: false, readable: true, writable: true, ended: false };
+        let readiness =
+            Readiness { watched: false, readable: true, drained: false, writable: true, ended: false };
         Self { fd, readiness }
     }
 
@@ -85,7 +88,13 @@ pub fn unix_address(path: &[u8]) -> Result<SockAddr> {
 
 impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> RawFd {
-        match &self.fd {
+        self.fd.as_raw_fd()
+    }
+}
+
+impl AsRawFd for Fd {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
             Fd::Owned(fd) => fd.as_raw_fd(),
             Fd::Borrowed(fd) => fd.as_raw_fd(),
         }
@@ -94,16 +103,18 @@ impl AsRawFd for Socket {
 
 impl Read for Socket {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        if self.readiness.watched && !self.readiness.readable {
+        let known = &mut self.readiness;
+        if std::mem::take(&mut known.drained) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let received = sys::recv(self.as_raw_fd(), space);
+        let received = sys::recv(self.fd.as_raw_fd(), space);
         match &received {
-            // Less than there was room for: that was all, unless the end lies behind it.
+            // Less than there was room for: that was all, unless the end lies behind it. What comes later is told.
             Ok(n) => {
-                self.readiness.readable = *n == space.len() || self.readiness.ended || !self.readiness.watched
+                known.drained = known.watched && !known.ended && *n < space.len();
+                known.readable = !known.drained;
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readiness.readable = false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => known.readable = false,
             Err(_) => {}
         }
         received

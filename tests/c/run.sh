@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/../.."
 . tests/c/checks.sh
 
-tests='boundary memory callbacks sockets poller threads unload'
+tests='boundary memory callbacks sockets poller tls threads unload'
 flags="-std=c99 -g -Wall -Wextra -Wpedantic -Werror -D_POSIX_C_SOURCE=200809L -Iinclude -Itests/c"
 
 # suite NAME COMMAND...: a program that ends with its own count, which is added. A crash, or what a checker finds beyond
@@ -48,7 +48,10 @@ if builds 'a test' make -s -B CFLAGS=-Wl,--as-needed $programs; then
     for test in $tests; do suite "test_$test" build/bin/test_$test; done
     if have valgrind valgrind; then
         for test in $tests; do
-            CHECK_REDUCE=40 suite "test_$test under valgrind" valgrind -q --error-exitcode=9 --leak-check=full \
+            # ring keeps the state of AES-GCM below the stack pointer, which counts as undefined there.
+            undefined=--undef-value-errors=yes
+            [ $test = tls ] && undefined=--undef-value-errors=no
+            CHECK_REDUCE=40 suite "test_$test under valgrind" valgrind -q $undefined --error-exitcode=9 --leak-check=full \
                 --errors-for-leak-kinds=definite,indirect,possible build/bin/test_$test
         done
     else

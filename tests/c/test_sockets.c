@@ -329,7 +329,7 @@ static void an_unknown_host_is_an_io_error(void) {
   const ws_message *message;
   ws_conn *client;
   CHECK_IS(ws_connect(NULL, "ws://no-such-host.invalid/", &client), WS_OK);
-  CHECK_IS(ws_get_socket(client), -1);
+  CHECK(ws_get_socket(client) >= 0); /* the look-up is waited for like anything else */
   CHECK_IS(ws_handshake(client), WS_ERR_IO);
   CHECK(*ws_error_message(client) != '\0');
   CHECK_IS(ws_read_message(client, &message), WS_ERR_CONNECTION_CLOSED);

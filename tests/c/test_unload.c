@@ -4,8 +4,10 @@
 #include "wsabi.h"
 
 #include <dlfcn.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <time.h>
 
 /* The functions used here, by their names; ISO C has no cast from void * to a function, so their bytes are copied. */
 static struct {
@@ -101,6 +103,39 @@ static void use_sockets(void) {
   ws.free(conns[0]);
 }
 
+static void nap_ms(int ms) {
+  struct timespec time = {ms / 1000, ms % 1000 * 1000000L};
+  nanosleep(&time, NULL);
+}
+
+/* Takes the place of the C library's resolver: its answer takes as long as it is told. */
+static int lookup_ms, lookups;
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+  (void)node, (void)service, (void)hints, (void)found;
+  nap_ms(lookup_ms);
+  __atomic_fetch_add(&lookups, 1, __ATOMIC_SEQ_CST);
+  return EAI_NONAME;
+}
+
+static void a_lookup_under_way_keeps_the_library_until_it_is_over(void) {
+  ws_conn *conn;
+  int before = lookups;
+  lookup_ms = 200;
+  CHECK(load());
+  CHECK_IS(ws.connect(NULL, "ws://nobody.test:1/", &conn), WS_OK);
+  ws.free(conn);
+  CHECK_IS(dlclose(ws.library), 0); /* whoever is looking up is still in there */
+  CHECK_IS(lookups, before);
+  CHECK(is_mapped());
+  while (__atomic_load_n(&lookups, __ATOMIC_SEQ_CST) < before + 2) nap_ms(1);
+  nap_ms(50); /* the threads end */
+  lookup_ms = 0;
+  CHECK(load());
+  CHECK_IS(dlclose(ws.library), 0);
+  CHECK(!is_mapped());
+}
+
 static void *use_it(void *arg) {
   (void)arg;
   use_memory();
@@ -155,5 +190,6 @@ int main(int argc, char **argv) {
   check_begin(argc, argv);
   RUN(the_library_is_gone_after_each_dlclose);
   RUN(threads_that_used_the_library_outlive_it);
+  RUN(a_lookup_under_way_keeps_the_library_until_it_is_over);
   return check_end();
 }
