@@ -1,5 +1,6 @@
 #!/bin/sh
-# Shows a server and clients at work over TCP, TLS and a Unix socket, and the other ways of using the library. `make demo` builds and runs it.
+# Shows a server and clients at work over TCP, TLS and a Unix socket, and the other ways of using the library. `make
+# demo` builds and runs it.
 set -eu
 cd "$(dirname "$0")/.."
 bin=${BIN:-build/bin}

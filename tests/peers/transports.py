@@ -631,7 +631,7 @@ def nginx_before(upstream):
 @contextlib.contextmanager
 def haproxy(serving):
     with server(*serving, "ws://127.0.0.1:0/") as url:
-        with haproxy_before("http", "ssl crt %s alpn http/1.1" % (CERTIFICATES / "server.both"), url) as front:
+        with haproxy_before("http", "ssl crt %s alpn http/1.1 ssl-max-ver TLSv1.2" % (CERTIFICATES / "server.both"), url) as front:
             yield front
 
 
