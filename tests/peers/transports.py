@@ -98,6 +98,9 @@ def rows():
     yield Row("roots of the system (SSL_CERT_FILE)", [], roots_of_the_system)
     yield Row("a pinned certificate that signed itself", [], pinned)
 
+    yield Row("a chain with an authority between", [], chain)
+    yield Row("kinds of keys", ["openssl"], kinds_of_keys)
+
     for proxy, scheme in (tinyproxy, "http"), (microsocks, "socks5"):
         name, needs = proxy.__name__, [proxy.__name__]
         yield Row(name + " ws", needs, partial(through_proxy, proxy, scheme, False, False))
@@ -108,6 +111,7 @@ def rows():
         yield Row(name + " cannot reach", needs, partial(proxy_cannot_reach, proxy, scheme))
         yield Row(name + " of the environment", needs, partial(environment, proxy, scheme))
     yield Row("tinyproxy forbids", ["tinyproxy"], proxy_forbids)
+    yield Row("IPv6, and through proxies", ["microsocks", "tinyproxy"], ipv6)
     yield Row("no proxy at all", [], no_proxy_there)
 
     clients = ("ours", [BATTERY], None), ("websockets", PYTHON_CLIENT, PYTHON), ("ws", NODE_CLIENT, NODE_MODULES / "ws")
@@ -477,6 +481,25 @@ def pinned():
         echoes(*trusting("selfsigned"), url)
 
 
+def chain():
+    key_of_chain = ["--key", key("chained")]
+    with server(ECHO, "wss://127.0.0.1:0/", "--cert", pem("chain"), *key_of_chain) as url:
+        echoes(*trusting(), url)
+    with server(ECHO, "wss://127.0.0.1:0/", "--cert", pem("chained"), *key_of_chain) as url:
+        is_refused(UNTRUSTED, *trusting(), url)
+        echoes(*trusting("between"), url)
+
+
+def kinds_of_keys():
+    kinds = [(kind, kind) for kind in certificates.KEYS]
+    for cert, its_key in kinds + [("rsa", "pkcs1"), ("server", "sec1")]:
+        with server(ECHO, "wss://127.0.0.1:0/", "--cert", pem(cert), "--key", key(its_key)) as url:
+            echoes(*trusting(), url)
+            must(b" 101 " in by_s_client(url), "s_client takes no %s" % its_key)
+    said = talk("--cert", pem("server"), "--key", key("encrypted"), "wss://localhost/")
+    must(said.status == 2 and "not encrypted" in said.err, "an encrypted key is taken", said)
+
+
 # Proxies
 
 
@@ -561,6 +584,18 @@ def no_proxy_there():
         is_refused("the proxy's answer is not SOCKS 5|the proxy closed .*", *via("socks5", port), url)
         is_refused("the proxy refused with HTTP status 4.*", *via("http", port), url)
         is_refused(".*refused.*", *via("http", free_port()), url)
+
+
+def ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        raise Skipped("no IPv6 here")
+    with server(ECHO, "wss://[::1]:0/", *showing("server")) as url, microsocks() as (socks, _), tinyproxy() as (http, _):
+        must(re.fullmatch(r"wss://\[::1\]:[1-9][0-9]*/", url), "listening on", url)
+        run_client([BATTERY, url, *trusting()])
+        echoes(*trusting(), *via("socks5", socks), url)
+        echoes(*trusting(), *via("http", http), url)
 
 
 def environment(proxy, scheme):
