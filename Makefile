@@ -28,16 +28,16 @@ lib:
 
 examples: $(EXAMPLES)
 
-build/bin/%: examples-c/%.c examples-c/deflate_option.h include/wsabi.h | lib
+build/bin/%: examples-c/%.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
 build/bin/%: tests/c/%.c $(wildcard tests/c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) -Itests/c $< -o $@ $(LDFLAGS_ALL) -ldl
 build/bin/autobahn_client: tests/autobahn/autobahn_client.c include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
-build/bin/peer_client: tests/peers/peer_client.c examples-c/deflate_option.h include/wsabi.h | lib
+build/bin/peer_client: tests/peers/peer_client.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
 
-## Shows server and client at work over TCP.
+## Shows server and client at work over TCP, TLS and a Unix socket.
 demo: lib examples
 	sh examples-c/demo.sh
 
@@ -55,6 +55,7 @@ test-c: lib examples $(C_TESTS)
 test-peers: lib examples build/bin/peer_client
 	sh tests/peers/setup.sh
 	python3 tests/peers/run.py --deflate --server build/bin/echo_server --client build/bin/peer_client
+	python3 tests/peers/transports.py
 
 ## The Autobahn TestSuite against the C programs, both ways.
 autobahn: lib examples build/bin/autobahn_client

@@ -20,9 +20,12 @@
 
 #include <wsabi.h>
 
+#include "tls_options.h"
+
 static const char HELP[] =
     "usage: client [OPTION]... URL\n"
     "Sends each line of the standard input to a WebSocket server as a text, and prints what comes.\n"
+    "The URL is ws://HOST:PORT/, wss://HOST:PORT/ or ws+unix://PATH:/.\n"
     "\n"
     "  --file PATH            sends this file as one binary message instead\n"
     "  --text                 ... as one text\n"
@@ -34,6 +37,12 @@ static const char HELP[] =
     "  --count N              leaves after N messages\n"
     "  --wait SECONDS         leaves when, after the end of the input, nothing has come for so long (1)\n"
     "  --timeout SECONDS      patience with the opening and the closing handshake (10)\n"
+    "  --cacert FILE          trusts the certificates in this file (PEM) for wss://, instead of the system's\n"
+    "  --cert FILE            shows this certificate chain (PEM) to a server that asks for one\n"
+    "  --key FILE             the private key to it\n"
+    "  --insecure             takes any certificate: for tests\n"
+    "  --proxy URL            goes through http://, socks5:// or socks5h://[USER:PASSWORD@]HOST:PORT\n"
+    "  --proxy-from-env       goes through the proxy that https_proxy, http_proxy or all_proxy names\n"
     "  -v, --verbose          shows the opening handshake, Pings, Pongs and the closing handshake\n"
     "\n"
     "Texts and sums go to the standard output, all else to the standard error.\n"
@@ -41,7 +50,7 @@ static const char HELP[] =
     "exit status:\n"
     "  0  the conversation ended with a closing handshake\n"
     "  1  there was no connection, it was lost, or the server closed it for an error\n"
-    "  2  an option, the URL or a file cannot be used\n"
+    "  2  an option, the URL, a file or a variable cannot be used\n"
     "  3  the server refused the opening handshake, or is none\n"
     "  4  fewer messages than --count came, or no Pong for --ping\n";
 
@@ -148,6 +157,7 @@ static void parse_close(char *value)
 static void parse(int argc, char **argv)
 {
     uint64_t timeout = 10000;
+    const char *cert = NULL, *key = NULL, *wrong;
     int i;
 
     for (i = 1; i < argc; i++) {
@@ -176,6 +186,14 @@ static void parse(int argc, char **argv)
             file_kind = WS_TEXT;
             continue;
         }
+        if (strcmp(option, "--insecure") == 0) {
+            ws_config_set(config, WS_OPT_TLS_VERIFY, 0);
+            continue;
+        }
+        if (strcmp(option, "--proxy-from-env") == 0) {
+            ws_config_set(config, WS_OPT_PROXY_FROM_ENVIRONMENT, 1);
+            continue;
+        }
         value = argv[++i];
         if (!value)
             fail(option, "no such option, or its value is missing");
@@ -198,8 +216,24 @@ static void parse(int argc, char **argv)
             wait_ms = number(option, value, 1000, 1e9);
         else if (strcmp(option, "--timeout") == 0)
             timeout = number(option, value, 1000, 1e9);
-        else
+        else if (strcmp(option, "--cacert") == 0) {
+            wrong = trust(config, value);
+            if (wrong)
+                fail(value, wrong);
+        } else if (strcmp(option, "--cert") == 0)
+            cert = value;
+        else if (strcmp(option, "--key") == 0)
+            key = value;
+        else if (strcmp(option, "--proxy") == 0) {
+            if (ws_config_set_proxy(config, value) != WS_OK)
+                fail(option, "not the URL of a proxy"); /* it may hold a password */
+        } else
             fail(option, "no such option");
+    }
+    if (cert || key) {
+        wrong = cert && key ? identify(config, cert, key) : "one needs the other";
+        if (wrong)
+            fail("--cert and --key", wrong);
     }
     if (!url) {
         fputs(HELP, stderr);
@@ -246,7 +280,9 @@ static int open_connection(void)
     ws_status_t status = ws_connect(config, url, &conn);
 
     if (status == WS_ERR_UNSUPPORTED)
-        fail(url, "TLS is not supported: only ws:// URLs are");
+        fail(url, "TLS is not supported: the library was built without");
+    if (status == WS_ERR_PROXY)
+        fail(url, "the environment names a proxy that cannot be used");
     if (status != WS_OK)
         fail(url, ws_status_message(status));
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Shows a server and clients at work over TCP, and the other ways of using the library. `make demo` builds and runs it.
+# Shows a server and clients at work over TCP, TLS and a Unix socket, and the other ways of using the library. `make
+# demo` builds and runs it.
 set -eu
 cd "$(dirname "$0")/.."
 bin=${BIN:-build/bin}
@@ -44,21 +45,39 @@ tell() {
     sed 's/^/   /' "$@"
 }
 
+# start_server ARGUMENT...
+start_server() {
+    "$bin/echo_server" "$@" >"$work/server" &
+    server=$!
+    tries=0
+    until grep -q '^listening on ' "$work/server"; do
+        tries=$((tries + 1))
+        test $tries -lt 50
+        sleep 0.1
+    done
+    tell "$work/server"
+    url=$(sed -n 's/^listening on //p' "$work/server")
+}
+
+stop_server() {
+    kill "$server"
+    wait "$server"
+    server=
+}
+
+# One that signed itself, for localhost.
+certificate() {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
+        -keyout "$work/key.pem" -out "$work/cert.pem" 2>"$work/log" || { cat "$work/log"; return 1; }
+}
+
 same() {
     cmp "$1" "$2" && echo "   $(wc -c <"$1" | tr -d ' ') bytes went there and back, and are the same"
 }
 
 step 'an echo server starts, on a port that is free'
-"$bin/echo_server" ws://127.0.0.1:0/ >"$work/server" &
-server=$!
-tries=0
-until grep -q '^listening on ' "$work/server"; do
-    tries=$((tries + 1))
-    test $tries -lt 50
-    sleep 0.1
-done
-tell "$work/server"
-url=$(sed -n 's/^listening on //p' "$work/server")
+start_server ws://127.0.0.1:0/
 
 step 'a text is echoed'
 echo 'Hello, echo!' >"$work/in"
@@ -102,9 +121,7 @@ run "$bin/game_loop" "$url" 90 >"$work/told"
 tell "$work/told"
 
 step 'the server is asked to stop, and does'
-kill "$server"
-wait "$server"
-server=
+stop_server
 echo '   it ended with status 0'
 
 step 'where nobody listens any more, a client says so'
@@ -113,6 +130,29 @@ client "$url" </dev/null 2>"$work/told" || status=$?
 tell "$work/told"
 test $status -eq 1
 grep -q 'refused' "$work/told"
+
+step 'a server with a certificate is talked to over TLS'
+certificate
+start_server wss://127.0.0.1:0/ --cert "$work/cert.pem" --key "$work/key.pem"
+echo 'Hello, secret!' >"$work/in"
+client --count 1 --cacert "$work/cert.pem" "$url" <"$work/in" >"$work/out"
+tell "$work/out"
+cmp "$work/in" "$work/out"
+
+step 'and by nobody who does not know the certificate'
+status=0
+client "$url" </dev/null 2>"$work/told" || status=$?
+tell "$work/told"
+test $status -eq 1
+grep -q 'self-signed' "$work/told"
+stop_server
+
+step 'a server listens at a Unix socket'
+start_server "ws+unix://$work/socket:/"
+client --count 1 "$url" <"$work/in" >"$work/out"
+tell "$work/out"
+cmp "$work/in" "$work/out"
+stop_server
 
 step 'a client and a server talk over callbacks'
 run "$bin/callbacks" >"$work/told"

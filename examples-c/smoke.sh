@@ -10,6 +10,7 @@ passed=0
 failed=0
 checker=  # what the programs run under: nothing, or valgrind
 label=
+options=  # of each client
 server=
 refuser=
 work=$(mktemp -d)
@@ -49,7 +50,8 @@ program() {
     run $checker "$path" "$@"
 }
 
-client() { program client --wait 20 "$@"; }
+# The options of the moment first.
+client() { program client --wait 20 $options "$@"; }
 
 # ends_with STATUS COMMAND...
 ends_with() {
@@ -91,10 +93,11 @@ done
 
 # Running
 
+# start_server ARGUMENT...
 start_server() {
     : >"$work/server"
     # Straight from this shell, so that its process is the one to be stopped and waited for.
-    $checker "$bin/echo_server" ws://127.0.0.1:0/ >"$work/server" 2>"$work/server_log" &
+    $checker "$bin/echo_server" "$@" >"$work/server" 2>"$work/server_log" &
     server=$!
     wait_for '^listening on ' "$work/server" || { cat "$work/server_log"; return 1; }
     url=$(sed -n 's/^listening on //p' "$work/server")
@@ -180,8 +183,84 @@ refused() {
         grep -q 'File not found' "$work/told"
 }
 
+# with_tls COMMAND: under memcheck, what the assembly of ring has decrypted counts as undefined, and is not.
+with_tls() {
+    saved=$checker
+    checker=${checker:+$checker --undef-value-errors=no}
+    "$@"
+    checker=$saved
+}
+
+# certificate NAME: one that signed itself, for localhost.
+certificate() {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj "/CN=$1" \
+        -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$work/$1.key" -out "$work/$1.pem"
+}
+
+# fails_with STATUS WORDS ARGUMENT...: what a client says that cannot connect.
+fails_with() {
+    expected=$1 words=$2
+    shift 2
+    client "$@" </dev/null 2>"$work/told"
+    status=$?
+    cat "$work/told"
+    test $status -eq "$expected" && grep -q "$words" "$work/told"
+}
+
+tls() {
+    cert="--cert $work/server.pem --key $work/server.key"
+    check 'echo_server starts at wss' start_server wss://127.0.0.1:0/ $cert
+    check 'echo_server tells its wss URL' grep '^listening on wss://127.0.0.1:[1-9][0-9]*/$' "$work/server"
+    options=--insecure
+    check 'client: --insecure' lines
+    options="--cacert $work/server.pem"
+    check 'client: --cacert' lines
+    check 'client: a file of 3 MiB over TLS' binary
+    options=
+    check 'client: a certificate that is not trusted' fails_with 1 'self-signed' "$url"
+    check 'client: roots that are none' fails_with 2 'no certificates' --cacert "$work/server.key" "$url"
+    check 'client: roots that are not there' fails_with 2 'cannot be read' --cacert "$work/nowhere" "$url"
+    check 'client: a certificate without its key' fails_with 2 'needs the other' --cert "$work/server.pem" "$url"
+    check 'client: a key that does not fit' fails_with 2 'its key' --cert "$work/server.pem" --key "$work/client.key" "$url"
+    check 'echo_server ends with status 0' stop_server
+
+    check 'echo_server asks for certificates' start_server wss://127.0.0.1:0/ $cert --client-ca "$work/client.pem"
+    options="--cacert $work/server.pem --cert $work/client.pem --key $work/client.key"
+    check 'client: shows its certificate' lines
+    options="--cacert $work/server.pem"
+    check 'client: has none' fails_with 1 'must present a certificate' "$url"
+    options=
+    check 'echo_server ends with status 0' stop_server
+    check 'echo_server: wss without a certificate' ends_with 1 program echo_server wss://127.0.0.1:0/
+    check 'echo_server: a certificate without its key' ends_with 2 program echo_server --cert "$work/server.pem"
+}
+
+unix_socket() {
+    check 'echo_server starts at a Unix socket' start_server "ws+unix://$work/socket:/"
+    check 'echo_server tells its path' grep -F "listening on ws+unix://$work/socket:/" "$work/server"
+    check 'client: lines of text over a Unix socket' lines
+    check 'client: a file of 3 MiB over a Unix socket' binary
+    check 'echo_server ends with status 0' stop_server
+    check 'the socket is gone' test ! -e "$work/socket"
+    check 'client: nobody at the Unix socket' fails_with 1 'No such file' "$url"
+}
+
+# The server is no proxy, and says so.
+proxies() {
+    proxy=http://me:s3cret@${url#ws://}
+    check 'client: --proxy that is none' fails_with 1 'the proxy refused with HTTP status' --proxy "$proxy" "$url"
+    check 'client: --proxy of no use' fails_with 2 'not the URL of a proxy' --proxy ftp://me:s3cret@host "$url"
+    check 'client: no password is told' grep -vq s3cret "$work/told"
+    export http_proxy="$proxy"
+    check 'client: the environment is not looked at unasked' lines
+    check 'client: --proxy-from-env' fails_with 1 'the proxy refused' --proxy-from-env "$url"
+    export http_proxy=ftp://host
+    check 'client: --proxy-from-env of no use' fails_with 2 'environment' --proxy-from-env "$url"
+    unset http_proxy
+}
+
 all() {
-    check 'echo_server starts' start_server
+    check 'echo_server starts' start_server ws://127.0.0.1:0/
     check 'client: lines of text' lines
     check 'client: a last line without its end' last_line_without_end
     check 'client: 20000 lines' many_lines
@@ -197,13 +276,18 @@ all() {
     check 'client: no header' ends_with 2 client --header 'X-Seat' "$url"
     check 'two clients at once' two_at_once
     check 'game_loop' game
+    proxies
     check 'echo_server: a port that is taken' ends_with 1 program echo_server "$url"
     check 'echo_server ends with status 0' stop_server
     check 'client: nobody listens' ends_with 1 client "$url"
     check 'game_loop: nobody listens' ends_with 1 program game_loop "$url" 30
-    check 'client: wss without TLS' ends_with 2 client wss://127.0.0.1/
+    check 'client: no such scheme' ends_with 2 client http://127.0.0.1/
     check 'client: no URL' ends_with 2 client
     check 'client: --help' client --help
+    if have openssl; then
+        with_tls tls
+    fi
+    unix_socket
     if [ -n "$refuser" ]; then
         check 'client: refused with 404' refused
     fi
@@ -223,6 +307,12 @@ if have python3; then
     refuser_port=$(sed -n 's/.* port \([0-9]*\).*/\1/p' "$work/refuser")
 fi
 
+if have openssl; then
+    check 'a certificate for the server' certificate server
+    check 'a certificate for the client' certificate client
+else
+    echo 'skipped TLS: there is no openssl'
+fi
 all
 if have valgrind; then
     checker='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect,possible'

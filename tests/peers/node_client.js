@@ -7,7 +7,7 @@ const { deflateOptions, options } = require('./node_options.js');
 const SIZES = [0, 1, 125, 126, 127, 65535, 65536, 1 << 20];
 const PERIOD = 20011; // repeats that only a large compression window reaches
 const DATA = Buffer.from(Uint8Array.from({ length: SIZES.at(-1) }, (_, i) => (i % PERIOD) ** 2 % PERIOD % 251));
-const { url, deflate } = options();
+const { url, deflate, tls } = options();
 let count = 0;
 
 async function main() {
@@ -53,7 +53,7 @@ async function closings() {
 
 // ws itself refuses a server that selects none of what was offered.
 async function subprotocols() {
-    const ws = new WebSocket(url, ['chat', 'chat.v2'], { perMessageDeflate: deflateOptions(deflate) });
+    const ws = new WebSocket(url, ['chat', 'chat.v2'], { perMessageDeflate: deflateOptions(deflate), ...tls });
     const [error] = await once(ws, 'error');
     check(error.message === 'Server sent no subprotocol', 'no subprotocol selected', error.message);
 }
@@ -68,7 +68,7 @@ async function many() {
 }
 
 async function connect() {
-    const ws = new WebSocket(url, { perMessageDeflate: deflateOptions(deflate), maxPayload: 0 });
+    const ws = new WebSocket(url, { perMessageDeflate: deflateOptions(deflate), maxPayload: 0, ...tls });
     await once(ws, 'open');
     return ws;
 }

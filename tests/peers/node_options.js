@@ -1,10 +1,16 @@
-// The command line that both Node programs take: URL [--deflate PARAMETERS]
+// The command line that both Node programs take, and what it means to ws.
 'use strict';
+const { readFileSync } = require('node:fs');
 const { parseArgs } = require('node:util');
 
 function options() {
-    const { values, positionals } = parseArgs({ options: { deflate: { type: 'string' } }, allowPositionals: true });
-    return { url: positionals[0], deflate: values.deflate };
+    const names = ['deflate', 'cacert', 'cert', 'key'];
+    const known = Object.fromEntries(names.map(name => [name, { type: 'string' }]));
+    const { values, positionals } = parseArgs({ options: known, allowPositionals: true });
+    const read = path => path && readFileSync(path);
+    // A client trusts `ca`; a server asks its clients for one of them.
+    const tls = { ca: read(values.cacert), cert: read(values.cert), key: read(values.key) };
+    return { url: positionals[0], deflate: values.deflate, tls };
 }
 
 // "server_no_context_takeover; client_max_window_bits=10" as ws names it; undefined turns the extension off.

@@ -1,15 +1,21 @@
 // An echo server of Node's ws, with the side paths of the battery (see README.md).
 'use strict';
+const http = require('node:http');
+const https = require('node:https');
 const { WebSocketServer } = require('ws');
 const { deflateOptions, options } = require('./node_options.js');
 
-const { url, deflate } = options();
-const { hostname, port } = new URL(url);
+const { url, deflate, tls } = options();
+const [, path] = /^ws\+unix:\/\/([^:]*)/.exec(url) ?? [];
+const { protocol, hostname, port } = new URL(url);
+const below = protocol === 'wss:' ? https.createServer({ ...tls, requestCert: Boolean(tls.ca) }) : http.createServer();
 const server = new WebSocketServer({
-    host: hostname, port: Number(port), perMessageDeflate: deflateOptions(deflate), verifyClient, handleProtocols,
+    server: below, perMessageDeflate: deflateOptions(deflate), verifyClient, handleProtocols,
 });
 
-server.on('listening', () => console.log(`listening on ws://127.0.0.1:${server.address().port}/`));
+below.listen(path ?? { host: hostname, port: Number(port) }, () => {
+    console.log(`listening on ${path ? url : `${protocol}//127.0.0.1:${below.address().port}/`}`);
+});
 process.on('SIGTERM', () => process.exit(0));
 server.on('connection', (ws, request) => {
     ws.on('error', error => console.error(error.message));

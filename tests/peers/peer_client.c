@@ -3,9 +3,11 @@
  *   cc -std=c99 -Iinclude tests/peers/peer_client.c -Lbuild/lib -lwsabi -o build/bin/peer_client
  *
  *   peer_client URL [--subprotocol NAME]... [--selects NAME]
+ *               [--cacert FILE] [--cert FILE --key FILE] [--proxy URL]
  *               [--mirror | --closeme | --refused STATUS BODY]
  *
  * --selects   the server must select this subprotocol, and none where the option is missing
+ * --cacert    trusts these certificates; --cert and --key are ours
  * --mirror    the server answers with text whatever it got, cut anew: the pieces must add up
  * --closeme   only: the server closes with 1001 "seeya" when asked to
  * --refused   only: the handshake must fail, with this status unless it is 0 and this body unless it is ""
@@ -13,6 +15,7 @@
 #include <wsabi.h>
 
 #include "../../examples-c/deflate_option.h"
+#include "../../examples-c/tls_options.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,6 +83,7 @@ int main(int argc, char **argv)
 
 static void read_options(char **arguments)
 {
+    const char *cert = NULL, *key = NULL;
     options.url = *arguments++;
     for (; *arguments != NULL; arguments++) {
         const char *name = *arguments;
@@ -97,10 +101,20 @@ static void read_options(char **arguments)
         } else if (strcmp(name, "--deflate") == 0 && arguments[1] != NULL) {
             arguments++;
             require(NULL, set_deflate(config, *arguments), "parameters %s", *arguments);
+        } else if (strcmp(name, "--cacert") == 0 && arguments[1] != NULL) {
+            arguments++;
+            require(NULL, trust(config, *arguments) == NULL, "certificates in %s", *arguments);
+        } else if (strcmp(name, "--cert") == 0 && arguments[1] != NULL) {
+            cert = *++arguments;
+        } else if (strcmp(name, "--key") == 0 && arguments[1] != NULL) {
+            key = *++arguments;
+        } else if (strcmp(name, "--proxy") == 0 && arguments[1] != NULL) {
+            expect_status(NULL, ws_config_set_proxy(config, *++arguments), WS_OK, "ws_config_set_proxy");
         } else {
             require(NULL, 0, "option %s", name);
         }
     }
+    require(NULL, cert == NULL || (key != NULL && identify(config, cert, key) == NULL), "certificate %s", cert);
 }
 
 static void set_option(int32_t option, uint64_t value)

@@ -2,8 +2,9 @@
 import asyncio
 
 from checks import Checks
-from python_options import extensions, options
+from python_options import client_tls, extensions, options, socket_path
 from websockets.asyncio.client import connect as websockets_connect
+from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
@@ -18,9 +19,12 @@ async def main():
     given = options()
 
     def connect(**more):
-        return websockets_connect(
-            given.url, proxy=None, compression=None, max_size=None, ping_interval=None, close_timeout=5,
-            extensions=extensions(given.deflate, ClientPerMessageDeflateFactory), **more)
+        more.update(compression=None, max_size=None, ping_interval=None, close_timeout=5,
+                    extensions=extensions(given.deflate, ClientPerMessageDeflateFactory))
+        path = socket_path(given.url)
+        if path:
+            return unix_connect(path, **more)
+        return websockets_connect(given.url, proxy=None, **client_tls(given), **more)
 
     async with asyncio.timeout(20):
         await messages(await connect())

@@ -4,19 +4,24 @@ import re
 import signal
 from urllib.parse import urlsplit
 
-from python_options import extensions, options
-from websockets.asyncio.server import serve
+from python_options import extensions, options, server_tls, socket_path
+from websockets.asyncio.server import serve, unix_serve
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 
 async def main():
     given = options()
     address = urlsplit(given.url)
-    server = await serve(
-        answer, address.hostname, address.port, process_request=refuse, process_response=select_unasked,
-        select_subprotocol=select, compression=None, max_size=None, ping_interval=None,
-        extensions=extensions(given.deflate, ServerPerMessageDeflateFactory))
-    print("listening on ws://127.0.0.1:%d/" % server.sockets[0].getsockname()[1], flush=True)
+    more = dict(process_request=refuse, process_response=select_unasked, select_subprotocol=select, compression=None,
+                max_size=None, ping_interval=None, extensions=extensions(given.deflate, ServerPerMessageDeflateFactory))
+    path = socket_path(given.url)
+    if path:
+        server = await unix_serve(answer, path, **more)
+        url = given.url
+    else:
+        server = await serve(answer, address.hostname, address.port, **server_tls(given), **more)
+        url = "%s://127.0.0.1:%d/" % (address.scheme, server.sockets[0].getsockname()[1])
+    print("listening on " + url, flush=True)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     await stopped.wait()

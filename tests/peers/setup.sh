@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs the peers that run.py talks to. Idempotent, and quick when nothing is missing.
+# Installs the peers that run.py and transports.py talk to. Idempotent, and quick when nothing is missing.
 # A peer that cannot be had is named; with CI=true that is a failure.
 set -u
+PATH=$PATH:/usr/sbin # nginx and haproxy
 cd "$(dirname "$0")/../.." || exit 1
 
 WEBSOCKETS=17.4 # PyPI
@@ -13,6 +14,11 @@ main() {
     mkdir -p $home
     peer "libwebsockets" has_libwebsockets apt_install libwebsockets-test-server
     peer "chromium" has_chromium apt_install chromium-headless-shell
+    peer "openssl" has_openssl apt_install openssl
+    peer "nginx" has_nginx apt_install nginx-light
+    peer "haproxy" has_haproxy apt_install haproxy
+    peer "tinyproxy" has_tinyproxy apt_install tinyproxy-bin
+    peer "microsocks" has_microsocks apt_install microsocks
     peer "ws $WS" has_ws install_ws
     peer "websockets $WEBSOCKETS" has_websockets install_websockets
 
@@ -36,6 +42,11 @@ peer() { # NAME TEST INSTALL...
 
 has_libwebsockets() { command -v libwebsockets-test-server && command -v libwebsockets-test-client; } >/dev/null
 has_chromium() { command -v chromium-headless-shell; } >/dev/null
+has_openssl() { command -v openssl; } >/dev/null
+has_nginx() { command -v nginx; } >/dev/null
+has_haproxy() { command -v haproxy; } >/dev/null
+has_tinyproxy() { command -v tinyproxy; } >/dev/null
+has_microsocks() { command -v microsocks; } >/dev/null
 has_ws() { grep -qs "\"version\": \"$WS\"" $home/node/node_modules/ws/package.json && command -v node >/dev/null; }
 has_websockets() { [ "$($home/venv/bin/websockets --version 2>/dev/null)" = "websockets $WEBSOCKETS" ]; }
 
