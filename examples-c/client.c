@@ -281,8 +281,6 @@ static int open_connection(void)
 
     if (status == WS_ERR_UNSUPPORTED)
         fail(url, "TLS is not supported: the library was built without");
-    if (status == WS_ERR_PROXY)
-        fail(url, "the environment names a proxy that cannot be used");
     if (status != WS_OK)
         fail(url, ws_status_message(status));
 

@@ -255,7 +255,7 @@ proxies() {
     check 'client: the environment is not looked at unasked' lines
     check 'client: --proxy-from-env' fails_with 1 'the proxy refused' --proxy-from-env "$url"
     export http_proxy=ftp://host
-    check 'client: --proxy-from-env of no use' fails_with 2 'environment' --proxy-from-env "$url"
+    check 'client: --proxy-from-env of no use' fails_with 1 'http_proxy is of no use' --proxy-from-env "$url"
     unset http_proxy
 }
 

@@ -342,9 +342,8 @@ ws_status_t ws_config_set_tls_identity(ws_config *config,
 // `config` may be NULL.
 //
 // WS_OK: *out is the connection, to be freed with ws_free(), at any moment; WS_ERR_INVALID_ARGUMENT: NULL, not UTF-8, or
-// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_PROXY: the proxy that the environment names cannot;
-// WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_IO: no descriptors or threads to be had, errno says why;
-// WS_ERR_NO_MEMORY. *out is NULL then.
+// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_IO: no
+// descriptors to be had, errno says why; WS_ERR_NO_MEMORY. *out is NULL then.
 ws_status_t ws_connect(const ws_config *config,
                        const char *url,
                        ws_conn **out);

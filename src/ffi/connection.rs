@@ -121,9 +121,8 @@ impl fmt::Debug for ws_conn {
 /// `config` may be NULL.
 ///
 /// WS_OK: *out is the connection, to be freed with ws_free(), at any moment; WS_ERR_INVALID_ARGUMENT: NULL, not UTF-8, or
-/// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_PROXY: the proxy that the environment names cannot;
-/// WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_IO: no descriptors or threads to be had, errno says why;
-/// WS_ERR_NO_MEMORY. *out is NULL then.
+/// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_IO: no
+/// descriptors to be had, errno says why; WS_ERR_NO_MEMORY. *out is NULL then.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.

@@ -91,11 +91,18 @@ impl Connecting {
             stirred: true,
             outcome: None,
         };
-        match url.socket_path() {
-            Some(path) => connecting.stage = Stage::Busy(socket::unix_address(path)?, 0),
-            None => connecting.prepare(url, setup)?,
+        let prepared = match url.socket_path() {
+            Some(path) => {
+                connecting.stage = Stage::Busy(socket::unix_address(path)?, 0);
+                Ok(())
+            }
+            None => connecting.prepare(url, setup),
+        };
+        if let Err(error @ Error::Url(_)) = prepared {
+            return Err(error);
         }
-        match connecting.finish() {
+        // Whatever else goes wrong is told with a connection that can be asked why.
+        match prepared.map_err(into_io).and_then(|()| connecting.finish()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             outcome => connecting.outcome = Some(Box::new(outcome)),
         }

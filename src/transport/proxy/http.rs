@@ -95,7 +95,8 @@ impl Talk {
         match response.code {
             Some(200..=299) => Ok(true),
             Some(100 | 102..=199) => Ok(false),
-            Some(407) if self.has_credentials => Err(ProxyError::CredentialsRefused),
+            // Some say 401 for what is wrong with the login.
+            Some(401 | 407) if self.has_credentials => Err(ProxyError::CredentialsRefused),
             Some(407) => Err(ProxyError::CredentialsMissing),
             Some(status) => {
                 let reason = response.reason.unwrap_or_default().trim().chars().take(MAX_REASON).collect();
