@@ -4,9 +4,9 @@
 use crate::error::{Error, Result};
 
 /// First size, in bytes; doubled whenever a read fills the buffer.
-const SMALLEST: usize = 4 << 10;
+pub const SMALLEST: usize = 4 << 10;
 /// No larger by itself; only an HTTP head may need more.
-const LARGEST: usize = 128 << 10;
+pub const LARGEST: usize = 128 << 10;
 /// So few bytes are moved to the front without a second thought: a partial frame header or control frame.
 const FEW: usize = 256;
 
@@ -59,8 +59,9 @@ impl Buffer {
 
     /// Room to receive into. With `may_move`, what lies in the buffer may be moved to make room; without, what has
     /// been handed out stays put and the room may be empty. Moving costs no more than receiving did: few bytes
-    /// are moved, or no more than have been consumed.
-    pub fn space(&mut self, may_move: bool) -> Result<&mut [u8]> {
+    /// are moved, or no more than have been consumed. The buffer has room for `size` bytes in all, at least, as far as
+    /// that is allowed.
+    pub fn space(&mut self, may_move: bool, size: usize) -> Result<&mut [u8]> {
         let filled = self.end - self.start;
         if may_move
             && self.start > 0
@@ -70,7 +71,7 @@ impl Buffer {
             self.start = 0;
             self.end = filled;
         }
-        let wanted = (SMALLEST << self.doublings).min(LARGEST);
+        let wanted = (SMALLEST << self.doublings).max(size).min(LARGEST);
         if may_move && self.start == 0 && self.bytes.len() < wanted {
             self.grow(wanted)?;
         }
@@ -79,7 +80,7 @@ impl Buffer {
 
     /// Like [`space`](Self::space), for a thing that must be in the buffer whole: grows where that is `wanted`.
     pub fn space_for_whole(&mut self, wanted: bool) -> Result<&mut [u8]> {
-        if self.space(true)?.is_empty() && wanted {
+        if self.space(true, 0)?.is_empty() && wanted {
             self.grow(self.bytes.len() * 2)?;
         }
         Ok(&mut self.bytes[self.end..])

@@ -8,7 +8,7 @@
 use crate::config::WebSocketConfig;
 use crate::error::{CapacityError, Error, ProtocolError, Result};
 use crate::message::{Kind, Role};
-use crate::proto::buffer::Buffer;
+use crate::proto::buffer::{self, Buffer};
 use crate::proto::deflate::Inflater;
 use crate::proto::frame::{self, Header, Opcode, Rules};
 use crate::proto::mask::{self, MaskKey};
@@ -16,6 +16,8 @@ use crate::proto::utf8::{InvalidUtf8, Utf8Stream};
 
 /// From so many missing bytes on, a frame is received straight into the message.
 const DIRECT: u64 = 4 << 10;
+/// Where frames of one length follow one another, whole ones are received, as many as fit into this.
+const FRAMES: usize = 64 << 10;
 /// Bounds of how much room for a message is made ahead of the bytes that arrive.
 const AHEAD: std::ops::RangeInclusive<usize> = 16 << 10..=256 << 10;
 /// Least room for what is inflated, and most of it that is handed out as one part.
@@ -35,7 +37,7 @@ pub struct Received {
     len: usize,
 }
 
-/// A short text or binary message in the input buffer.
+/// A text or binary message in the input buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct Simple {
     /// Text or binary.
@@ -44,11 +46,10 @@ pub struct Simple {
     len: usize,
 }
 
-impl From<Simple> for Received {
-    #[inline]
-    fn from(simple: Simple) -> Self {
-        let Simple { kind, start, len } = simple;
-        Self { kind, is_final: true, place: Place::Input, start, len }
+impl Received {
+    /// Whether it lies in the input buffer, which the next message leaves alone.
+    pub fn is_in_input(&self) -> bool {
+        self.place == Place::Input
     }
 }
 
@@ -70,9 +71,12 @@ pub struct Receiver {
     lent: Option<Place>,
     /// The next byte begins a message, and nothing stands in its way that is shorter than this: see
     /// [`Receiver::next_simple`].
-    simple_len: u8,
+    simple_len: u32,
     /// Whether the room last given out was in the message instead of the input buffer.
     direct: bool,
+    /// Length in bytes of the last frame, header included, if it was a long one: the next is likely to have the same.
+    /// Received as a whole, it is lent from where it lies; anything more would have to be moved.
+    long_frame: usize,
     /// Bytes of the stream before the frame at hand.
     frame_offset: u64,
     offset: u64,
@@ -129,7 +133,17 @@ impl Receiver {
             }
             _ => {
                 self.direct = false;
-                self.input.space(self.lent != Some(Place::Input))
+                let begins_frame = self.input.filled().is_empty();
+                let space = self.input.space(self.lent != Some(Place::Input), self.long_frame)?;
+                let len = match self.long_frame {
+                    0 => space.len(),
+                    _ if !begins_frame => space.len(),
+                    long @ ..=buffer::LARGEST => (FRAMES / long).max(1) * long,
+                    // Its beginning is enough: the rest will be received straight into the message.
+                    _ => buffer::SMALLEST,
+                };
+                let len = len.min(space.len());
+                Ok(&mut space[..len])
             }
         }
     }
@@ -243,6 +257,12 @@ impl Receiver {
                 _ => {}
             }
             self.check_data(&header, config)?;
+            self.long_frame = match header.len {
+                DIRECT.. => {
+                    usize::try_from(header.len).map_or(usize::MAX, |len| len.saturating_add(header_len))
+                }
+                _ => 0,
+            };
             let whole = header.len <= (self.input.filled().len() - header_len) as u64;
             match header.opcode {
                 Opcode::Kind(kind) if header.fin && whole && !header.compressed => {
@@ -261,8 +281,8 @@ impl Receiver {
         }
     }
 
-    /// The common case by itself: a short text or binary message in one frame that has arrived whole, masked as it
-    /// should be, within the limits. Everything else is not for here, and `None`: [`next`](Self::next) takes it.
+    /// The common case by itself: a text or binary message of up to 64 KiB in one frame that has arrived whole, masked as
+    /// it should be, within the limits. Everything else is not for here, and `None`: [`next`](Self::next) takes it.
     #[inline(always)]
     pub fn next_simple(&mut self, role: Role) -> Option<Simple> {
         let frame = self.input.filled_mut();
@@ -272,13 +292,20 @@ impl Receiver {
             0x82 => Kind::Binary,
             _ => return None,
         };
-        // With the mask bit the role asks for, this is the length; without, or in a longer form, it is over 125.
-        let (bit, header_len) = match role {
-            Role::Server => (0x80, 6),
-            Role::Client => (0, 2),
+        // With the mask bit the role asks for, this is the length; without, it is over 127.
+        let (bit, key_len) = match role {
+            Role::Server => (0x80, 4),
+            Role::Client => (0, 0),
         };
-        let len = usize::from(second ^ bit);
-        if len >= usize::from(self.simple_len) {
+        let (len, header_len) = match second ^ bit {
+            short @ ..126 => (usize::from(short), 2 + key_len),
+            126 => {
+                let len = u16::from_be_bytes(*frame.get(2..)?.first_chunk()?);
+                (Some(usize::from(len)).filter(|len| *len >= 126)?, 4 + key_len)
+            }
+            _ => return None,
+        };
+        if len >= self.simple_len as usize || (kind == Kind::Text && len > STEP) {
             return None;
         }
         let (header, payload) = frame.get_mut(..header_len + len)?.split_at_mut(header_len);
@@ -296,6 +323,7 @@ impl Receiver {
         let start = self.input.position() + header_len;
         self.consume(header_len + len);
         self.lent = Some(Place::Input);
+        self.long_frame = if len >= DIRECT as usize { header_len + len } else { 0 };
         Some(Simple { kind, start, len })
     }
 
@@ -474,10 +502,10 @@ impl Receiver {
 }
 
 /// Which messages are short enough for [`Receiver::next_simple`]: those shorter than this.
-fn simple_len(config: &WebSocketConfig) -> u8 {
+fn simple_len(config: &WebSocketConfig) -> u32 {
     let limit = |limit: Option<usize>| limit.unwrap_or(usize::MAX);
-    let longest = limit(config.max_frame_size).min(limit(config.max_message_size)).min(125);
-    if config.max_fragments == Some(0) { 0 } else { longest as u8 + 1 }
+    let longest = limit(config.max_frame_size).min(limit(config.max_message_size)).min(0xffff);
+    if config.max_fragments == Some(0) { 0 } else { longest as u32 + 1 }
 }
 
 impl Assembly {

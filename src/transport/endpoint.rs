@@ -11,6 +11,7 @@ use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::{ClientHandshake, HandshakeOptions, ServerHandshake, Url};
 use crate::proto::prepared::Prepared;
+use crate::proto::receive::Received;
 use crate::transport::Link;
 use crate::transport::clock;
 use crate::transport::connect::Connecting;
@@ -21,7 +22,7 @@ use crate::transport::tls::TlsOptions;
 use crate::transport::wait::{self, Interest, Waker};
 use crate::websocket::{MessageView, WebSocket};
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -99,10 +100,9 @@ impl Setup {
 #[derive(Debug)]
 pub struct Endpoint {
     core: Mutex<Core>,
-    /// The thread that holds `core`, so that a callback that calls back is told instead of waiting for itself.
+    /// The thread that holds `core`, where the transport is callbacks: one that calls back is told so instead of waiting
+    /// for itself.
     owner: AtomicUsize,
-    /// A thread reads, or waits to.
-    reading: AtomicBool,
     /// Wakes the threads that wait, and how many those are; that changes under the lock only.
     waker: OnceLock<Waker>,
     waiting: AtomicUsize,
@@ -115,6 +115,8 @@ pub struct Core {
     /// How calls behave.
     pub settings: Settings,
     options: Arc<HandshakeOptions>,
+    /// A thread that reads is waiting.
+    reading: bool,
     /// The poller that it is with.
     watch: Option<Attachment>,
 }
@@ -137,6 +139,7 @@ impl Endpoint {
             socket: WebSocket::over(link, connection),
             settings: setup.settings.clone(),
             options: Arc::clone(&setup.handshake),
+            reading: false,
             watch: None,
         };
         // The deadlines run from now on.
@@ -144,7 +147,6 @@ impl Endpoint {
         Self {
             core: Mutex::new(core),
             owner: AtomicUsize::new(0),
-            reading: AtomicBool::new(false),
             waker: OnceLock::new(),
             waiting: AtomicUsize::new(0),
         }
@@ -187,7 +189,8 @@ impl Endpoint {
 
     /// Whether this very thread is in a call on it: this is one of its callbacks then.
     pub fn is_held_here(&self) -> bool {
-        self.owner.load(Ordering::Relaxed) == thread_token()
+        let owner = self.owner.load(Ordering::Relaxed);
+        owner != 0 && owner == thread_token()
     }
 
     /// Looks at the connection, or does a thing to it that needs no waiting.
@@ -299,11 +302,41 @@ impl Endpoint {
     #[inline]
     pub fn read<R>(&self, mut take: impl FnMut(&MessageView<'_>) -> R) -> Result<R> {
         self.read_around(|core| {
-            if core.connection().is_opening() && core.handshake()? == Opening::Request {
-                return Err(Error::Misuse("the request has to be accepted or rejected first"));
+            if let Some(simple) = core.socket.receive_simple() {
+                return Ok(take(&core.socket.simple_view(simple)));
             }
-            let received = core.socket.receive()?;
+            let received = core.receive()?;
             Ok(take(&core.socket.view(&received)))
+        })
+    }
+
+    /// Reads the next message, as [`read`](Self::read) does, and shows it to `take`, and with it those behind it that
+    /// lie there whole, for as long as `take` wants more. Their memory stays until the next read.
+    #[inline]
+    pub fn read_many(&self, mut take: impl FnMut(&MessageView<'_>) -> bool) -> Result<()> {
+        self.read_around(|core| {
+            let simple = match core.socket.receive_simple() {
+                Some(simple) => simple,
+                None => {
+                    let received = core.receive()?;
+                    // What was put together elsewhere does not outlast the next one.
+                    let stays = received.is_in_input();
+                    if !take(&core.socket.view(&received)) || !stays {
+                        return Ok(());
+                    }
+                    match core.socket.connection.poll_simple() {
+                        Some(simple) => simple,
+                        None => return Ok(()),
+                    }
+                }
+            };
+            let mut next = Some(simple);
+            while let Some(simple) = next
+                && take(&core.socket.simple_view(simple))
+            {
+                next = core.socket.connection.poll_simple();
+            }
+            Ok(())
         })
     }
 
@@ -335,8 +368,9 @@ impl Endpoint {
             let mut core = self.lock()?;
             core.tick()?;
             let error = match core.socket.write_pending() {
+                Ok(()) => return Ok(()),
                 Err(error) if error.is_would_block() && core.blocks() => error,
-                other => return core.told(other),
+                Err(error) => return core.told(error),
             };
             until = until.or_else(|| end_of(core.settings.write_timeout));
             if !self.wait_to_write(core, until)? {
@@ -349,13 +383,13 @@ impl Endpoint {
     /// reads, it waits for room for what is to be sent only.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
         let core = self.lock()?;
-        let beside_reader = self.reading.load(Ordering::Relaxed);
+        let beside_reader = core.reading;
         if !beside_reader && core.has_input() {
             return Ok(true);
         }
         let mut interest = core.interest();
         interest.read &= !beside_reader;
-        self.wait_awake(core, interest, end_of(timeout))
+        Ok(self.wait_awake(core, interest, end_of(timeout))?.1)
     }
 
     fn write_with(&self, mut write: impl FnMut(&mut Core) -> Result<Accepted>) -> Result<Accepted> {
@@ -395,37 +429,65 @@ impl Endpoint {
         }
     }
 
-    /// Repeats a call that reads, with waits in between, where the endpoint is a blocking one.
+    /// A call that reads; repeated, with waits in between, where the endpoint is a blocking one.
     #[inline]
     fn read_around<R>(&self, mut call: impl FnMut(&mut Core) -> Result<R>) -> Result<R> {
-        let _reader = self.begin_reading()?;
-        let mut until = None;
-        loop {
-            let mut core = self.lock()?;
-            core.tick()?;
-            let error = match call(&mut core) {
-                Err(error) if error.is_would_block() && core.blocks() => error,
-                other => {
-                    core.touch_in_transition();
-                    return core.told(other);
-                }
-            };
-            until = until.or_else(|| end_of(core.settings.read_timeout));
-            if !self.wait_to_read(core, until)? {
-                return Err(error);
+        let mut core = self.lock()?;
+        if core.reading {
+            return Err(Error::Misuse("another thread is reading from this connection"));
+        }
+        match call(&mut core) {
+            Ok(result) => {
+                core.touch_in_transition();
+                Ok(result)
+            }
+            Err(error) if error.is_would_block() && core.blocks() => self.read_waiting(core, error, call),
+            Err(error) => {
+                core.touch_in_transition();
+                core.told(error)
             }
         }
     }
 
-    /// Waits, outside the lock, for what the connection waits for. False where `until` came first.
-    fn wait_to_read(&self, core: Locked<'_>, until: Option<Instant>) -> Result<bool> {
-        let interest = core.interest();
-        self.wait_awake(core, interest, until)
+    fn read_waiting<'a, R>(
+        &'a self,
+        mut core: Locked<'a>,
+        mut error: Error,
+        mut call: impl FnMut(&mut Core) -> Result<R>,
+    ) -> Result<R> {
+        let until = end_of(core.settings.read_timeout);
+        loop {
+            core.reading = true;
+            let interest = core.interest();
+            let waited = self.wait_awake(core, interest, until);
+            let ready;
+            (core, ready) = match waited {
+                Ok(waited) => waited,
+                Err(error) => {
+                    self.lock()?.reading = false;
+                    return Err(error);
+                }
+            };
+            core.reading = false;
+            if !ready {
+                return Err(error);
+            }
+            match call(&mut core) {
+                Err(next) if next.is_would_block() && core.blocks() => error = next,
+                Err(error) => return core.told(error),
+                Ok(result) => return Ok(result),
+            }
+        }
     }
 
     /// Waits, outside the lock, and can be woken by another thread: that is arranged before the lock is let go, and
-    /// undone, by the last one that waited, under the lock.
-    fn wait_awake(&self, core: Locked<'_>, interest: Interest, until: Option<Instant>) -> Result<bool> {
+    /// undone, by the last one that waited, under the lock. Whether there is something to do.
+    fn wait_awake<'a>(
+        &'a self,
+        core: Locked<'a>,
+        interest: Interest,
+        until: Option<Instant>,
+    ) -> Result<(Locked<'a>, bool)> {
         let plan = core.plan(until)?;
         let waker = match self.waker.get() {
             Some(waker) => waker,
@@ -441,10 +503,9 @@ impl Endpoint {
         if self.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
             waker.drain();
         }
-        if let Ok(mut core) = core {
-            core.socket.get_mut().stir();
-        }
-        Ok(ready? || plan.ends_in_deadline)
+        let mut core = core?;
+        core.socket.get_mut().stir();
+        Ok((core, ready? || plan.ends_in_deadline))
     }
 
     /// Waits, outside the lock, for room to write.
@@ -463,21 +524,17 @@ impl Endpoint {
         }
     }
 
-    fn begin_reading(&self) -> Result<Reader<'_>> {
-        if self.reading.swap(true, Ordering::Acquire) {
-            return Err(Error::Misuse("another thread is reading from this connection"));
-        }
-        Ok(Reader(&self.reading))
-    }
-
+    #[inline]
     fn lock(&self) -> Result<Locked<'_>> {
-        let me = thread_token();
         if self.is_held_here() {
             return Err(Error::Misuse("a callback called back into its own connection"));
         }
         let core = self.core.lock().map_err(|_| Error::Internal)?;
-        self.owner.store(me, Ordering::Relaxed);
-        Ok(Locked { core, owner: &self.owner })
+        let calls_back = matches!(core.link(), Link::Callback(_));
+        if calls_back {
+            self.owner.store(thread_token(), Ordering::Relaxed);
+        }
+        Ok(Locked { core, owner: calls_back.then_some(&self.owner) })
     }
 }
 
@@ -582,7 +639,16 @@ impl Core {
         }
     }
 
+    fn receive(&mut self) -> Result<Received> {
+        if self.connection().is_opening() && self.handshake()? == Opening::Request {
+            return Err(Error::Misuse("the request has to be accepted or rejected first"));
+        }
+        self.tick()?;
+        self.socket.receive()
+    }
+
     fn handshake(&mut self) -> Result<Opening> {
+        self.tick()?;
         loop {
             match self.socket.handshake()? {
                 Opening::Request if self.settings.auto_accept => self.accept(None)?,
@@ -604,11 +670,11 @@ impl Core {
     }
 
     /// With the end of the connection the stream ends, too, whenever its owner comes to free it: a client waits for that.
-    fn told<R>(&mut self, result: Result<R>) -> Result<R> {
-        if let Err(Error::ConnectionClosed) = &result {
+    fn told<R>(&mut self, error: Error) -> Result<R> {
+        if let Error::ConnectionClosed = error {
             self.socket.get_mut().end();
         }
-        result
+        Err(error)
     }
 
     fn blocks(&self) -> bool {
@@ -640,20 +706,10 @@ fn end_of(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
-/// The right to read.
-#[derive(Debug)]
-struct Reader<'a>(&'a AtomicBool);
-
-impl Drop for Reader<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
-    }
-}
-
 /// The lock, held.
 struct Locked<'a> {
     core: MutexGuard<'a, Core>,
-    owner: &'a AtomicUsize,
+    owner: Option<&'a AtomicUsize>,
 }
 
 impl std::ops::Deref for Locked<'_> {
@@ -672,7 +728,9 @@ impl std::ops::DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.owner.store(0, Ordering::Relaxed);
+        if let Some(owner) = self.owner {
+            owner.store(0, Ordering::Relaxed);
+        }
     }
 }
 
