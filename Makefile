@@ -13,7 +13,9 @@ EXAMPLES := $(patsubst examples-c/%.c,build/bin/%,$(wildcard examples-c/*.c))
 TEST_CLIENTS := build/bin/autobahn_client build/bin/peer_client
 C_TESTS := $(patsubst tests/c/%.c,build/bin/%,$(wildcard tests/c/test_*.c))
 
-.PHONY: all lib examples demo test test-rust test-c test-peers autobahn autobahn-full bench lint install clean
+SCALE := $(addprefix build/bin/,broadcast_server cluster_chat cable idle)
+
+.PHONY: all lib examples demo test test-rust test-c test-peers test-scale setup-scale idle autobahn autobahn-full bench lint install clean
 
 all: lib examples
 
@@ -27,11 +29,20 @@ lib:
 
 examples: $(EXAMPLES)
 
-build/bin/%: examples-c/%.c examples-c/deflate_option.h include/wsabi.h | lib
+build/bin/%: examples-c/%.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
+# It wants libnats, without which it is left out.
+build/bin/cluster_chat: examples-c/cluster_chat.c examples-c/server_options.h include/wsabi.h | lib
+	@if echo '#include <nats/nats.h>' | $(CC) -E - >/dev/null 2>&1; then \
+		set -x; $(CC) $(CFLAGS_ALL) $< -o $@ -lnats $(LDFLAGS_ALL); \
+	else \
+		echo 'skipped $@: libnats-dev is not installed'; [ "$${CI:-}" != true ]; \
+	fi
 build/bin/%: tests/c/%.c $(wildcard tests/c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) -Itests/c $< -o $@ $(LDFLAGS_ALL) -ldl
 build/bin/autobahn_client: tests/autobahn/autobahn_client.c include/wsabi.h | lib
+	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
+build/bin/%: tests/scale/%.c include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
 build/bin/peer_client: tests/peers/peer_client.c examples-c/deflate_option.h include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
@@ -41,7 +52,7 @@ demo: lib examples
 	sh examples-c/demo.sh
 
 ## Everything but the conformance suite, which is `make autobahn`.
-test: test-rust test-c test-peers
+test: setup-scale test-rust test-c test-peers test-scale
 
 test-rust:
 	$(CARGO) fmt --check
@@ -54,6 +65,18 @@ test-c: lib examples $(C_TESTS)
 test-peers: lib examples build/bin/peer_client
 	sh tests/peers/setup.sh
 	python3 tests/peers/run.py --deflate --server build/bin/echo_server --client build/bin/peer_client
+
+test-scale: lib setup-scale $(SCALE)
+	python3 tests/scale/run.py
+
+# Before the examples, one of which wants a package of it.
+setup-scale:
+	sh tests/scale/setup.sh
+
+## What a connection costs, beside tungstenite; nothing of it can fail.
+idle: lib setup-scale $(SCALE)
+	CARGO_TARGET_DIR=target $(CARGO) build --release --quiet --manifest-path tests/scale/tungstenite/Cargo.toml
+	python3 tests/scale/idle.py
 
 ## The Autobahn TestSuite against the C programs, both ways.
 autobahn: lib examples build/bin/autobahn_client
