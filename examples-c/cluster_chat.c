@@ -9,9 +9,10 @@
  *
  * A message goes to the clients here at once, and to the other processes as "NAME.text" or "NAME.binary". What comes
  * from there, NATS hands over in a thread of its own: it is put into a queue, and the poller is woken. Without the
- * broker clients of one process still reach each other; what was said meanwhile reaches the others when it is back, up
- * to 8 MiB. So all clients see the messages of one sender in order, but those of two processes in different orders.
- * Who wants one order for all leaves NoEcho out, and relays only what the broker hands over. */
+ * broker clients of one process still reach each other; up to 8 MiB of what they said is sent when it is back, and
+ * reaches the processes that are back by then. Where all has to arrive, that is a case for JetStream. Clients of two
+ * processes may see messages in different orders; who wants one order for all leaves NoEcho out, and relays only what
+ * the broker hands over. */
 #include <pthread.h>
 
 #include <nats/nats.h>
@@ -26,7 +27,8 @@ enum {
     TURN = 16,         /* messages read before the next client has its turn */
     LOOK_MS = 250,     /* how soon a signal is noticed */
     INBOX = 1024,      /* messages that wait for the poller's thread */
-    RECONNECT_MS = 250 /* between two attempts to reach the broker */
+    RECONNECT_MS = 250, /* between two attempts to reach the broker */
+    FLUSH_MS = 1000
 };
 
 struct client {
@@ -192,6 +194,7 @@ static void join(const char *url, const char *name)
     if (status == NATS_OK) tell(broker, connected);
     if (status == NATS_NOT_YET_CONNECTED) status = NATS_OK; /* what is subscribed to and sent now waits for it */
     if (status == NATS_OK) status = natsConnection_Subscribe(&subscription, broker, subject_all, arrived, NULL);
+    if (status == NATS_OK) natsConnection_FlushTimeout(broker, FLUSH_MS); /* clients come once others are heard */
     if (status != NATS_OK)
         fail(url, natsStatus_GetText(status));
     natsOptions_Destroy(options);
