@@ -23,7 +23,7 @@ all: lib examples
 lib:
 	$(CARGO) build --release --lib
 	mkdir -p build/lib build/bin
-	cp -u target/release/libwsabi.so build/lib/libwsabi.so.$(ABI)
+	cp -u --remove-destination target/release/libwsabi.so build/lib/libwsabi.so.$(ABI) # programs may be running it
 	ln -sf libwsabi.so.$(ABI) build/lib/libwsabi.so
 	cp -u target/release/libwsabi.a build/lib/
 

@@ -194,7 +194,8 @@ static void join(const char *url, const char *name)
     if (status == NATS_OK) tell(broker, connected);
     if (status == NATS_NOT_YET_CONNECTED) status = NATS_OK; /* what is subscribed to and sent now waits for it */
     if (status == NATS_OK) status = natsConnection_Subscribe(&subscription, broker, subject_all, arrived, NULL);
-    if (status == NATS_OK) natsConnection_FlushTimeout(broker, FLUSH_MS); /* clients come once others are heard */
+    if (status == NATS_OK && natsConnection_Status(broker) == NATS_CONN_STATUS_CONNECTED)
+        natsConnection_FlushTimeout(broker, FLUSH_MS); /* the first client comes when the others can be heard */
     if (status != NATS_OK)
         fail(url, natsStatus_GetText(status));
     natsOptions_Destroy(options);

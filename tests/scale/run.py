@@ -20,11 +20,11 @@ import time
 from pathlib import Path
 
 import namespaces
+from programs import BIN, ROOT, certificate, listening, program, wait_until
 from ws import BINARY, CLOSE, PING, TEXT, Client, Failure, request
 
-ROOT = Path(__file__).resolve().parents[2]
-BIN = ROOT / "build/bin"
 TESTS = []
+PATIENCE = 1  # seconds that a busy machine may take for what takes milliseconds otherwise
 
 
 class Skip(Exception):
@@ -223,7 +223,7 @@ def a_client_that_never_reads_is_shed_and_delays_nobody():
                 raise Failure("no Close with 1013, but %r" % (found,))
             late.send(found[1][:2], CLOSE)
             wait_until(4, "the clients are still there", lambda: sockets(server) <= clients - 2)
-        if max(delays) > 0.25:
+        if max(delays) > PATIENCE:
             raise Failure("a message took %.0f ms" % (max(delays) * 1000))
         if peak - memory > 4 << 20:  # two queues of 256 KiB, and what the allocator makes of them
             raise Failure("the server grew by %d KiB" % ((peak - memory) >> 10))
@@ -247,7 +247,7 @@ def handshakes_of_a_byte_at_a_time_are_dropped():
         clients = sockets(server)
         head = request()
         connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
-        wait_until(1, "they were not accepted", lambda: sockets(server) == clients + 100)
+        wait_until(3, "they were not accepted", lambda: sockets(server) == clients + 100)
         start = time.monotonic()
         ended = {}
         delays = []
@@ -263,11 +263,11 @@ def handshakes_of_a_byte_at_a_time_are_dropped():
             time.sleep(0.1)
         for connection in connections:
             connection.close()
-        if len(ended) < 100 or max(ended.values()) > 2.5:
+        if len(ended) < 100 or max(ended.values()) > 1.5 + PATIENCE:
             raise Failure("%d of 100 dropped, the last after %.1f s" % (len(ended), max(ended.values(), default=0)))
-        if max(delays) > 0.25:
+        if max(delays) > PATIENCE:
             raise Failure("another client waited for %.0f ms" % (max(delays) * 1000))
-        wait_until(1, "they are still held", lambda: sockets(server) == clients)
+        wait_until(3, "they are still held", lambda: sockets(server) == clients)
         ends_well(server)
     return "100 gone within %.1f s, slowest message meanwhile %.1f ms" % (max(ended.values()), max(delays) * 1000)
 
@@ -286,7 +286,7 @@ def idle_clients_stay_while_they_answer_pings_and_go_when_they_do_not():
         with Client(server.port), Client(server.port):  # they answer nothing
             start = time.monotonic()
             pings = 0
-            while time.monotonic() - start < 2.5:
+            while time.monotonic() - start < 3:
                 opcode, payload = alive._frame()
                 if opcode == PING:
                     alive.send(payload, 10)
@@ -294,7 +294,7 @@ def idle_clients_stay_while_they_answer_pings_and_go_when_they_do_not():
                 if sockets(server) == before:
                     break
             took = time.monotonic() - start
-            if sockets(server) != before or took < 0.5 or took > 2:
+            if sockets(server) != before or took < 0.5 or took > 1.5 + PATIENCE:
                 raise Failure("the dead were held for %.1f s" % took)
         alive.send(b"still here")
         alive.expect(b"still here")
@@ -329,8 +329,7 @@ def a_cut_cable_is_noticed_at_both_ends():
                 took.append(time.monotonic() - start)
                 if "WS_ERR_TIMEOUT" not in end.text():
                     raise Failure(end.text())
-    # The last answer was up to one interval old when the cable was cut; 0.5 s for a busy machine.
-    if max(took) > 0.5 + 1.0 + 0.5:
+    if max(took) > 0.5 + 1.0 + PATIENCE:
         raise Failure("it took %.1f and %.1f s" % tuple(took))
     return "both within %.2f s, of 1.5 allowed by ping interval and pong timeout" % max(took)
 
@@ -358,7 +357,7 @@ def connecting_into_the_void_is_given_up_in_time_and_costs_no_frame():
             told = client.text()
     after, frame = map(int, re.search(r"gave up after (\d+) ms, longest frame (\d+) ms, WS_ERR_TIMEOUT", told).groups()) \
         if "WS_ERR_TIMEOUT" in told else (0, 0)
-    if not 1450 <= after <= 2000 or frame > 50:
+    if not 1450 <= after <= 1500 + 1000 * PATIENCE or frame > 100:
         raise Failure(told)
     return "after %d of 1500 ms, the longest frame took %d ms" % (after, frame)
 
@@ -395,56 +394,7 @@ def idle(server, count):
     return re.search(r"%d connections: (\d+ bytes each in the server)" % count, held.stdout)[1]
 
 
-def certificate(home):
-    cert, key = home / "cert.pem", home / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-                    "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
-                   check=True, stderr=subprocess.DEVNULL)
-    return "--cert", str(cert), "--key", str(key)
-
-
-# Programs
-
-
-class Program:
-    """A program under way, its output in a file."""
-
-    def __init__(self, process, output):
-        self.process, self.output, self.pid = process, output, process.pid
-
-    def text(self):
-        return os.pread(self.output.fileno(), 1 << 20, 0).decode(errors="replace")
-
-    def wait_for(self, text, seconds=10):
-        wait_until(seconds, "no %r of %s" % (text, self.process.args), lambda: text in self.text() or self.process.poll())
-        if text not in self.text():
-            raise Failure("%s ended with %d: %s" % (self.process.args, self.process.returncode, self.text()))
-
-
-@contextlib.contextmanager
-def program(*command):
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output,
-                                   stderr=subprocess.STDOUT)
-        try:
-            yield Program(process, output)
-        finally:
-            process.terminate()
-            try:
-                process.wait(3)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-@contextlib.contextmanager
-def listening(*command):
-    """A server of ours: its port and its URL, too."""
-    with program(*command) as server:
-        server.wait_for("listening on ")
-        server.url, port = re.search(r"listening on (\S+:(\d+)/)", server.text()).groups()
-        server.port = int(port)
-        yield server
+# Servers
 
 
 def broadcaster(*options, scheme="ws"):
@@ -522,14 +472,6 @@ def ends_well(*servers):
             raise Failure("SIGTERM did not end %s" % server.process.args[0])
         if status != 0:
             raise Failure("%s ended with status %d\n%s" % (server.process.args[0], status, server.text()))
-
-
-def wait_until(seconds, complaint, condition):
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            raise Failure(complaint)
-        time.sleep(0.02)
 
 
 def free_port():
