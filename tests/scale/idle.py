@@ -17,7 +17,7 @@ from programs import BIN, ROOT, certificate, listening
 from ws import Failure
 
 RELAY = ROOT / "target/release/tungstenite-relay"
-ROW = "%-40s %11s %8s %8s %10s %10s"
+ROW = "%-40s %11s %8s %8s %10s %10s %10s"
 
 
 def main():
@@ -29,9 +29,9 @@ def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    print("%d connections; bytes for each, before and after messages to all; us of CPU time for each message to each client,"
-          "\nand for each second and connection of silence" % options.count)
-    print(ROW % ("server", "connections", "bytes", "after", "us/message", "us/second"))
+    print("%d connections; bytes for each, before and after messages to all; us of CPU time for each opening, for each"
+          "\nmessage to each client, and for each second and connection of silence" % options.count)
+    print(ROW % ("server", "connections", "bytes", "after", "us/opening", "us/message", "us/second"))
     before = kernel()
     with tempfile.TemporaryDirectory() as home:
         tls = certificate(Path(home))
@@ -69,11 +69,12 @@ def measure(name, command, options):
     text = "".join(told)
     sizes = re.findall(r"^(\d+) connections: (\d+) bytes", text, re.MULTILINE)
     after = re.search(r"after that: (\d+) bytes", text)[1]
-    message = re.search(r"([\d.]+) us of the server's", text)[1]
+    opening = re.search(r"openings: (\d+) us", text)[1]
+    message = re.search(r"([\d.]+) us .* client and message", text)[1]
     silence = float(re.search(r"silence: (\S+) s", text)[1]) / options.silence / options.count * 1e6
     for count, size in sizes[:-1]:
-        print(ROW % (name, count, size, "", "", ""))
-    print(ROW % (name, *sizes[-1], after, message, "%.2f" % silence), flush=True)
+        print(ROW % (name, count, size, "", "", "", ""))
+    print(ROW % (name, *sizes[-1], after, opening, message, "%.2f" % silence), flush=True)
     return held
 
 
