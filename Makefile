@@ -73,7 +73,7 @@ test-scale: lib setup-scale $(SCALE)
 setup-scale:
 	sh tests/scale/setup.sh
 
-## What a connection costs, beside tungstenite; nothing of it can fail.
+## What an idle connection costs, beside tungstenite.
 idle: lib setup-scale $(SCALE)
 	CARGO_TARGET_DIR=target $(CARGO) build --release --quiet --manifest-path tests/scale/tungstenite/Cargo.toml
 	python3 tests/scale/idle.py

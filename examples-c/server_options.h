@@ -87,8 +87,8 @@ static ws_listener *open_listener(const ws_config *config, const char *url)
     if (status != WS_OK)
         fail(url, status == WS_ERR_IO && errno != 0 ? strerror(errno) : ws_status_message(status));
     host = host ? host + strlen("://") : url;
-    printf("listening on %.*s:%d/\n", (int)(host - url + (ptrdiff_t)(*host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/?"))),
-           url, ws_listener_port(listener));
+    host += *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/?");
+    printf("listening on %.*s:%d/\n", (int)(host - url), url, ws_listener_port(listener));
     fflush(stdout);
     return listener;
 }

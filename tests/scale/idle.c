@@ -42,7 +42,8 @@ static long resident(long pid)
     snprintf(path, sizeof path, "/proc/%ld/smaps_rollup", pid);
     file = fopen(path, "r");
     while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "Private_Clean: %ld", &part) == 1 || sscanf(line, "Private_Dirty: %ld", &part) == 1) kilobytes += part;
+        if (sscanf(line, "Private_Clean: %ld", &part) == 1 || sscanf(line, "Private_Dirty: %ld", &part) == 1)
+            kilobytes += part;
     if (file) fclose(file);
     if (kilobytes > 0) return kilobytes * 1024;
 
@@ -147,12 +148,13 @@ int main(int argc, char **argv)
         if (n == 1000 || n == 5000 || n == 10000 || n == count) {
             run(&opened, n, PATIENCE_MS);
             run(NULL, 0, 200); /* what comes after the handshake, session tickets for instance */
-            printf("%zu connections: %ld bytes each in the server, %ld in the client\n", n, (resident(pid) - empty) / (long)n,
-                   (resident(getpid()) - own) / (long)n);
+            printf("%zu connections: %ld bytes each in the server, %ld in the client\n", n,
+                   (resident(pid) - empty) / (long)n, (resident(getpid()) - own) / (long)n);
             fflush(stdout);
         }
     }
-    printf("%zu openings: %.0f us of the server's CPU time for each\n", count, (cpu_seconds(pid) - before) * 1e6 / (double)count);
+    printf("%zu openings: %.0f us of the server's CPU time for each\n", count,
+           (cpu_seconds(pid) - before) * 1e6 / (double)count);
     if (seconds > 0) {
         before = cpu_seconds(pid);
         run(NULL, 0, (uint64_t)(seconds * 1000));

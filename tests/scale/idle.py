@@ -4,7 +4,8 @@
     idle.py [--count 10000] [--silence 4] [--broadcasts 20]
 
 Both servers relay to all. Memory is the server's private memory, divided by its connections; CPU time is the server's.
-Of the kernel's memory its caches for sockets and its buffers are counted, and halved, since both ends of each connection are on this machine.
+Of the kernel's memory its caches for sockets and its buffers are counted, and halved, since both ends of each connection
+are on this machine.
 """
 import argparse
 import contextlib

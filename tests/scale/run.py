@@ -13,6 +13,7 @@ import resource
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -201,6 +202,35 @@ def two_hundred_clients_get_all_messages_in_one_order():
                 raise Failure("no Close with 1001 at the end")
         ends_well(server)
     return "40000 messages in %.2f s" % took
+
+
+@test
+def clients_that_come_and_go_disturb_nobody():
+    with broadcaster() as server, Client(server.port) as sender, Client(server.port) as steady:
+        before = sockets(server)
+        for number in range(40):
+            clients = [Client(server.port) for _ in range(10)]
+            for client in clients[:3]:  # a reset, with messages under way in both directions
+                client.send(b"%d" % number)
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.socket.close()
+            for client in clients[3:6]:  # no Close
+                client.socket.close()
+            for client in clients[6:8]:
+                client.send(b"\x03\xe8", CLOSE)
+            for client in clients[8:]:  # against the protocol: text that is none
+                client.send(b"\xff")
+            sender.send(b"round %d" % number)
+            for client in sender, steady:
+                if not client.waits_for(b"round %d" % number, 5):
+                    raise Failure("round %d did not arrive" % number)
+            for client in clients[6:]:
+                while client.receive()[0] != CLOSE:
+                    pass
+                client.socket.close()
+        wait_until(5, "clients are left over", lambda: sockets(server) == before)
+        ends_well(server)
+    return "400 clients"
 
 
 @test
