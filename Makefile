@@ -13,7 +13,9 @@ EXAMPLES := $(patsubst examples-c/%.c,build/bin/%,$(wildcard examples-c/*.c))
 TEST_CLIENTS := build/bin/autobahn_client build/bin/peer_client
 C_TESTS := $(patsubst tests/c/%.c,build/bin/%,$(wildcard tests/c/test_*.c))
 
-.PHONY: all lib examples demo test test-rust test-c test-peers autobahn autobahn-full lint install clean
+SCALE := $(addprefix build/bin/,broadcast_server cluster_chat cable idle)
+
+.PHONY: all lib examples demo test test-rust test-c test-peers test-scale setup-scale idle autobahn autobahn-full lint install clean
 .PHONY: bench bench-memory bench-tcp bench-quick bench-setup report
 
 all: lib examples
@@ -22,7 +24,7 @@ all: lib examples
 lib:
 	$(CARGO) build --release --lib
 	mkdir -p build/lib build/bin
-	cp -u target/release/libwsabi.so build/lib/libwsabi.so.$(ABI)
+	cp -u --remove-destination target/release/libwsabi.so build/lib/libwsabi.so.$(ABI) # programs may be running it
 	ln -sf libwsabi.so.$(ABI) build/lib/libwsabi.so
 	cp -u target/release/libwsabi.a build/lib/
 
@@ -30,9 +32,18 @@ examples: $(EXAMPLES)
 
 build/bin/%: examples-c/%.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
+# It wants libnats, without which it is left out.
+build/bin/cluster_chat: examples-c/cluster_chat.c examples-c/server_options.h include/wsabi.h | lib
+	@if echo '#include <nats/nats.h>' | $(CC) -E - >/dev/null 2>&1; then \
+		set -x; $(CC) $(CFLAGS_ALL) $< -o $@ -lnats $(LDFLAGS_ALL); \
+	else \
+		echo 'skipped $@: libnats-dev is not installed'; [ "$${CI:-}" != true ]; \
+	fi
 build/bin/%: tests/c/%.c $(wildcard tests/c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) -Itests/c $< -o $@ $(LDFLAGS_ALL) -ldl
 build/bin/autobahn_client: tests/autobahn/autobahn_client.c include/wsabi.h | lib
+	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
+build/bin/%: tests/scale/%.c include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
 build/bin/peer_client: tests/peers/peer_client.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
@@ -42,7 +53,7 @@ demo: lib examples
 	sh examples-c/demo.sh
 
 ## Everything but the conformance suite, which is `make autobahn`.
-test: test-rust test-c test-peers
+test: setup-scale test-rust test-c test-peers test-scale
 
 test-rust:
 	$(CARGO) fmt --check
@@ -56,6 +67,18 @@ test-peers: lib examples build/bin/peer_client
 	sh tests/peers/setup.sh
 	python3 tests/peers/run.py --deflate --server build/bin/echo_server --client build/bin/peer_client
 	python3 tests/peers/transports.py
+
+test-scale: lib setup-scale $(SCALE)
+	python3 tests/scale/run.py
+
+# Before the examples, one of which wants a package of it.
+setup-scale:
+	sh tests/scale/setup.sh
+
+## What an idle connection costs, beside tungstenite.
+idle: lib setup-scale $(SCALE)
+	CARGO_TARGET_DIR=target $(CARGO) build --release --quiet --manifest-path tests/scale/tungstenite/Cargo.toml
+	python3 tests/scale/idle.py
 
 ## The Autobahn TestSuite against the C programs, both ways.
 autobahn: lib examples build/bin/autobahn_client

@@ -8,6 +8,7 @@
 use crate::error::{Error, Result};
 use crate::ffi::config::ws_config;
 use crate::ffi::guard;
+use crate::ffi::message::Batch;
 use crate::ffi::status;
 use crate::ffi::types::{ws_message, ws_recv_fn, ws_role, ws_send_fn, ws_socket, ws_status, ws_status_t};
 use crate::message::Role;
@@ -29,6 +30,8 @@ pub struct ws_conn {
     pub(super) endpoint: Arc<Endpoint>,
     /// Written by the one thread that reads, before it returns.
     pub(super) message: UnsafeCell<ws_message>,
+    /// The same, for messages that are read together; there while some are.
+    pub(super) batch: UnsafeCell<Option<Box<Batch>>>,
     pub(super) protocol: OnceLock<CString>,
     last_error: Mutex<LastError>,
     dead: AtomicBool,
@@ -41,8 +44,8 @@ struct LastError {
     io_error: i32,
 }
 
-// SAFETY: `message` is the only part that is not thread-safe by itself. It is written only under the endpoint's right to
-// read, which one thread at a time has, and its pointer is handed to that thread.
+// SAFETY: `message` and `batch` are the only parts that are not thread-safe by themselves. They are written only under the
+// endpoint's right to read, which one thread at a time has, and their pointers are handed to that thread.
 unsafe impl Send for ws_conn {}
 // SAFETY: as above.
 unsafe impl Sync for ws_conn {}
@@ -54,6 +57,7 @@ impl ws_conn {
         Box::into_raw(Box::new(Self {
             endpoint: Arc::new(endpoint),
             message: UnsafeCell::new(message),
+            batch: UnsafeCell::new(None),
             protocol: OnceLock::new(),
             last_error: Mutex::default(),
             dead: AtomicBool::new(false),

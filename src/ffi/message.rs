@@ -8,6 +8,7 @@ use crate::ffi::types::{ws_kind, ws_message, ws_status, ws_status_t};
 use crate::message::{CloseCode, Kind};
 use crate::proto::connection::{Accepted, Outgoing};
 use crate::proto::prepared::Prepared;
+use crate::websocket::MessageView;
 use std::ffi::{c_char, c_void};
 
 /// Reads the next message. Completes the opening handshake first, where that is not done.
@@ -35,15 +36,49 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
             let message = conn.message.get();
             conn.alive()?.read(|view| {
                 // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
-                *message = ws_message {
-                    data: view.data.as_ptr(),
-                    len: view.data.len(),
-                    kind: view.kind as i32,
-                    close_code: view.close_code.map_or(0, |code| code.0.into()),
-                    is_final: view.is_final.into(),
-                };
+                *message = ws_message::from(view);
             })?;
             *out = message;
+            Ok(())
+        })
+    }
+}
+
+/// Reads the next message, and with it those behind it that lie there whole: up to 64 in one call.
+///
+/// (*out)[0] to (*out)[*count - 1] are messages as ws_read_message() gives them, and all of them stay until the next read on
+/// this connection. Answers that are queued meanwhile (ws_queue_message) leave together, with ws_write_pending().
+///
+/// Statuses as ws_read_message(); *out is NULL and *count 0 but for WS_OK.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; `out` and `count` are NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_read_messages(
+    conn: *mut ws_conn,
+    out: *mut *const *const ws_message,
+    count: *mut usize,
+) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::null_first(out.cast::<*mut *const ws_message>());
+        guard::call_on(conn, |conn| {
+            let (out, count) = (guard::out(out)?, guard::out(count)?);
+            *count = 0;
+            let batch = conn.batch.get();
+            let mut len = 0;
+            conn.alive()?.read_many(|view| {
+                // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
+                let batch = &mut *batch;
+                let batch = batch.get_or_insert_with(Batch::new);
+                batch.put(len, ws_message::from(view));
+                len += 1;
+                len < Batch::LEN
+            })?;
+            // SAFETY: as above.
+            if let Some(batch) = &*batch {
+                (*out, *count) = (batch.pointers(), len);
+            }
             Ok(())
         })
     }
@@ -99,6 +134,49 @@ pub unsafe extern "C" fn ws_queue_message(
             let message = outgoing(kind, data, len)?;
             conn.alive()?.queue(&message)
         })
+    }
+}
+
+/// Messages that were read together, and pointers to them.
+#[derive(Debug)]
+pub(super) struct Batch {
+    messages: [ws_message; Self::LEN],
+    pointers: [*const ws_message; Self::LEN],
+}
+
+impl Batch {
+    const LEN: usize = 64;
+
+    fn new() -> Box<Self> {
+        let empty = ws_message { data: std::ptr::null(), len: 0, kind: 0, close_code: 0, is_final: 1 };
+        let mut batch = Box::new(Self { messages: [empty; Self::LEN], pointers: [std::ptr::null(); Self::LEN] });
+        for i in 0..Self::LEN {
+            batch.pointers[i] = &raw const batch.messages[i];
+        }
+        batch
+    }
+
+    fn put(&mut self, place: usize, message: ws_message) {
+        if let Some(slot) = self.messages.get_mut(place) {
+            *slot = message;
+        }
+    }
+
+    fn pointers(&self) -> *const *const ws_message {
+        self.pointers.as_ptr()
+    }
+}
+
+impl From<&MessageView<'_>> for ws_message {
+    #[inline(always)]
+    fn from(view: &MessageView<'_>) -> Self {
+        Self {
+            data: view.data.as_ptr(),
+            len: view.data.len(),
+            kind: view.kind as i32,
+            close_code: view.close_code.map_or(0, |code| code.0.into()),
+            is_final: view.is_final.into(),
+        }
     }
 }
 

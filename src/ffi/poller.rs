@@ -132,7 +132,7 @@ pub unsafe extern "C" fn ws_poller_add_listener(
     })
 }
 
-/// Ends the wait under way in another thread, or the next one.
+/// Ends the wait under way in another thread, or the next one. A signal handler may call this, too.
 ///
 /// WS_OK; WS_ERR_IO; WS_ERR_INVALID_ARGUMENT: NULL.
 ///

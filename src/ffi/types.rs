@@ -193,7 +193,7 @@ pub type ws_socket = isize;
 
 /// A received message. It is owned by its connection and stays until the next read on that or ws_free(); only ever
 /// used through a pointer, so that fields can be added.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct ws_message {
     /// The payload; never NULL. WS_TEXT is valid UTF-8 without a NUL at its end; of WS_CLOSE, the reason.
