@@ -503,6 +503,16 @@ ws_status_t ws_reject(ws_conn *conn,
 ws_status_t ws_read_message(ws_conn *conn,
                             const ws_message **out);
 
+// Reads the next message, and with it those behind it that lie there whole: up to 64 in one call.
+//
+// (*out)[0] to (*out)[*count - 1] are messages as ws_read_message() gives them, and all of them stay until the next read on
+// this connection. Answers that are queued meanwhile (ws_queue_message) leave together, with ws_write_pending().
+//
+// Statuses as ws_read_message(); *out is NULL and *count 0 but for WS_OK.
+ws_status_t ws_read_messages(ws_conn *conn,
+                             const ws_message *const **out,
+                             size_t *count);
+
 // Sends a message of a kind (ws_kind), or queues what the transport does not take. The bytes are used before this
 // returns. A WS_PONG jumps the queue, and replaces one that has not been sent. A WS_CLOSE is ws_close() with code 1000
 // and the bytes as its reason. Blocking, this waits until the transport has taken the message, and for room in the
@@ -750,7 +760,7 @@ ws_status_t ws_poller_add_listener(ws_poller *poller,
                                    ws_listener *listener,
                                    uint64_t token);
 
-// Ends the wait under way in another thread, or the next one.
+// Ends the wait under way in another thread, or the next one. A signal handler may call this, too.
 //
 // WS_OK; WS_ERR_IO; WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_poller_wake(ws_poller *poller);

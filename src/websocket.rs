@@ -11,6 +11,7 @@ use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
 use crate::proto::handshake::Head;
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Simple};
+use crate::proto::send::SHORT;
 use std::borrow::Cow;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
@@ -269,7 +270,49 @@ impl<Stream: Read + Write> WebSocket<Stream> {
     }
 
     /// Sends or queues a message; a refused one leaves everything as it was.
+    #[inline]
     pub(crate) fn send(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+        let (kind, payload) = match *message {
+            Outgoing::Text(text) => (Kind::Text, text.as_bytes()),
+            Outgoing::Binary(data) => (Kind::Binary, data),
+            _ => return self.send_any(message),
+        };
+        match payload.len() <= SHORT && !self.unflushed && self.connection.is_free_to_send(payload.len()) {
+            true => self.send_short(kind, payload),
+            false => self.send_any(message),
+        }
+    }
+
+    /// A short message while nothing waits: framed on the stack, and sent in one piece.
+    #[inline]
+    fn send_short(&mut self, kind: Kind, payload: &[u8]) -> Result<Accepted> {
+        let mut frame = [0; _];
+        let len = self.connection.write_short(kind, payload, &mut frame)?;
+        let frame = &frame[..len];
+        match self.stream.write(frame) {
+            Ok(sent) if sent == len => {
+                self.unflushed = true;
+                self.flush_quietly()?;
+            }
+            written => self.send_rest(frame, written)?,
+        }
+        Ok(Accepted::Yes)
+    }
+
+    #[cold]
+    fn send_rest(&mut self, frame: &[u8], written: io::Result<usize>) -> Result<()> {
+        let written = match written {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            Ok(sent) if sent > frame.len() => Err(too_much_written()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            other => other,
+        };
+        let sent = self.sent_directly(written)?;
+        self.connection.queue_rest(frame, &[], sent)?;
+        self.flush_quietly()
+    }
+
+    fn send_any(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
         self.connection.check(message)?;
         let (kind, payload) = match message {
             Outgoing::Text(text) => (Kind::Text, text.as_bytes()),
@@ -510,14 +553,13 @@ fn write_some(stream: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usi
     loop {
         match stream.write_vectored(slices) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) if n > slices.iter().map(|slice| slice.len()).sum() => {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the stream claims to have written more than it was given",
-                ));
-            }
+            Ok(n) if n > slices.iter().map(|slice| slice.len()).sum() => return Err(too_much_written()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
         }
     }
+}
+
+fn too_much_written() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the stream claims to have written more than it was given")
 }

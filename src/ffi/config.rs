@@ -260,8 +260,13 @@ pub(super) fn set(
 /// Whether an option tells how a transport is opened: for a connection that is there it comes too late.
 pub(super) fn is_for_opening(option: i32) -> bool {
     use ws_option::*;
-    let these =
-        [WS_OPT_TCP_NODELAY, WS_OPT_CONNECT_TIMEOUT_MS, WS_OPT_REUSE_PORT, WS_OPT_PROXY_FROM_ENVIRONMENT];
+    let these = [
+        WS_OPT_TCP_NODELAY,
+        WS_OPT_CONNECT_TIMEOUT_MS,
+        WS_OPT_REUSE_PORT,
+        WS_OPT_PROXY_FROM_ENVIRONMENT,
+        WS_OPT_TLS_VERIFY,
+    ];
     these.iter().any(|opening| *opening as i32 == option)
 }
 

@@ -67,17 +67,23 @@ pub unsafe extern "C" fn ws_read_messages(
             *count = 0;
             let batch = conn.batch.get();
             let mut len = 0;
-            conn.alive()?.read_many(|view| {
+            let read = conn.alive()?.read_many(|view| {
                 // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
-                let batch = &mut *batch;
-                let batch = batch.get_or_insert_with(Batch::new);
+                let batch = (*batch).get_or_insert_with(Batch::new);
                 batch.put(len, ws_message::from(view));
                 len += 1;
                 len < Batch::LEN
-            })?;
-            // SAFETY: as above.
-            if let Some(batch) = &*batch {
-                (*out, *count) = (batch.pointers(), len);
+            });
+            // SAFETY: one thread at a time reads, by the caller's word.
+            let batch = &mut *batch;
+            match (read, batch.as_ref()) {
+                (Ok(()), Some(batch)) => (*out, *count) = (batch.pointers(), len),
+                // Nothing is left of what was read before, and a connection that waits holds no memory.
+                (Err(error), _) => {
+                    *batch = None;
+                    return Err(error);
+                }
+                (Ok(()), None) => {}
             }
             Ok(())
         })
@@ -149,7 +155,8 @@ impl Batch {
 
     fn new() -> Box<Self> {
         let empty = ws_message { data: std::ptr::null(), len: 0, kind: 0, close_code: 0, is_final: 1 };
-        let mut batch = Box::new(Self { messages: [empty; Self::LEN], pointers: [std::ptr::null(); Self::LEN] });
+        let mut batch =
+            Box::new(Self { messages: [empty; Self::LEN], pointers: [std::ptr::null(); Self::LEN] });
         for i in 0..Self::LEN {
             batch.pointers[i] = &raw const batch.messages[i];
         }

@@ -17,7 +17,7 @@ use crate::proto::handshake::{
 };
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Receiver, Simple};
-use crate::proto::send::{FrameStart, Sender};
+use crate::proto::send::{FrameStart, Sender, ShortFrame};
 use crate::proto::utf8::Utf8Stream;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -648,6 +648,23 @@ impl Connection {
             .is_some_and(|compression| !kind.is_control() && len >= compression.threshold)
     }
 
+    /// Whether nothing stands in the way of a message of this length: it may be sent at once, as it is.
+    #[inline(always)]
+    pub fn is_free_to_send(&self, len: usize) -> bool {
+        self.state == State::Active
+            && self.handshake.is_none()
+            && self.fragments.is_none()
+            && self.compression.is_none()
+            && self.sender.is_empty()
+            && self.config.max_message_size.is_none_or(|max| len <= max)
+    }
+
+    /// A short message in wire form (see [`Sender::write_short`]).
+    #[inline(always)]
+    pub fn write_short(&self, kind: Kind, payload: &[u8], frame: &mut ShortFrame) -> Result<usize> {
+        self.sender.write_short(kind, payload, frame)
+    }
+
     /// The header of a message that may leave right from the caller's memory (see [`Sender::direct_header`]).
     #[inline]
     pub fn direct_header(&self, kind: Kind, len: usize) -> Option<HeaderBytes> {
@@ -655,7 +672,7 @@ impl Connection {
     }
 
     /// Queues what is left of a message of which `sent` bytes, header included, have left directly.
-    pub fn queue_rest(&mut self, header: &HeaderBytes, payload: &[u8], sent: usize) -> Result<()> {
+    pub fn queue_rest(&mut self, header: &[u8], payload: &[u8], sent: usize) -> Result<()> {
         self.sender.queue_rest(header, payload, sent).map_err(|error| match sent {
             0 => error,
             // Its beginning is out: whatever followed would be taken for the rest.

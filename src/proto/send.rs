@@ -47,6 +47,11 @@ pub struct Sender {
     closing: bool,
 }
 
+/// Room for a frame whose length fits into its second byte.
+pub type ShortFrame = [u8; 2 + 4 + SHORT];
+/// Longest payload of such a frame.
+pub const SHORT: usize = 125;
+
 /// Some whole frames.
 #[derive(Debug)]
 enum Block {
@@ -192,6 +197,28 @@ impl Sender {
         self.put_waiting_ping()
     }
 
+    /// Writes a whole message of at most 125 bytes in wire form, to be sent at once; its length. What the stream does not
+    /// take goes to [`queue_rest`](Self::queue_rest).
+    #[inline(always)]
+    pub fn write_short(&self, kind: Kind, payload: &[u8], frame: &mut ShortFrame) -> Result<usize> {
+        let [first, second, rest @ ..] = frame;
+        *first = 0x80 | kind as u8;
+        *second = payload.len() as u8;
+        match self.key()? {
+            None => {
+                rest[..payload.len()].copy_from_slice(payload);
+                Ok(2 + payload.len())
+            }
+            Some(key) => {
+                *second |= 0x80;
+                let (masking_key, rest) = rest.split_at_mut(4);
+                masking_key.copy_from_slice(&key.bytes());
+                mask::copy(&mut rest[..payload.len()], payload, key);
+                Ok(2 + 4 + payload.len())
+            }
+        }
+    }
+
     /// The header for a whole message that may be sent right from the caller's memory: nothing waits before it and
     /// it needs no mask. What the stream then does not take goes to [`queue_rest`](Self::queue_rest).
     #[inline]
@@ -200,7 +227,7 @@ impl Sender {
     }
 
     /// Queues what is left of a frame of which `sent` bytes have left directly.
-    pub fn queue_rest(&mut self, header: &HeaderBytes, payload: &[u8], sent: usize) -> Result<()> {
+    pub fn queue_rest(&mut self, header: &[u8], payload: &[u8], sent: usize) -> Result<()> {
         let total = header.len() + payload.len();
         if sent >= total {
             return Ok(());

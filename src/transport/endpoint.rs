@@ -455,8 +455,9 @@ impl Endpoint {
         mut error: Error,
         mut call: impl FnMut(&mut Core) -> Result<R>,
     ) -> Result<R> {
-        let until = end_of(core.settings.read_timeout);
+        let mut until = None;
         loop {
+            until = until.or_else(|| end_of(core.settings.read_timeout));
             core.reading = true;
             let interest = core.interest();
             let waited = self.wait_awake(core, interest, until);

@@ -142,7 +142,12 @@ impl Read for Link {
 
 impl Write for Link {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
+        match self.settle()? {
+            Link::Memory | Link::Connecting(_) => Err(io::ErrorKind::WouldBlock.into()),
+            Link::Callback(callback) => callback.write(bytes),
+            Link::Socket(socket) => socket.write(bytes),
+            Link::Tls(tls) => tls.write(bytes),
+        }
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {

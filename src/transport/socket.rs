@@ -64,6 +64,14 @@ impl Socket {
         &mut self.readiness
     }
 
+    /// Remembers whether there was room to send.
+    fn mind(&mut self, sent: io::Result<usize>) -> io::Result<usize> {
+        if let Err(error) = &sent {
+            self.readiness.writable = error.kind() != io::ErrorKind::WouldBlock;
+        }
+        sent
+    }
+
     /// Ends the stream for the peer, where the socket is the library's: nothing more will be sent.
     pub fn end(&self) {
         if let Fd::Owned(fd) = &self.fd {
@@ -123,15 +131,16 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
+        let sent = sys::send(self.as_raw_fd(), bytes);
+        self.mind(sent)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let sent = sys::send(self.as_raw_fd(), slices);
-        if let Err(error) = &sent {
-            self.readiness.writable = error.kind() != io::ErrorKind::WouldBlock;
-        }
-        sent
+        let sent = match slices {
+            [one] => sys::send(self.as_raw_fd(), one),
+            several => sys::send_vectored(self.as_raw_fd(), several),
+        };
+        self.mind(sent)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -12,19 +12,27 @@ pub fn recv(fd: RawFd, space: &mut [u8]) -> io::Result<usize> {
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+const SEND: libc::c_int = libc::MSG_DONTWAIT; // SO_NOSIGPIPE is set on the socket
+#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+const SEND: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
 /// Sends without blocking and without SIGPIPE.
-pub fn send(fd: RawFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    #[cfg(any(target_os = "macos", target_os = "ios"))]
-    const FLAGS: libc::c_int = libc::MSG_DONTWAIT; // SO_NOSIGPIPE is set on the socket
-    #[cfg(not(any(target_os = "macos", target_os = "ios")))]
-    const FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+pub fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and length are those of a live slice.
+    let n = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), SEND) };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
+/// Sends several pieces without blocking and without SIGPIPE.
+pub fn send_vectored(fd: RawFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     // SAFETY: an all-zero msghdr is a valid one: no address, no data, no control messages.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     // IoSlice is guaranteed to have the layout of iovec; sendmsg does not write through it.
     message.msg_iov = slices.as_ptr().cast_mut().cast();
     message.msg_iovlen = slices.len() as _;
     // SAFETY: the message points at live slices for the length of the call.
-    let n = unsafe { libc::sendmsg(fd, &message, FLAGS) };
+    let n = unsafe { libc::sendmsg(fd, &message, SEND) };
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 

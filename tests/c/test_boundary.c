@@ -38,12 +38,14 @@ static const struct option {
   {WS_OPT_IDLE_TIMEOUT_MS, 0, 1, 0, 0},
   {WS_OPT_PONG_TIMEOUT_MS, 20000, 1, 0, 0},
   {WS_OPT_WRITE_TIMEOUT_MS, 0, 1, 0, 0},
+  {WS_OPT_CONNECT_TIMEOUT_MS, 0, 1, 0, 1},
   {WS_OPT_AUTO_PONG, 1, 0, 2, 0},
   {WS_OPT_DELIVER_CONTROL, 0, 1, 2, 0},
   {WS_OPT_DELIVER_FRAGMENTS, 0, 1, 2, 0},
   {WS_OPT_AUTO_ACCEPT, 1, 0, 2, 0},
   {WS_OPT_TCP_NODELAY, 1, 0, 2, 1},
   {WS_OPT_PROXY_FROM_ENVIRONMENT, 0, 1, 2, 1},
+  {WS_OPT_REUSE_PORT, 0, 1, 2, 1},
   {WS_OPT_DEFLATE, 0, 1, 2, 1},
   {WS_OPT_DEFLATE_LEVEL, 1, 9, 10, 1},
   {WS_OPT_DEFLATE_THRESHOLD, 64, 0, 0, 1},
@@ -97,6 +99,7 @@ static void a_null_handle_is_an_invalid_argument_everywhere(void) {
   CHECK_IS(ws_accept(NULL, NULL), refused);
   CHECK_IS(ws_reject(NULL, 400, NULL, 0), refused);
   CHECK_IS(ws_read_message(NULL, &message), refused);
+  CHECK_IS(ws_latency(NULL), -1);
   CHECK(message == NULL);
   CHECK_IS(ws_write_message(NULL, WS_TEXT, "a", 1), refused);
   CHECK_IS(ws_queue_message(NULL, WS_TEXT, "a", 1), refused);
@@ -562,6 +565,7 @@ static void every_status_has_a_name_and_a_meaning(void) {
     {WS_ERR_URL, "WS_ERR_URL"},
     {WS_ERR_TLS, "WS_ERR_TLS"},
     {WS_ERR_TIMEOUT, "WS_ERR_TIMEOUT"},
+    {WS_ERR_PROXY, "WS_ERR_PROXY"},
     {WS_ERR_INVALID_ARGUMENT, "WS_ERR_INVALID_ARGUMENT"},
     {WS_ERR_MISUSE, "WS_ERR_MISUSE"},
     {WS_ERR_NO_MEMORY, "WS_ERR_NO_MEMORY"},

@@ -1181,6 +1181,89 @@ static void the_clock_of_the_library_does_not_go_backwards(void) {
   }
 }
 
+/* All that lies there whole comes in one call, in order, and stays until the next read. */
+static void messages_that_lie_there_are_read_together(void) {
+  pair both;
+  const ws_message *const *messages;
+  const ws_message *message;
+  static char long_text[70000];
+  char text[16];
+  size_t count, got = 0;
+  CHECK_IS(open_pair(&both, NULL, NULL), WS_OK);
+  CHECK_IS(ws_read_messages(both.server, &messages, &count), WS_ERR_WOULD_BLOCK);
+  CHECK(messages == NULL && count == 0);
+  for (int i = 0; i < 200; i++) {
+    snprintf(text, sizeof text, "message %d", i);
+    CHECK_IS(ws_queue_message(both.client, i % 2 ? WS_TEXT : WS_BINARY, text, strlen(text)), WS_OK);
+    if (i == 100) CHECK_IS(ws_write_message(both.client, WS_PING, "?", 1), WS_OK);
+  }
+  carry(both.client, both.server);
+  while (got < 200) {
+    CHECK_IS(ws_read_messages(both.server, &messages, &count), WS_OK);
+    CHECK(count >= 1 && count <= 64);
+    for (size_t i = 0; i < count; i++, got++) {
+      snprintf(text, sizeof text, "message %d", (int)got);
+      CHECK(is_message(messages[i], got % 2 ? WS_TEXT : WS_BINARY, text));
+      CHECK(messages[i]->is_final);
+      CHECK_IS(ws_queue_message(both.server, messages[i]->kind, messages[i]->data, messages[i]->len), WS_OK);
+    }
+    if (count < 64) carry(both.client, both.server);
+  }
+  CHECK_IS(ws_read_messages(both.server, &messages, &count), WS_ERR_WOULD_BLOCK);
+  carry(both.server, both.client);
+  for (got = 0; got < 200; got++) { /* whatever way they are read at the other end */
+    CHECK_IS(read_from(both.client, both.server, &message), WS_OK);
+    snprintf(text, sizeof text, "message %d", (int)got);
+    CHECK(is_message(message, got % 2 ? WS_TEXT : WS_BINARY, text));
+  }
+  /* Fragments and long messages in between are put together elsewhere, and end what is read together. */
+  memset(long_text, 'x', sizeof long_text);
+  CHECK_IS(ws_write_message(both.client, WS_TEXT, "before", 6), WS_OK);
+  CHECK_IS(ws_write_fragment(both.client, WS_TEXT, "in ", 3, 0), WS_OK);
+  CHECK_IS(ws_write_fragment(both.client, WS_TEXT, "two", 3, 1), WS_OK);
+  CHECK_IS(ws_write_message(both.client, WS_TEXT, "between", 7), WS_OK);
+  CHECK_IS(ws_write_message(both.client, WS_TEXT, long_text, sizeof long_text), WS_OK);
+  CHECK_IS(ws_write_message(both.client, WS_TEXT, "after", 5), WS_OK);
+  CHECK_IS(ws_close(both.client, 1000, "bye", 3), WS_OK);
+  for (got = 0; got < 6;) {
+    const char *expected[] = {"before", "in two", "between", NULL, "after", "bye"};
+    ws_status_t status = ws_read_messages(both.server, &messages, &count);
+    if (status == WS_ERR_WOULD_BLOCK && carry(both.client, both.server) > 0) continue;
+    CHECK_IS(status, WS_OK);
+    for (size_t i = 0; i < count; i++, got++) {
+      if (expected[got]) CHECK(is_message(messages[i], got == 5 ? WS_CLOSE : WS_TEXT, expected[got]));
+      else CHECK(messages[i]->len == sizeof long_text && !memcmp(messages[i]->data, long_text, sizeof long_text));
+    }
+  }
+  carry(both.server, both.client);
+  CHECK_IS(ws_read_messages(both.server, &messages, &count), WS_ERR_CONNECTION_CLOSED);
+  CHECK_IS(ws_read_messages(both.server, &messages, &count), WS_ERR_ALREADY_CLOSED);
+  free_pair(&both);
+}
+
+/* What is wrong behind good messages is told after them. */
+static void messages_read_together_end_before_what_is_wrong(void) {
+  ws_conn *conn = new_open(NULL, WS_SERVER);
+  const ws_message *const *messages;
+  uint8_t bytes[128];
+  size_t count, consumed, len = put_frame(bytes, WS_CLIENT, 0x81, "good", 4);
+  len += put_frame(bytes + len, WS_CLIENT, 0x81, "fine", 4);
+  len += put_frame(bytes + len, WS_CLIENT, 0x81, "b\xff", 2);
+  CHECK_IS(ws_feed(conn, bytes, len, &consumed), WS_OK);
+  CHECK_IS(consumed, len);
+  for (size_t got = 0; got < 2; got += count) {
+    CHECK_IS(ws_read_messages(conn, &messages, &count), WS_OK);
+    CHECK(is_message(messages[0], WS_TEXT, got == 0 ? "good" : "fine"));
+  }
+  CHECK_IS(ws_read_messages(conn, &messages, &count), WS_ERR_UTF8);
+  CHECK(messages == NULL && count == 0);
+  CHECK(strstr(ws_error_message(conn), "byte 20") != NULL);
+  CHECK_IS(ws_read_messages(NULL, &messages, &count), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_read_messages(conn, NULL, &count), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_read_messages(conn, &messages, NULL), WS_ERR_INVALID_ARGUMENT);
+  ws_free(conn);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   RUN(a_handshake_tells_target_headers_and_subprotocol);
@@ -1224,5 +1307,7 @@ int main(int argc, char **argv) {
   RUN(a_ping_goes_out_each_interval_and_silence_ends_the_connection);
   RUN(silence_over_the_idle_timeout_ends_the_connection);
   RUN(the_clock_of_the_library_does_not_go_backwards);
+  RUN(messages_that_lie_there_are_read_together);
+  RUN(messages_read_together_end_before_what_is_wrong);
   return check_end();
 }
