@@ -1,11 +1,13 @@
 //! Masking (RFC 6455 section 5.3): the XOR, in variants for particular processors, and the keys for it.
 //!
-//! Knows bytes and keys only. The one place in `proto` with `unsafe`: calling a function compiled for AVX2 is
-//! allowed only after that has been detected. The function bodies are plain, safe Rust that the compiler vectorises.
+//! Knows bytes and keys only. The one place in `proto` with `unsafe`: one loop over blocks of 16, 32 or 64 bytes, compiled
+//! for SSE2 or NEON (which are always there), AVX2 and AVX-512 (which are looked for).
 
 use crate::error::{Error, Result};
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64 as x86;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 
@@ -85,23 +87,22 @@ fn apply_long(data: &mut [u8], key: MaskKey) -> bool {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         if data.len() >= WIDEST && is_x86_feature_detected!("avx512bw") {
-            // SAFETY: the processor has AVX-512 F and BW, which is all that this function needs over its safe body.
+            // SAFETY: the processor has AVX-512 F and BW.
             return unsafe { apply_avx512(data, key) };
         }
-        // SAFETY: the processor has AVX2, which is all that this function needs over its safe body.
+        // SAFETY: the processor has AVX2.
         return unsafe { apply_avx2(data, key) };
     }
-    // On AArch64 this comes to NEON, which every such processor has.
-    apply_blocks::<SMALL, 64>(data, key)
+    apply_portable(data, key)
 }
 
 fn copy_long(target: &mut [u8], source: &[u8], key: MaskKey) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2, which is all that this function needs over its safe body.
+        // SAFETY: the processor has AVX2.
         return unsafe { copy_avx2(target, source, key) };
     }
-    copy_blocks::<SMALL, 64>(target, source, key);
+    copy_portable(target, source, key);
 }
 
 thread_local! {
@@ -111,22 +112,147 @@ thread_local! {
 type Generator = Option<ManuallyDrop<ChaCha8Rng>>;
 const _: () = assert!(!std::mem::needs_drop::<Generator>());
 
+fn apply_portable(data: &mut [u8], key: MaskKey) -> bool {
+    // SAFETY: every processor has these blocks.
+    unsafe { apply_blocks::<[u64; 2]>(data, key) }
+}
+
+fn copy_portable(target: &mut [u8], source: &[u8], key: MaskKey) {
+    // SAFETY: every processor has these blocks.
+    unsafe { copy_blocks::<[u64; 2]>(target, source, key) }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn apply_avx2(data: &mut [u8], key: MaskKey) -> bool {
-    apply_blocks::<32, 128>(data, key)
+    // SAFETY: this function is for processors with AVX2.
+    unsafe { apply_blocks::<x86::__m256i>(data, key) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn apply_avx512(data: &mut [u8], key: MaskKey) -> bool {
-    apply_blocks::<64, 256>(data, key)
+    // SAFETY: this function is for processors with AVX-512 F and BW.
+    unsafe { apply_blocks::<x86::__m512i>(data, key) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn copy_avx2(target: &mut [u8], source: &[u8], key: MaskKey) {
-    copy_blocks::<32, 128>(target, source, key);
+    // SAFETY: this function is for processors with AVX2.
+    unsafe { copy_blocks::<x86::__m256i>(target, source, key) }
+}
+
+/// Some bytes that are worked on at once.
+///
+/// # Safety
+/// All functions: the processor has the instructions for this type. `load` and `store`: the pointer is good for as many
+/// bytes as the type has.
+trait Block: Copy {
+    unsafe fn of(key: MaskKey) -> Self;
+    unsafe fn load(from: *const u8) -> Self;
+    unsafe fn store(self, to: *mut u8);
+    unsafe fn xor(self, other: Self) -> Self;
+    unsafe fn or(self, other: Self) -> Self;
+    /// Whether a byte is over 127.
+    unsafe fn is_high(self) -> bool;
+}
+
+impl Block for [u64; 2] {
+    #[inline(always)]
+    unsafe fn of(key: MaskKey) -> Self {
+        [key.twice(); 2]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { from.cast::<Self>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut u8) {
+        // SAFETY: by the caller's word.
+        unsafe { to.cast::<Self>().write_unaligned(self) }
+    }
+    #[inline(always)]
+    unsafe fn xor(self, other: Self) -> Self {
+        [self[0] ^ other[0], self[1] ^ other[1]]
+    }
+    #[inline(always)]
+    unsafe fn or(self, other: Self) -> Self {
+        [self[0] | other[0], self[1] | other[1]]
+    }
+    #[inline(always)]
+    unsafe fn is_high(self) -> bool {
+        (self[0] | self[1]) & HIGH != 0
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Block for x86::__m256i {
+    #[inline(always)]
+    unsafe fn of(key: MaskKey) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { x86::_mm256_set1_epi32(key.0.cast_signed()) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { x86::_mm256_loadu_si256(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut u8) {
+        // SAFETY: by the caller's word.
+        unsafe { x86::_mm256_storeu_si256(to.cast(), self) }
+    }
+    #[inline(always)]
+    unsafe fn xor(self, other: Self) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { x86::_mm256_xor_si256(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn or(self, other: Self) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { x86::_mm256_or_si256(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn is_high(self) -> bool {
+        // SAFETY: by the caller's word.
+        unsafe { x86::_mm256_movemask_epi8(self) != 0 }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Block for x86::__m512i {
+    #[inline(always)]
+    unsafe fn of(key: MaskKey) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { x86::_mm512_set1_epi32(key.0.cast_signed()) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { x86::_mm512_loadu_si512(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut u8) {
+        // SAFETY: by the caller's word.
+        unsafe { x86::_mm512_storeu_si512(to.cast(), self) }
+    }
+    #[inline(always)]
+    unsafe fn xor(self, other: Self) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { x86::_mm512_xor_si512(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn or(self, other: Self) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { x86::_mm512_or_si512(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn is_high(self) -> bool {
+        // SAFETY: by the caller's word.
+        unsafe { x86::_mm512_movepi8_mask(self) != 0 }
+    }
 }
 
 /// Up to twice so many bytes are done without a loop.
@@ -175,73 +301,98 @@ fn words(bytes: &[u8; 16]) -> [u64; 2] {
     [u64::from_ne_bytes(words[0]), u64::from_ne_bytes(words[1])]
 }
 
-/// XORs at least N bytes in blocks of N, several of them (M bytes) in a step. The first and the last block may overlap
-/// those in between: they are read first and written last.
+/// XORs in blocks, four in a step. The first and the last one may overlap those in between: they are read first and
+/// written last.
+///
+/// # Safety
+/// The processor has the instructions for B.
 #[inline(always)]
-fn apply_blocks<const N: usize, const M: usize>(data: &mut [u8], key: MaskKey) -> bool {
-    let end = data.len();
-    let (Some(first), Some(last)) = (data.first_chunk::<N>(), data.last_chunk::<N>()) else {
+unsafe fn apply_blocks<B: Block>(data: &mut [u8], key: MaskKey) -> bool {
+    let (block, len, place) = (size_of::<B>(), data.len(), data.as_mut_ptr());
+    if len < block {
         return apply_bytes(data, key);
-    };
-    let first = xor(first, key);
-    let last = xor(last, key.advanced(end - N));
-    let mut seen = [0; N];
-    for i in 0..N {
-        seen[i] = first[i] | last[i];
     }
-    let begin = if end >= ALIGN { data.as_ptr().align_offset(N).min(N) } else { 0 };
-    let key = key.advanced(begin);
-    let (steps, rest) = data[begin..].as_chunks_mut::<M>();
-    for step in steps {
-        for block in step.as_chunks_mut::<N>().0 {
-            *block = xor(block, key);
-            for i in 0..N {
-                seen[i] |= block[i];
-            }
+    // SAFETY: every block that is read or written ends at `len` at the latest, and the rest is passed on.
+    unsafe {
+        let first = B::load(place).xor(B::of(key));
+        let last = B::load(place.add(len - block)).xor(B::of(key.advanced(len - block)));
+        let mut seen = first.or(last);
+        let mut at = start(place, block, len);
+        let pattern = B::of(key.advanced(at));
+        while at + 4 * block <= len {
+            let place = place.add(at);
+            let a = B::load(place).xor(pattern);
+            let b = B::load(place.add(block)).xor(pattern);
+            let c = B::load(place.add(2 * block)).xor(pattern);
+            let d = B::load(place.add(3 * block)).xor(pattern);
+            a.store(place);
+            b.store(place.add(block));
+            c.store(place.add(2 * block));
+            d.store(place.add(3 * block));
+            seen = seen.or(a.or(b).or(c.or(d)));
+            at += 4 * block;
         }
-    }
-    for block in rest.as_chunks_mut::<N>().0 {
-        *block = xor(block, key);
-        for i in 0..N {
-            seen[i] |= block[i];
+        while at + block <= len {
+            let next = B::load(place.add(at)).xor(pattern);
+            next.store(place.add(at));
+            seen = seen.or(next);
+            at += block;
         }
+        first.store(place);
+        last.store(place.add(len - block));
+        seen.is_high()
     }
-    data[..N].copy_from_slice(&first);
-    data[end - N..].copy_from_slice(&last);
-    seen.iter().fold(0, |all, byte| all | byte) >= 0x80
 }
 
 /// [`apply_blocks`] from one place to another.
+///
+/// # Safety
+/// The processor has the instructions for B.
 #[inline(always)]
-fn copy_blocks<const N: usize, const M: usize>(target: &mut [u8], source: &[u8], key: MaskKey) {
-    let end = source.len();
-    let (Some(first), Some(last)) = (source.first_chunk::<N>(), source.last_chunk::<N>()) else {
+unsafe fn copy_blocks<B: Block>(target: &mut [u8], source: &[u8], key: MaskKey) {
+    let (block, len) = (size_of::<B>(), source.len());
+    assert_eq!(target.len(), len);
+    if len < block {
         target.copy_from_slice(source);
         apply_bytes(target, key);
         return;
-    };
-    let first = xor(first, key);
-    let last = xor(last, key.advanced(end - N));
-    let begin = if end >= ALIGN { target.as_ptr().align_offset(N).min(N) } else { 0 };
-    let key = key.advanced(begin);
-    let (steps, rest) = target[begin..].as_chunks_mut::<M>();
-    let (from, from_rest) = source[begin..].as_chunks::<M>();
-    for (step, from) in steps.iter_mut().zip(from) {
-        for (block, from) in step.as_chunks_mut::<N>().0.iter_mut().zip(from.as_chunks::<N>().0) {
-            *block = xor(from, key);
+    }
+    let (from, to) = (source.as_ptr(), target.as_mut_ptr());
+    // SAFETY: both have this length, every block that is read or written ends there at the latest, and the rest is passed
+    // on.
+    unsafe {
+        let last = B::load(from.add(len - block)).xor(B::of(key.advanced(len - block)));
+        B::load(from).xor(B::of(key)).store(to);
+        let mut at = start(to, block, len);
+        let pattern = B::of(key.advanced(at));
+        while at + 4 * block <= len {
+            let (from, to) = (from.add(at), to.add(at));
+            let a = B::load(from).xor(pattern);
+            let b = B::load(from.add(block)).xor(pattern);
+            let c = B::load(from.add(2 * block)).xor(pattern);
+            let d = B::load(from.add(3 * block)).xor(pattern);
+            a.store(to);
+            b.store(to.add(block));
+            c.store(to.add(2 * block));
+            d.store(to.add(3 * block));
+            at += 4 * block;
         }
+        while at + block <= len {
+            B::load(from.add(at)).xor(pattern).store(to.add(at));
+            at += block;
+        }
+        last.store(to.add(len - block));
     }
-    for (block, from) in rest.as_chunks_mut::<N>().0.iter_mut().zip(from_rest.as_chunks::<N>().0) {
-        *block = xor(from, key);
-    }
-    target[..N].copy_from_slice(&first);
-    target[end - N..].copy_from_slice(&last);
 }
 
+/// Where the blocks behind the first one begin: a block further, or, where it pays, at an address that is a multiple of a
+/// block's length.
 #[inline(always)]
-fn xor<const N: usize>(block: &[u8; N], key: MaskKey) -> [u8; N] {
-    let key = key.bytes();
-    std::array::from_fn(|i| block[i] ^ key[i % 4])
+fn start(place: *const u8, block: usize, len: usize) -> usize {
+    match len {
+        ALIGN.. => block - place.addr() % block,
+        _ => block,
+    }
 }
 
 #[inline(always)]
@@ -262,10 +413,8 @@ mod tests {
     type Copy = fn(&mut [u8], &[u8], MaskKey);
 
     fn variants() -> Vec<(&'static str, Apply, Copy)> {
-        let mut variants: Vec<(&'static str, Apply, Copy)> = vec![
-            ("dispatched", apply, copy),
-            ("portable", apply_blocks::<SMALL, 64>, copy_blocks::<SMALL, 64>),
-        ];
+        let mut variants: Vec<(&'static str, Apply, Copy)> =
+            vec![("dispatched", apply, copy), ("portable", apply_portable, copy_portable)];
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2.
