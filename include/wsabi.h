@@ -177,6 +177,10 @@ typedef enum ws_option {
   // Several listeners, in one process or many, listen at one port, and the system spreads the connections over them
   // (SO_REUSEPORT): one for each poller, for instance. Only in a configuration. Default off.
   WS_OPT_REUSE_PORT = 26,
+  // Keeps the peer's part of the opening handshake for as long as the connection lasts: ws_header() and their like. Off,
+  // it is there until ws_handshake() gives WS_OK, or the first message is read; a refusal always is. A connection that waits
+  // then needs about 250 bytes, instead of 1,000 and more. Only in a configuration. Default on.
+  WS_OPT_KEEP_HEAD = 27,
   // permessage-deflate (RFC 7692): a client offers it, a server takes it where it is offered. This and the options
   // up to 36 are for a configuration only; on a connection they tell what was agreed on. With
   // ws_from_partially_read() it is taken as agreed on. Memory per connection from the first compressed message on:

@@ -18,6 +18,9 @@ pub struct WebSocketConfig {
     pub max_fragments: Option<usize>,
     /// Largest HTTP head of the opening handshake, in bytes, and largest body kept of a refusal. Default 16 KiB.
     pub max_head_size: usize,
+    /// Keep the peer's part of the opening handshake for as long as the connection lasts. Without it, a connection that
+    /// waits needs a fifth of the memory. Default on.
+    pub keep_head: bool,
     /// As a server, take frames that are not masked, against RFC 6455 section 5.1. Default off.
     pub accept_unmasked_frames: bool,
     /// Answer each Ping with a Pong. Default on.
@@ -72,6 +75,7 @@ impl Default for WebSocketConfig {
             max_frame_size: Some(16 << 20),
             max_fragments: Some(1 << 17),
             max_head_size: 16 << 10,
+            keep_head: true,
             accept_unmasked_frames: false,
             auto_pong: true,
             deliver_control: true,

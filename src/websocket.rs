@@ -7,7 +7,7 @@
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, Result};
 use crate::message::{CloseCode, CloseFrame, Kind, Message, Role};
-use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
+use crate::proto::connection::{Accepted, Connection, Dormant, Opening, Outgoing};
 use crate::proto::handshake::Head;
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Simple};
@@ -61,6 +61,12 @@ impl<Stream> WebSocket<Stream> {
         config: Option<WebSocketConfig>,
     ) -> Self {
         Self::over(stream, Connection::open(role, Arc::new(config.unwrap_or_default()), part))
+    }
+
+    /// What is left where nothing goes on (see [`Connection::dormant`]).
+    #[inline]
+    pub(crate) fn dormant(&self) -> Option<Dormant> {
+        if self.unflushed { None } else { self.connection.dormant() }
     }
 
     pub(crate) fn over(stream: Stream, connection: Connection) -> Self {

@@ -32,12 +32,12 @@ impl ws_config {
     ///
     /// # Safety
     /// `config` is NULL or a configuration that has not been freed.
-    pub(super) unsafe fn setup(config: *const Self, blocking: bool) -> Setup {
+    pub(super) unsafe fn setup(config: *const Self, blocking: bool) -> Arc<Setup> {
         // SAFETY: passed on from the caller.
         let config = unsafe { config.as_ref() }.cloned().unwrap_or_else(Self::new);
         let mut setup = config.setup;
         setup.settings.blocking = config.blocking.unwrap_or(blocking);
-        setup
+        Arc::new(setup)
     }
 }
 
@@ -250,6 +250,7 @@ pub(super) fn set(
         WS_OPT_AUTO_ACCEPT => settings.auto_accept = flag(value)?,
         WS_OPT_TCP_NODELAY => settings.nodelay = flag(value)?,
         WS_OPT_REUSE_PORT => settings.reuse_port = flag(value)?,
+        WS_OPT_KEEP_HEAD => websocket.keep_head = flag(value)?,
         WS_OPT_PROXY_FROM_ENVIRONMENT => settings.proxy_from_environment = flag(value)?,
         WS_OPT_TLS_VERIFY => settings.tls_verify = flag(value)?,
         _ => return Err(Error::InvalidArgument("this option is for a configuration only")),
@@ -266,6 +267,7 @@ pub(super) fn is_for_opening(option: i32) -> bool {
         WS_OPT_REUSE_PORT,
         WS_OPT_PROXY_FROM_ENVIRONMENT,
         WS_OPT_TLS_VERIFY,
+        WS_OPT_KEEP_HEAD,
     ];
     these.iter().any(|opening| *opening as i32 == option)
 }
@@ -337,6 +339,7 @@ pub(super) fn get(websocket: &WebSocketConfig, settings: &Settings, option: i32)
         WS_OPT_AUTO_ACCEPT => settings.auto_accept.into(),
         WS_OPT_TCP_NODELAY => settings.nodelay.into(),
         WS_OPT_REUSE_PORT => settings.reuse_port.into(),
+        WS_OPT_KEEP_HEAD => websocket.keep_head.into(),
         WS_OPT_PROXY_FROM_ENVIRONMENT => settings.proxy_from_environment.into(),
         WS_OPT_TLS_VERIFY => settings.tls_verify.into(),
         _ => return Err(Error::InvalidArgument("no such option here")),
@@ -369,6 +372,7 @@ fn known(option: i32) -> Result<ws_option> {
         WS_OPT_TCP_NODELAY,
         WS_OPT_REUSE_PORT,
         WS_OPT_PROXY_FROM_ENVIRONMENT,
+        WS_OPT_KEEP_HEAD,
         WS_OPT_DEFLATE,
         WS_OPT_DEFLATE_LEVEL,
         WS_OPT_DEFLATE_THRESHOLD,

@@ -25,16 +25,26 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// A connection.
+/// A connection. Most connections of a server wait: what a handle needs now and then only is boxed.
 pub struct ws_conn {
     pub(super) endpoint: Arc<Endpoint>,
-    /// Written by the one thread that reads, before it returns.
-    pub(super) message: UnsafeCell<ws_message>,
-    /// The same, for messages that are read together; there while some are.
-    pub(super) batch: UnsafeCell<Option<Box<Batch>>>,
+    /// Written by the one thread that reads, before it returns; there while something is lent.
+    pub(super) lent: UnsafeCell<Option<Box<Lent>>>,
+    rare: OnceLock<Box<Rare>>,
+    dead: AtomicBool,
+}
+
+/// What reading has lent to the caller.
+pub(super) struct Lent {
+    pub(super) message: ws_message,
+    pub(super) batch: Option<Box<Batch>>,
+}
+
+/// What most connections never have.
+#[derive(Default)]
+pub(super) struct Rare {
     pub(super) protocol: OnceLock<CString>,
     last_error: Mutex<LastError>,
-    dead: AtomicBool,
 }
 
 /// What went wrong last.
@@ -44,8 +54,8 @@ struct LastError {
     io_error: i32,
 }
 
-// SAFETY: `message` and `batch` are the only parts that are not thread-safe by themselves. They are written only under the
-// endpoint's right to read, which one thread at a time has, and their pointers are handed to that thread.
+// SAFETY: `lent` is the only part that is not thread-safe by itself. It is written only under the endpoint's right to read,
+// which one thread at a time has, and pointers to it are handed to that thread.
 unsafe impl Send for ws_conn {}
 // SAFETY: as above.
 unsafe impl Sync for ws_conn {}
@@ -53,15 +63,17 @@ unsafe impl Sync for ws_conn {}
 impl ws_conn {
     /// Moves an endpoint to the heap, for C to own.
     pub(super) fn into_handle(endpoint: Endpoint) -> *mut Self {
-        let message = ws_message { data: [].as_ptr(), len: 0, kind: 0, close_code: 0, is_final: 1 };
         Box::into_raw(Box::new(Self {
             endpoint: Arc::new(endpoint),
-            message: UnsafeCell::new(message),
-            batch: UnsafeCell::new(None),
-            protocol: OnceLock::new(),
-            last_error: Mutex::default(),
+            lent: UnsafeCell::new(None),
+            rare: OnceLock::new(),
             dead: AtomicBool::new(false),
         }))
+    }
+
+    /// What most connections never have.
+    pub(super) fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
     }
 
     /// Keeps the words of an error, and says its status. "Not now" has none; nor has the end, once its reason is kept.
@@ -78,7 +90,7 @@ impl ws_conn {
         };
         let from_peer = matches!(error, Error::Protocol(_) | Error::Utf8 | Error::Capacity(_));
         let sentence = if from_peer { failure(&self.endpoint) } else { None };
-        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.rare().last_error.lock().unwrap_or_else(PoisonError::into_inner);
         if !ended || last.sentence.is_empty() {
             last.sentence = CString::new(sentence.unwrap_or_else(|| error.to_string())).unwrap_or_default();
         }
@@ -90,12 +102,16 @@ impl ws_conn {
 
     /// The words of the last error, until the next one.
     pub(super) fn last_sentence(&self) -> *const c_char {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).sentence.as_ptr()
+        match self.rare.get() {
+            Some(rare) => rare.last_error.lock().unwrap_or_else(PoisonError::into_inner).sentence.as_ptr(),
+            None => c"".as_ptr(),
+        }
     }
 
     /// The code of the transport's last error.
     pub(super) fn last_io_error(&self) -> i32 {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).io_error
+        let rare = self.rare.get();
+        rare.map_or(0, |rare| rare.last_error.lock().unwrap_or_else(PoisonError::into_inner).io_error)
     }
 
     /// The endpoint, unless a bug has killed it.
@@ -258,7 +274,7 @@ pub unsafe extern "C" fn ws_set_io(
                 n => Ok(n),
             }
         };
-        conn.alive()?.set_link(Link::Callback(Callback::new(Box::new(receive), Box::new(send))))
+        conn.alive()?.set_link(Link::Callback(Box::new(Callback::new(Box::new(receive), Box::new(send)))))
     };
     // SAFETY: by the caller's word.
     unsafe { guard::call_on(conn, set_io) }
@@ -310,7 +326,7 @@ pub unsafe extern "C" fn ws_free(conn: *mut ws_conn) {
     }
 }
 
-fn open(setup: &Setup, role: Role, part: &[u8]) -> Result<*mut ws_conn> {
+fn open(setup: &Arc<Setup>, role: Role, part: &[u8]) -> Result<*mut ws_conn> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(part.len()).map_err(|_| Error::NoMemory)?;
     copy.extend_from_slice(part);

@@ -86,13 +86,13 @@ pub unsafe extern "C" fn ws_protocol(conn: *const ws_conn) -> *const c_char {
     // SAFETY: by the caller's word.
     unsafe {
         guard::ask(conn, ptr::null(), |conn| {
-            if let Some(protocol) = conn.protocol.get() {
+            if let Some(protocol) = conn.rare().protocol.get() {
                 return Ok(protocol.as_ptr());
             }
             let agreed = conn.alive()?.with(|core| core.connection().protocol().map(str::to_owned))?;
             // A token has no NUL.
             let agreed = agreed.and_then(|protocol| CString::new(protocol).ok());
-            Ok(agreed.map_or(ptr::null(), |agreed| conn.protocol.get_or_init(|| agreed).as_ptr()))
+            Ok(agreed.map_or(ptr::null(), |agreed| conn.rare().protocol.get_or_init(|| agreed).as_ptr()))
         })
     }
 }

@@ -16,7 +16,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct ws_listener {
     pub(super) listener: Arc<Listener>,
-    setup: Setup,
+    setup: Arc<Setup>,
 }
 
 /// Listens at the host and port of a ws:// URL, of a wss:// URL with the certificate of ws_config_set_tls_identity(), or

@@ -2,7 +2,7 @@
 //! a Close; both answers leave with the next call at the latest, if the transport takes them.
 
 use crate::error::{Error, Result};
-use crate::ffi::connection::ws_conn;
+use crate::ffi::connection::{Lent, ws_conn};
 use crate::ffi::guard;
 use crate::ffi::types::{ws_kind, ws_message, ws_status, ws_status_t};
 use crate::message::{CloseCode, Kind};
@@ -33,12 +33,15 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
         guard::null_first(out.cast::<*mut ws_message>());
         guard::call_on(conn, |conn| {
             let out = guard::out(out)?;
-            let message = conn.message.get();
-            conn.alive()?.read(|view| {
+            let lent = conn.lent.get();
+            let read = conn.alive()?.read(|view| {
                 // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
-                *message = ws_message::from(view);
-            })?;
-            *out = message;
+                Lent::of(&mut *lent).message = ws_message::from(view);
+            });
+            // SAFETY: one thread at a time reads, by the caller's word.
+            end_of_loan(&mut *lent, read)?;
+            // SAFETY: as above.
+            *out = (*lent).as_ref().map_or(std::ptr::null(), |lent| &raw const lent.message);
             Ok(())
         })
     }
@@ -65,25 +68,20 @@ pub unsafe extern "C" fn ws_read_messages(
         guard::call_on(conn, |conn| {
             let (out, count) = (guard::out(out)?, guard::out(count)?);
             *count = 0;
-            let batch = conn.batch.get();
+            let lent = conn.lent.get();
             let mut len = 0;
             let read = conn.alive()?.read_many(|view| {
                 // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
-                let batch = (*batch).get_or_insert_with(Batch::new);
+                let batch = Lent::of(&mut *lent).batch.get_or_insert_with(Batch::new);
                 batch.put(len, ws_message::from(view));
                 len += 1;
                 len < Batch::LEN
             });
             // SAFETY: one thread at a time reads, by the caller's word.
-            let batch = &mut *batch;
-            match (read, batch.as_ref()) {
-                (Ok(()), Some(batch)) => (*out, *count) = (batch.pointers(), len),
-                // Nothing is left of what was read before, and a connection that waits holds no memory.
-                (Err(error), _) => {
-                    *batch = None;
-                    return Err(error);
-                }
-                (Ok(()), None) => {}
+            end_of_loan(&mut *lent, read)?;
+            // SAFETY: as above.
+            if let Some(batch) = (*lent).as_ref().and_then(|lent| lent.batch.as_ref()) {
+                (*out, *count) = (batch.pointers(), len);
             }
             Ok(())
         })
@@ -142,6 +140,25 @@ pub unsafe extern "C" fn ws_queue_message(
         })
     }
 }
+
+impl Lent {
+    /// What is lent, from the first message on.
+    #[inline]
+    fn of(lent: &mut Option<Box<Self>>) -> &mut Self {
+        lent.get_or_insert_with(|| Box::new(Self { message: EMPTY, batch: None }))
+    }
+}
+
+/// Where a read gives nothing, nothing is left of what was read before, and a connection that waits holds no memory.
+#[inline]
+fn end_of_loan(lent: &mut Option<Box<Lent>>, read: Result<()>) -> Result<()> {
+    if read.is_err() {
+        *lent = None;
+    }
+    read
+}
+
+const EMPTY: ws_message = ws_message { data: std::ptr::null(), len: 0, kind: 0, close_code: 0, is_final: 1 };
 
 /// Messages that were read together, and pointers to them.
 #[derive(Debug)]

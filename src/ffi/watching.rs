@@ -175,7 +175,7 @@ pub unsafe extern "C" fn ws_get_option(conn: *const ws_conn, option: i32, out: *
                     true => {
                         config::get_deflate(&connection.deflate_in_force(), connection.has_deflate(), option)
                     }
-                    false => config::get(connection.config(), &core.settings, option),
+                    false => config::get(connection.config(), core.settings(), option),
                 }
             })??;
             Ok(())

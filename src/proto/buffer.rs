@@ -96,6 +96,12 @@ impl Buffer {
         }
     }
 
+    /// Whether there is no memory, either.
+    #[inline]
+    pub fn holds_nothing(&self) -> bool {
+        self.bytes.capacity() == 0
+    }
+
     /// Gives the memory back where nothing lies in it.
     pub fn release(&mut self) {
         if self.start == self.end {

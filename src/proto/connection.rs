@@ -74,6 +74,25 @@ pub struct Failure {
     pub code: CloseCode,
 }
 
+/// All there is to know of an open connection on which nothing goes on: no message in either direction, no closing
+/// handshake, no deadline.
+#[derive(Debug)]
+pub struct Dormant {
+    role: Role,
+    config: Arc<WebSocketConfig>,
+    /// Bytes of the stream so far.
+    offset: u64,
+}
+
+impl Dormant {
+    /// The connection again.
+    pub fn wake(&self) -> Connection {
+        let mut connection = Connection::new(self.role, Arc::clone(&self.config), None);
+        connection.receiver = Receiver::at(self.offset, &self.config);
+        connection
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Connection {
@@ -136,6 +155,27 @@ impl Connection {
         let mut connection = Self { unread, receiver, ..Self::new(role, config, None) };
         connection.compress(agreed);
         connection
+    }
+
+    /// What is left of it, where it is [`Dormant`].
+    #[inline]
+    pub fn dormant(&self) -> Option<Dormant> {
+        let is_dormant = !self.unread
+            && self.receiver.is_empty()
+            && self.sender.holds_nothing()
+            && self.state == State::Active
+            && !self.eof
+            && self.input_lent.is_none()
+            && self.handshake.is_none()
+            && self.head.is_none()
+            && self.fragments.is_none()
+            && self.compression.is_none()
+            && !self.needs_clock();
+        is_dormant.then(|| Dormant {
+            role: self.role,
+            config: Arc::clone(&self.config),
+            offset: self.receiver.offset(),
+        })
     }
 
     /// A client that begins with `request`, the bytes that go with `handshake`.
@@ -255,7 +295,11 @@ impl Connection {
         self.unread = !self.receiver.buffered().is_empty();
         if let Some(handshake) = self.handshake.take() {
             let Opened { head, protocol, deflate } = handshake.into_opened();
-            self.head = Some(Box::new((head, protocol)));
+            if self.config.keep_head {
+                self.head = Some(Box::new((head, protocol)));
+            } else if protocol.is_some() {
+                self.head = Some(Box::new((Head::default(), protocol)));
+            }
             self.compress(deflate);
         }
     }

@@ -17,7 +17,7 @@ use crate::proto::utf8::{InvalidUtf8, Utf8Stream};
 /// From so many missing bytes on, a frame is received straight into the message.
 const DIRECT: u64 = 4 << 10;
 /// Where frames of one length follow one another, whole ones are received, as many as fit into this.
-const FRAMES: usize = 64 << 10;
+const FRAMES: usize = 32 << 10;
 /// Bounds of how much room for a message is made ahead of the bytes that arrive.
 const AHEAD: std::ops::RangeInclusive<usize> = 16 << 10..=256 << 10;
 /// Least room for what is inflated, and most of it that is handed out as one part.
@@ -88,6 +88,8 @@ struct DataFrame {
     missing: u64,
     key: Option<MaskKey>,
     fin: bool,
+    /// All of it, header included.
+    total: u64,
     /// Compressed: how many bytes at the front of the input are unmasked already.
     unmasked: usize,
     /// Compressed: how much of the inflater's tail has been used.
@@ -115,6 +117,27 @@ impl Receiver {
     /// A receiver that has received `part` already.
     pub fn with_received(part: Vec<u8>) -> Self {
         Self { input: Buffer::with_received(part), ..Self::default() }
+    }
+
+    /// A receiver of messages, so many bytes into the stream.
+    pub fn at(offset: u64, config: &WebSocketConfig) -> Self {
+        Self { offset, simple_len: simple_len(config), ..Self::default() }
+    }
+
+    /// Bytes of the stream that have been looked at.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether it holds nothing, not even memory.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.input.holds_nothing()
+            && self.lent.is_none()
+            && self.frame.is_none()
+            && self.message.kind.is_none()
+            && self.message.bytes.capacity() == 0
+            && self.inflater.is_none()
     }
 
     /// From now on messages may be compressed.
@@ -257,12 +280,6 @@ impl Receiver {
                 _ => {}
             }
             self.check_data(&header, config)?;
-            self.long_frame = match header.len {
-                DIRECT.. => {
-                    usize::try_from(header.len).map_or(usize::MAX, |len| len.saturating_add(header_len))
-                }
-                _ => 0,
-            };
             let whole = header.len <= (self.input.filled().len() - header_len) as u64;
             match header.opcode {
                 Opcode::Kind(kind) if header.fin && whole && !header.compressed => {
@@ -277,7 +294,8 @@ impl Receiver {
             }
             self.consume(header_len);
             let (missing, key, fin) = (header.len, header.mask, header.fin);
-            self.frame = Some(DataFrame { missing, key, fin, unmasked: 0, tail_used: 0 });
+            let total = header.len.saturating_add(header_len as u64);
+            self.frame = Some(DataFrame { missing, key, fin, total, unmasked: 0, tail_used: 0 });
         }
     }
 
@@ -323,7 +341,7 @@ impl Receiver {
         let start = self.input.position() + header_len;
         self.consume(header_len + len);
         self.lent = Some(Place::Input);
-        self.long_frame = if len >= DIRECT as usize { header_len + len } else { 0 };
+        self.ended((header_len + len) as u64);
         Some(Simple { kind, start, len })
     }
 
@@ -390,6 +408,7 @@ impl Receiver {
         let start = self.input.position();
         self.consume(len);
         self.lent = Some(Place::Input);
+        self.ended((header_len + len) as u64);
         Ok(Received { kind, is_final: true, place: Place::Input, start, len })
     }
 
@@ -411,6 +430,9 @@ impl Receiver {
         frame.key = frame.key.map(|key| key.advanced(taken));
         let ended = frame.missing == 0;
         self.frame = (!ended).then_some(frame);
+        if ended {
+            self.ended(frame.total);
+        }
         // Room lent for the rest of the frame may have been followed by bytes in the input buffer.
         if !ended && !self.input.filled().is_empty() {
             return self.continue_frame(config);
@@ -492,6 +514,12 @@ impl Receiver {
             self.message.compressed = false;
         }
         Ok(Some(Received { kind, is_final, place: Place::Message, start: 0, len }))
+    }
+
+    /// A frame of this length has arrived whole.
+    #[inline(always)]
+    fn ended(&mut self, total: u64) {
+        self.long_frame = if total > DIRECT { usize::try_from(total).unwrap_or(usize::MAX) } else { 0 };
     }
 
     #[inline]

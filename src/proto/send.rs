@@ -267,6 +267,17 @@ impl Sender {
         self.frames.is_empty() && self.control.is_empty()
     }
 
+    /// Whether nothing waits, and there is no memory for it, either.
+    #[inline]
+    pub fn holds_nothing(&self) -> bool {
+        self.is_empty()
+            && self.blocks.capacity() == 0
+            && self.control.capacity() == 0
+            && self.ping.is_none()
+            && self.lent.is_none()
+            && !self.closing
+    }
+
     /// Bytes that wait to be sent.
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes + self.control.len() - self.control_sent

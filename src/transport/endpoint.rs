@@ -7,7 +7,7 @@
 use crate::config::WebSocketConfig;
 use crate::error::{Deadline, Error, Result};
 use crate::message::{Kind, Role};
-use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
+use crate::proto::connection::{Accepted, Connection, Dormant, Opening, Outgoing};
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::{ClientHandshake, HandshakeOptions, ServerHandshake, Url};
 use crate::proto::prepared::Prepared;
@@ -103,22 +103,34 @@ pub struct Endpoint {
     /// The thread that holds `core`, where the transport is callbacks: one that calls back is told so instead of waiting
     /// for itself.
     owner: AtomicUsize,
-    /// Wakes the threads that wait, and how many those are; that changes under the lock only.
-    waker: OnceLock<Waker>,
-    waiting: AtomicUsize,
+    /// The threads that wait, from the first one on.
+    waiting: OnceLock<Box<Waiting>>,
+}
+
+/// What wakes the threads that wait, and how many those are; that changes under the lock only.
+#[derive(Debug)]
+struct Waiting {
+    waker: Waker,
+    threads: AtomicUsize,
 }
 
 /// What the lock protects.
 #[derive(Debug)]
 pub struct Core {
-    socket: WebSocket<Link>,
-    /// How calls behave.
-    pub settings: Settings,
-    options: Arc<HandshakeOptions>,
+    life: Life,
+    setup: Arc<Setup>,
     /// A thread that reads is waiting.
     reading: bool,
     /// The poller that it is with.
     watch: Option<Attachment>,
+}
+
+/// A connection, or what is left of it while nothing goes on: most connections of a server wait, and are to cost as
+/// little as can be meanwhile.
+#[derive(Debug)]
+enum Life {
+    Awake(Box<WebSocket<Link>>),
+    Asleep(Link, Dormant),
 }
 
 /// Being with a poller.
@@ -134,43 +146,37 @@ struct Attachment {
 /// Making one, and what needs no waiting.
 impl Endpoint {
     /// An endpoint of this connection over this transport.
-    pub fn new(connection: Connection, link: Link, setup: &Setup) -> Self {
+    pub fn new(connection: Connection, link: Link, setup: &Arc<Setup>) -> Self {
         let mut core = Core {
-            socket: WebSocket::over(link, connection),
-            settings: setup.settings.clone(),
-            options: Arc::clone(&setup.handshake),
+            life: Life::Awake(Box::new(WebSocket::over(link, connection))),
+            setup: Arc::clone(setup),
             reading: false,
             watch: None,
         };
         // The deadlines run from now on.
         let _ = core.tick();
-        Self {
-            core: Mutex::new(core),
-            owner: AtomicUsize::new(0),
-            waker: OnceLock::new(),
-            waiting: AtomicUsize::new(0),
-        }
+        Self { core: Mutex::new(core), owner: AtomicUsize::new(0), waiting: OnceLock::new() }
     }
 
     /// A connection whose opening handshake is over; `part` of its frames has been read already.
-    pub fn open(setup: &Setup, role: Role, part: Vec<u8>) -> Self {
+    pub fn open(setup: &Arc<Setup>, role: Role, part: Vec<u8>) -> Self {
         Self::new(Connection::open(role, Arc::clone(&setup.websocket), part), Link::Memory, setup)
     }
 
     /// A client of this URL, over a transport that is opened for it.
-    pub fn connect(setup: &Setup, url: &Url) -> Result<Self> {
+    pub fn connect(setup: &Arc<Setup>, url: &Url) -> Result<Self> {
         Self::client(setup, url, Link::Connecting(Box::new(Connecting::start(url, setup)?)))
     }
 
     /// A client of this URL.
-    pub fn client(setup: &Setup, url: &Url, link: Link) -> Result<Self> {
+    pub fn client(setup: &Arc<Setup>, url: &Url, link: Link) -> Result<Self> {
         let config = Arc::clone(&setup.websocket);
         let (handshake, request) = ClientHandshake::new(url, &setup.handshake, &config)?;
         Ok(Self::new(Connection::client(config, handshake, &request)?, link, setup))
     }
 
     /// A server that waits for a request.
-    pub fn server(setup: &Setup, link: Link) -> Self {
+    pub fn server(setup: &Arc<Setup>, link: Link) -> Self {
         let handshake = ServerHandshake::new(&setup.websocket);
         Self::new(Connection::server(Arc::clone(&setup.websocket), handshake), link, setup)
     }
@@ -178,9 +184,9 @@ impl Endpoint {
     /// Gives an endpoint that was made without one its transport.
     pub fn set_link(&self, link: Link) -> Result<()> {
         let mut core = self.lock()?;
-        match core.socket.get_ref() {
+        match core.link() {
             Link::Memory => {
-                *core.socket.get_mut() = link;
+                *core.link_mut() = link;
                 core.tick()
             }
             _ => Err(Error::Misuse("this connection has its transport already")),
@@ -206,7 +212,7 @@ impl Endpoint {
 impl Endpoint {
     /// Puts it with a poller.
     pub fn set_watch(&self, watch: Watch) -> Result<()> {
-        let mut core = self.lock()?;
+        let mut core = self.lock_asleep()?;
         if core.link().fd().is_none() {
             return Err(Error::Misuse("there is no socket to wait for"));
         }
@@ -219,8 +225,8 @@ impl Endpoint {
 
     /// Takes it from its poller; the poller's part is to be done with what this returns.
     pub fn take_watch(&self) -> Option<Watch> {
-        let mut core = self.lock().ok()?;
-        if let Some(socket) = core.socket.get_mut().socket_mut() {
+        let mut core = self.lock_asleep().ok()?;
+        if let Some(socket) = core.link_mut().socket_mut() {
             socket.readiness_mut().watched = false;
             socket.readiness_mut().drained = false;
         }
@@ -236,7 +242,7 @@ impl Endpoint {
 
     /// Whether a poller reports input. While it does not, Pings and a Close wait, too.
     pub fn set_paused(&self, paused: bool) -> Result<()> {
-        let mut core = self.lock()?;
+        let mut core = self.lock_asleep()?;
         let attachment = core.watch.as_mut().ok_or(Error::Misuse("this connection is with no poller"))?;
         attachment.paused = paused;
         core.touch();
@@ -245,7 +251,7 @@ impl Endpoint {
 
     /// How it is.
     pub fn condition(&self, now: u64) -> Condition {
-        match self.lock() {
+        match self.lock_asleep() {
             Ok(mut core) => core.condition(now),
             Err(_) => Condition { ready: false, due: NEVER, watched: None },
         }
@@ -253,8 +259,8 @@ impl Endpoint {
 
     /// From now on the poller tells of changes.
     pub fn watched(&self) {
-        let Ok(mut core) = self.lock() else { return };
-        if let Some(socket) = core.socket.get_mut().socket_mut() {
+        let Ok(mut core) = self.lock_asleep() else { return };
+        if let Some(socket) = core.link_mut().socket_mut() {
             let ended = socket.readiness().ended;
             // How it is now, the poller tells first of all.
             *socket.readiness_mut() =
@@ -264,8 +270,8 @@ impl Endpoint {
 
     /// The poller has heard of a change.
     pub fn happened(&self, what: Interest, ended: bool) {
-        let Ok(mut core) = self.lock() else { return };
-        match core.socket.get_mut() {
+        let Ok(mut core) = self.lock_asleep() else { return };
+        match core.link_mut() {
             Link::Connecting(connecting) => connecting.stir(),
             link => {
                 if let Some(socket) = link.socket_mut() {
@@ -284,10 +290,10 @@ impl Endpoint {
 impl Endpoint {
     /// Lets every thread that waits look again at what it waits for: the configuration has changed.
     pub fn look_again(&self) {
-        if self.waiting.load(Ordering::Relaxed) > 0
-            && let Some(waker) = self.waker.get()
+        if let Some(waiting) = self.waiting.get()
+            && waiting.threads.load(Ordering::Relaxed) > 0
         {
-            waker.wake();
+            waiting.waker.wake();
         }
     }
 
@@ -302,11 +308,11 @@ impl Endpoint {
     #[inline]
     pub fn read<R>(&self, mut take: impl FnMut(&MessageView<'_>) -> R) -> Result<R> {
         self.read_around(|core| {
-            if let Some(simple) = core.socket.receive_simple() {
-                return Ok(take(&core.socket.simple_view(simple)));
+            if let Some(simple) = core.socket_mut().receive_simple() {
+                return Ok(take(&core.socket().simple_view(simple)));
             }
             let received = core.receive()?;
-            Ok(take(&core.socket.view(&received)))
+            Ok(take(&core.socket().view(&received)))
         })
     }
 
@@ -315,16 +321,16 @@ impl Endpoint {
     #[inline]
     pub fn read_many(&self, mut take: impl FnMut(&MessageView<'_>) -> bool) -> Result<()> {
         self.read_around(|core| {
-            let simple = match core.socket.receive_simple() {
+            let simple = match core.socket_mut().receive_simple() {
                 Some(simple) => simple,
                 None => {
                     let received = core.receive()?;
                     // What was put together elsewhere does not outlast the next one.
                     let stays = received.is_in_input();
-                    if !take(&core.socket.view(&received)) || !stays {
+                    if !take(&core.socket().view(&received)) || !stays {
                         return Ok(());
                     }
-                    match core.socket.connection.poll_simple() {
+                    match core.socket_mut().connection.poll_simple() {
                         Some(simple) => simple,
                         None => return Ok(()),
                     }
@@ -332,9 +338,9 @@ impl Endpoint {
             };
             let mut next = Some(simple);
             while let Some(simple) = next
-                && take(&core.socket.simple_view(simple))
+                && take(&core.socket().simple_view(simple))
             {
-                next = core.socket.connection.poll_simple();
+                next = core.socket_mut().connection.poll_simple();
             }
             Ok(())
         })
@@ -343,22 +349,22 @@ impl Endpoint {
     /// Sends or queues a message. Blocking, it waits until the message has left, and for room before that; the
     /// message counts as accepted however that wait ends.
     pub fn write(&self, message: &Outgoing<'_>) -> Result<Accepted> {
-        self.write_with(|core| core.socket.send(message))
+        self.write_with(|core| core.socket_mut().send(message))
     }
 
     /// Like [`write`](Self::write), for a message that many connections send.
     pub fn write_prepared(&self, message: &Prepared) -> Result<Accepted> {
-        self.write_with(|core| core.socket.send_prepared(message))
+        self.write_with(|core| core.socket_mut().send_prepared(message))
     }
 
     /// Like [`write`](Self::write), for a fragment of a message.
     pub fn write_fragment(&self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
-        self.write_with(|core| core.socket.send_fragment(kind, data, is_final))
+        self.write_with(|core| core.socket_mut().send_fragment(kind, data, is_final))
     }
 
     /// Queues a message without sending anything; it leaves with what follows.
     pub fn queue(&self, message: &Outgoing<'_>) -> Result<Accepted> {
-        self.lock()?.socket.connection.queue_corked(message)
+        self.lock()?.socket_mut().connection.queue_corked(message)
     }
 
     /// Sends what is pending.
@@ -367,12 +373,12 @@ impl Endpoint {
         loop {
             let mut core = self.lock()?;
             core.tick()?;
-            let error = match core.socket.write_pending() {
+            let error = match core.socket_mut().write_pending() {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_would_block() && core.blocks() => error,
                 Err(error) => return core.told(error),
             };
-            until = until.or_else(|| end_of(core.settings.write_timeout));
+            until = until.or_else(|| end_of(core.setup.settings.write_timeout));
             if !self.wait_to_write(core, until)? {
                 return Err(error);
             }
@@ -399,10 +405,10 @@ impl Endpoint {
             core.tick()?;
             let accepted = write(&mut core)?;
             self.tell(&mut core);
-            if !core.blocks() || !core.socket.has_output() {
+            if !core.blocks() || !core.socket().has_output() {
                 return Ok(accepted);
             }
-            until = until.or_else(|| end_of(core.settings.write_timeout));
+            until = until.or_else(|| end_of(core.setup.settings.write_timeout));
             if accepted == Accepted::Yes {
                 drop(core);
                 self.wait_for_output(until)?;
@@ -419,7 +425,7 @@ impl Endpoint {
     fn wait_for_output(&self, until: Option<Instant>) -> Result<()> {
         loop {
             let mut core = self.lock()?;
-            match core.socket.flush() {
+            match core.socket_mut().flush() {
                 Err(error) if error.is_would_block() => {}
                 _ => return Ok(()),
             }
@@ -457,7 +463,7 @@ impl Endpoint {
     ) -> Result<R> {
         let mut until = None;
         loop {
-            until = until.or_else(|| end_of(core.settings.read_timeout));
+            until = until.or_else(|| end_of(core.setup.settings.read_timeout));
             core.reading = true;
             let interest = core.interest();
             let waited = self.wait_awake(core, interest, until);
@@ -490,22 +496,22 @@ impl Endpoint {
         until: Option<Instant>,
     ) -> Result<(Locked<'a>, bool)> {
         let plan = core.plan(until)?;
-        let waker = match self.waker.get() {
-            Some(waker) => waker,
+        let waiting = match self.waiting.get() {
+            Some(waiting) => waiting,
             None => {
-                let waker = Waker::new()?;
-                self.waker.get_or_init(|| waker)
+                let waiting = Waiting { waker: Waker::new()?, threads: AtomicUsize::new(0) };
+                self.waiting.get_or_init(|| Box::new(waiting))
             }
         };
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        waiting.threads.fetch_add(1, Ordering::Relaxed);
         drop(core);
-        let ready = wait::wait(plan.fd, interest, plan.until, Some(waker));
+        let ready = wait::wait(plan.fd, interest, plan.until, Some(&waiting.waker));
         let core = self.lock();
-        if self.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
-            waker.drain();
+        if waiting.threads.fetch_sub(1, Ordering::Relaxed) == 1 {
+            waiting.waker.drain();
         }
         let mut core = core?;
-        core.socket.get_mut().stir();
+        core.link_mut().stir();
         Ok((core, ready? || plan.ends_in_deadline))
     }
 
@@ -519,7 +525,7 @@ impl Endpoint {
 
     /// Who waits takes care of what another thread leaves unsent, and of the deadlines of a closing handshake.
     fn tell(&self, core: &mut Core) {
-        if core.socket.has_output() || !core.connection().can_write() {
+        if core.socket().has_output() || !core.connection().can_write() {
             self.look_again();
             core.touch();
         }
@@ -527,6 +533,16 @@ impl Endpoint {
 
     #[inline]
     fn lock(&self) -> Result<Locked<'_>> {
+        let mut core = self.lock_asleep()?;
+        if let Life::Asleep(..) = core.life {
+            core.wake();
+        }
+        Ok(core)
+    }
+
+    /// The lock, for what leaves a connection asleep that is.
+    #[inline]
+    fn lock_asleep(&self) -> Result<Locked<'_>> {
         if self.is_held_here() {
             return Err(Error::Misuse("a callback called back into its own connection"));
         }
@@ -542,34 +558,86 @@ impl Endpoint {
 impl Core {
     /// The connection.
     pub fn connection(&self) -> &Connection {
-        &self.socket.connection
+        &self.socket().connection
     }
 
     /// The connection, for what needs no transport.
     pub fn connection_mut(&mut self) -> &mut Connection {
-        &mut self.socket.connection
+        &mut self.socket_mut().connection
+    }
+
+    /// How calls behave.
+    pub fn settings(&self) -> &Settings {
+        &self.setup.settings
     }
 
     /// The transport.
     pub fn link(&self) -> &Link {
-        self.socket.get_ref()
+        match &self.life {
+            Life::Awake(socket) => socket.get_ref(),
+            Life::Asleep(link, _) => link,
+        }
+    }
+
+    fn link_mut(&mut self) -> &mut Link {
+        match &mut self.life {
+            Life::Awake(socket) => socket.get_mut(),
+            Life::Asleep(link, _) => link,
+        }
+    }
+
+    #[inline]
+    fn socket(&self) -> &WebSocket<Link> {
+        match &self.life {
+            Life::Awake(socket) => socket,
+            Life::Asleep(..) => unreachable!("whoever takes the lock wakes the connection"),
+        }
+    }
+
+    #[inline]
+    fn socket_mut(&mut self) -> &mut WebSocket<Link> {
+        match &mut self.life {
+            Life::Awake(socket) => socket,
+            Life::Asleep(..) => unreachable!("whoever takes the lock wakes the connection"),
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Life::Asleep(link, dormant) = &mut self.life {
+            let link = std::mem::replace(link, Link::Memory);
+            self.life = Life::Awake(Box::new(WebSocket::over(link, dormant.wake())));
+        }
+    }
+
+    /// Puts a connection to sleep where nothing goes on. Its socket alone says when something does.
+    #[inline]
+    fn sleep(&mut self) {
+        if let Life::Awake(socket) = &mut self.life
+            && let Link::Socket(_) = socket.get_ref()
+            && let Some(dormant) = socket.dormant()
+        {
+            let link = std::mem::replace(socket.get_mut(), Link::Memory);
+            self.life = Life::Asleep(link, dormant);
+        }
     }
 
     /// Server: takes the request (see [`Connection::accept`]) and sends what it can of the response.
     pub fn accept(&mut self, protocol: Option<&str>) -> Result<()> {
-        self.socket.connection.accept(protocol, &self.options)?;
-        self.socket.flush_quietly()
+        let options = Arc::clone(&self.setup.handshake);
+        self.socket_mut().connection.accept(protocol, &options)?;
+        self.socket_mut().flush_quietly()
     }
 
     /// Server: refuses the request and sends what it can of the response.
     pub fn reject(&mut self, status: u16, body: &[u8]) -> Result<()> {
-        self.socket.connection.reject(status, &self.options, body)?;
-        self.socket.flush_quietly()
+        let options = Arc::clone(&self.setup.handshake);
+        self.socket_mut().connection.reject(status, &options, body)?;
+        self.socket_mut().flush_quietly()
     }
 
     /// What a wait for this connection would be for. Nothing, where its end is only to be told.
     pub fn interest(&self) -> Interest {
-        let wanted = Interest { read: self.connection().wants_bytes(), write: self.socket.has_output() };
+        let wanted = Interest { read: self.connection().wants_bytes(), write: self.socket().has_output() };
         self.link().interest(wanted)
     }
 
@@ -594,12 +662,14 @@ impl Core {
         change: impl FnOnce(&mut WebSocketConfig, &mut Settings) -> Result<()>,
     ) -> Result<()> {
         let had_clock = self.connection().needs_clock();
-        let mut settings = self.settings.clone();
-        change(self.socket.connection.config_mut(), &mut settings)?;
-        self.settings = settings;
+        let mut settings = self.setup.settings.clone();
+        change(self.connection_mut().config_mut(), &mut settings)?;
+        if settings != self.setup.settings {
+            Arc::make_mut(&mut self.setup).settings = settings;
+        }
         if !had_clock && self.link().has_clock() {
             // Nobody has asked for the time so far: what has happened until now counts as happening now.
-            self.socket.connection.start_clock(clock::now_ms());
+            self.socket_mut().connection.start_clock(clock::now_ms());
         }
         self.touch();
         Ok(())
@@ -628,6 +698,10 @@ impl Core {
             attachment.touched = false;
             reads = !attachment.paused;
         }
+        if let Life::Asleep(link, _) = &self.life {
+            let watched = link.fd().map(|fd| Watched { fd, settled: true });
+            return Condition { ready: reads && link.ready().read, due: NEVER, watched };
+        }
         let (wanted, possible) = (self.interest(), self.link().ready());
         let input = self.has_input() || (wanted.read && possible.read);
         let output = wanted.write && possible.write;
@@ -645,14 +719,14 @@ impl Core {
             return Err(Error::Misuse("the request has to be accepted or rejected first"));
         }
         self.tick()?;
-        self.socket.receive()
+        self.socket_mut().receive()
     }
 
     fn handshake(&mut self) -> Result<Opening> {
         self.tick()?;
         loop {
-            match self.socket.handshake()? {
-                Opening::Request if self.settings.auto_accept => self.accept(None)?,
+            match self.socket_mut().handshake()? {
+                Opening::Request if self.setup.settings.auto_accept => self.accept(None)?,
                 opening => return Ok(opening),
             }
         }
@@ -663,9 +737,9 @@ impl Core {
         if self.link().has_clock() && self.connection().needs_clock() {
             let now = clock::now_ms();
             if matches!(self.link(), Link::Connecting(connecting) if connecting.is_late(now)) {
-                return Err(self.socket.connection.give_up_waiting(Deadline::Connect));
+                return Err(self.socket_mut().connection.give_up_waiting(Deadline::Connect));
             }
-            self.socket.connection.tick(now)?;
+            self.socket_mut().connection.tick(now)?;
         }
         Ok(())
     }
@@ -673,13 +747,13 @@ impl Core {
     /// With the end of the connection the stream ends, too, whenever its owner comes to free it: a client waits for that.
     fn told<R>(&mut self, error: Error) -> Result<R> {
         if let Error::ConnectionClosed = error {
-            self.socket.get_mut().end();
+            self.link_mut().end();
         }
         Err(error)
     }
 
     fn blocks(&self) -> bool {
-        self.settings.blocking && self.link().fd().is_some()
+        self.setup.settings.blocking && self.link().fd().is_some()
     }
 
     fn plan(&self, until: Option<Instant>) -> Result<Plan> {
@@ -729,6 +803,7 @@ impl std::ops::DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
+        self.core.sleep();
         if let Some(owner) = self.owner {
             owner.store(0, Ordering::Relaxed);
         }

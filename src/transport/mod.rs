@@ -33,7 +33,7 @@ pub enum Link {
     /// The caller moves the bytes: there is nothing to read from or write to here.
     Memory,
     /// Functions of the caller's move them.
-    Callback(Callback),
+    Callback(Box<Callback>),
     /// One that is still being opened.
     Connecting(Box<Connecting>),
     /// A connected socket.

@@ -46,6 +46,7 @@ static const struct option {
   {WS_OPT_TCP_NODELAY, 1, 0, 2, 1},
   {WS_OPT_PROXY_FROM_ENVIRONMENT, 0, 1, 2, 1},
   {WS_OPT_REUSE_PORT, 0, 1, 2, 1},
+  {WS_OPT_KEEP_HEAD, 1, 0, 2, 1},
   {WS_OPT_DEFLATE, 0, 1, 2, 1},
   {WS_OPT_DEFLATE_LEVEL, 1, 9, 10, 1},
   {WS_OPT_DEFLATE_THRESHOLD, 64, 0, 0, 1},
