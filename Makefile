@@ -100,11 +100,15 @@ bench-tcp: bench-setup
 	python3 benches/tcp/run.py --json build/bench/tcp.json
 
 ## Under 20 seconds: the floor and ours.
-bench-quick: lib build/bin/echo_server
+bench-quick: lib build/bench/bin/wsabi
 	sh benches/tcp/setup.sh --quick
 	python3 benches/tcp/run.py --quick
 
-bench-setup: lib build/bin/echo_server
+build/bench/bin/wsabi: benches/tcp/wsabi.c include/wsabi.h | lib
+	mkdir -p build/bench/bin
+	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
+
+bench-setup: lib build/bench/bin/wsabi
 	sh benches/tcp/setup.sh
 
 report:

@@ -37,7 +37,7 @@ PRCTL, PR_SET_PDEATHSIG = ctypes.CDLL(None).prctl, 1
 # What starts each server; PORT is put in. The first line that it prints says that it is ready.
 SERVERS = {
     RAW: [BIN / "raw_epoll", "PORT"],
-    WSABI: [ROOT / "build/bin/echo_server", "ws://127.0.0.1:PORT/"],
+    WSABI: [BIN / "wsabi", "PORT"],
     "libwebsockets": [BIN / "lws", "PORT"],
     "Boost.Beast": [BIN / "beast", "PORT"],
     "tokio-tungstenite": [BIN / "tokio-tungstenite", "PORT"],
