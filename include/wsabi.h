@@ -507,7 +507,7 @@ ws_status_t ws_reject(ws_conn *conn,
 ws_status_t ws_read_message(ws_conn *conn,
                             const ws_message **out);
 
-// Reads the next message, and with it those behind it that lie there whole: up to 64 in one call.
+// Reads the next message, and with it those behind it that lie there whole, as many as one call hands out.
 //
 // (*out)[0] to (*out)[*count - 1] are messages as ws_read_message() gives them, and all of them stay until the next read on
 // this connection. Answers that are queued meanwhile (ws_queue_message) leave together, with ws_write_pending().
@@ -532,6 +532,17 @@ ws_status_t ws_write_message(ws_conn *conn,
                              int32_t kind,
                              const void *data,
                              size_t len);
+
+// Sends messages that were read, on this connection or another, all of them together: for a relay, or an echo. A WS_CLOSE
+// among them is passed over; to close is a decision of its own. *accepted tells how many were sent or queued (or passed
+// over), from the first on.
+//
+// Statuses as ws_write_message(). WS_ERR_SEND_QUEUE_FULL: the message after the *accepted first ones found no room; after
+// ws_write_pending(), go on with it.
+ws_status_t ws_write_messages(ws_conn *conn,
+                              const ws_message *const *messages,
+                              size_t count,
+                              size_t *accepted);
 
 // ws_write_message() without sending: the message leaves with the next write, ws_write_pending(), or read that needs
 // more bytes, all queued ones together.

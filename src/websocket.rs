@@ -7,7 +7,7 @@
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, Result};
 use crate::message::{CloseCode, CloseFrame, Kind, Message, Role};
-use crate::proto::connection::{Accepted, Connection, Dormant, Opening, Outgoing};
+use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
 use crate::proto::handshake::Head;
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Simple};
@@ -63,10 +63,10 @@ impl<Stream> WebSocket<Stream> {
         Self::over(stream, Connection::open(role, Arc::new(config.unwrap_or_default()), part))
     }
 
-    /// What is left where nothing goes on (see [`Connection::dormant`]).
+    /// Whether nothing goes on (see [`Connection::is_dormant`]).
     #[inline]
-    pub(crate) fn dormant(&self) -> Option<Dormant> {
-        if self.unflushed { None } else { self.connection.dormant() }
+    pub(crate) fn is_dormant(&self) -> bool {
+        !self.unflushed && self.connection.is_dormant()
     }
 
     pub(crate) fn over(stream: Stream, connection: Connection) -> Self {
@@ -486,7 +486,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
             Ok(0) => self.connection.received_eof(),
             Ok(n) => self.connection.received(n),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.connection.release();
+                self.connection.rest();
                 return Err(error.into());
             }
             Err(error) => return Err(self.connection.stream_failed(error)),

@@ -34,16 +34,12 @@ static void accept_all(void)
 static void serve(ws_conn *conn)
 {
     const ws_message *const *messages;
-    size_t count, i;
+    size_t count, accepted;
     ws_status_t status;
 
     while ((status = ws_read_messages(conn, &messages, &count)) == WS_OK) {
-        /* The last one takes the others along. */
-        for (i = 0; i < count && status == WS_OK; i++)
-            if (messages[i]->kind != WS_CLOSE)
-                status = (i + 1 < count ? ws_queue_message : ws_write_message)(conn, messages[i]->kind, messages[i]->data,
-                                                                               messages[i]->len);
-        if (status != WS_OK && status != WS_ERR_WOULD_BLOCK)
+        status = ws_write_messages(conn, messages, count, &accepted);
+        if (status != WS_OK)
             break;
     }
     if (status != WS_ERR_WOULD_BLOCK)

@@ -74,14 +74,23 @@ fn set_errno(code: i32) {
 /// # Safety
 /// `data` is NULL or points at `len` readable bytes that stay until the call returns.
 pub unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8]> {
-    match (data.is_null(), len) {
+    // SAFETY: passed on from the caller.
+    unsafe { values(data, len) }
+}
+
+/// Values of the caller's. NULL with length 0 is none.
+///
+/// # Safety
+/// `values` is NULL or points at `len` values that stay until the call returns.
+pub unsafe fn values<'a, T>(values: *const T, len: usize) -> Result<&'a [T]> {
+    match (values.is_null(), len) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(Error::InvalidArgument("a pointer is NULL although its length is not 0")),
-        (false, _) if len > isize::MAX as usize => {
+        (false, _) if len > isize::MAX as usize / size_of::<T>() => {
             Err(Error::InvalidArgument("a length is impossibly large"))
         }
         // SAFETY: not NULL, not too long, and the rest is passed on from the caller.
-        (false, _) => Ok(unsafe { std::slice::from_raw_parts(data, len) }),
+        (false, _) => Ok(unsafe { std::slice::from_raw_parts(values, len) }),
     }
 }
 

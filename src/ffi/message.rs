@@ -47,7 +47,7 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
     }
 }
 
-/// Reads the next message, and with it those behind it that lie there whole: up to 64 in one call.
+/// Reads the next message, and with it those behind it that lie there whole, as many as one call hands out.
 ///
 /// (*out)[0] to (*out)[*count - 1] are messages as ws_read_message() gives them, and all of them stay until the next read on
 /// this connection. Answers that are queued meanwhile (ws_queue_message) leave together, with ws_write_pending().
@@ -118,6 +118,41 @@ pub unsafe extern "C" fn ws_write_message(
     }
 }
 
+/// Sends messages that were read, on this connection or another, all of them together: for a relay, or an echo. A WS_CLOSE
+/// among them is passed over; to close is a decision of its own. *accepted tells how many were sent or queued (or passed
+/// over), from the first on.
+///
+/// Statuses as ws_write_message(). WS_ERR_SEND_QUEUE_FULL: the message after the *accepted first ones found no room; after
+/// ws_write_pending(), go on with it.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; `messages` is NULL or points at `count` messages that the
+/// library lends; `accepted` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_write_messages(
+    conn: *mut ws_conn,
+    messages: *const *const ws_message,
+    count: usize,
+    accepted: *mut usize,
+) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        unless_full(conn, |conn| {
+            let accepted = guard::out(accepted)?;
+            *accepted = 0;
+            let messages = guard::values(messages, count)?;
+            let outgoing = messages.iter().map(|message| {
+                let message = message.as_ref().ok_or(Error::InvalidArgument("a message is NULL"))?;
+                match message.kind {
+                    kind if kind == ws_kind::WS_CLOSE as i32 => Ok(None),
+                    kind => outgoing(kind, message.data.cast(), message.len).map(Some),
+                }
+            });
+            conn.alive()?.write_many(outgoing, accepted)
+        })
+    }
+}
+
 /// ws_write_message() without sending: the message leaves with the next write, ws_write_pending(), or read that needs
 /// more bytes, all queued ones together.
 ///
@@ -168,7 +203,8 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    const LEN: usize = 64;
+    /// So many that the allocator has the memory at hand.
+    const LEN: usize = 24;
 
     fn new() -> Box<Self> {
         let empty = ws_message { data: std::ptr::null(), len: 0, kind: 0, close_code: 0, is_final: 1 };

@@ -7,6 +7,8 @@ use crate::error::{Error, Result};
 pub const SMALLEST: usize = 4 << 10;
 /// No larger by itself; only an HTTP head may need more.
 pub const LARGEST: usize = 128 << 10;
+/// No more memory is kept for the next connection that needs some.
+const REUSED: usize = 32 << 10;
 /// So few bytes are moved to the front without a second thought: a partial frame header or control frame.
 const FEW: usize = 256;
 
@@ -96,10 +98,12 @@ impl Buffer {
         }
     }
 
-    /// Whether there is no memory, either.
-    #[inline]
-    pub fn holds_nothing(&self) -> bool {
-        self.bytes.capacity() == 0
+    /// Starts anew, with the memory there is where it is not much.
+    pub fn reuse(&mut self) {
+        if self.bytes.len() > REUSED {
+            self.bytes = Vec::new();
+        }
+        (self.start, self.end, self.doublings) = (0, 0, 0);
     }
 
     /// Gives the memory back where nothing lies in it.

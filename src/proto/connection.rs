@@ -89,6 +89,7 @@ impl Dormant {
     pub fn wake(&self) -> Connection {
         let mut connection = Connection::new(self.role, Arc::clone(&self.config), None);
         connection.receiver = Receiver::at(self.offset, &self.config);
+        connection.keep_memory();
         connection
     }
 }
@@ -96,6 +97,8 @@ impl Dormant {
 /// See the module.
 #[derive(Debug)]
 pub struct Connection {
+    /// Memory stays where nothing lies in it, for whoever owns this to decide about.
+    keeps_memory: bool,
     role: Role,
     state: State,
     /// The stream has ended.
@@ -157,25 +160,48 @@ impl Connection {
         connection
     }
 
-    /// What is left of it, where it is [`Dormant`].
+    /// Becomes the connection that is dormant, with the memory of this one, which has to be dormant itself.
+    pub fn reuse(&mut self, dormant: &Dormant) {
+        self.role = dormant.role;
+        self.config = Arc::clone(&dormant.config);
+        self.receiver.reuse(dormant.offset, &dormant.config);
+        self.sender.reuse(dormant.role);
+        self.deadlines = Deadlines::default();
+        (self.corked, self.unrewarded) = (false, 0);
+    }
+
+    /// Leaves it to the owner when memory is given back.
+    pub fn keep_memory(&mut self) {
+        self.keeps_memory = true;
+    }
+
+    /// The stream has nothing more to give for now.
+    pub fn rest(&mut self) {
+        if !self.keeps_memory {
+            self.release();
+        }
+    }
+
+    /// Whether it is [`Dormant`], but for memory.
     #[inline]
-    pub fn dormant(&self) -> Option<Dormant> {
-        let is_dormant = !self.unread
+    pub fn is_dormant(&self) -> bool {
+        !self.unread
             && self.receiver.is_empty()
             && self.sender.holds_nothing()
             && self.state == State::Active
             && !self.eof
+            && !self.abandoned
             && self.input_lent.is_none()
             && self.handshake.is_none()
             && self.head.is_none()
             && self.fragments.is_none()
             && self.compression.is_none()
-            && !self.needs_clock();
-        is_dormant.then(|| Dormant {
-            role: self.role,
-            config: Arc::clone(&self.config),
-            offset: self.receiver.offset(),
-        })
+            && !self.needs_clock()
+    }
+
+    /// What is left of it where it [`is_dormant`](Self::is_dormant).
+    pub fn dormant(&self) -> Dormant {
+        Dormant { role: self.role, config: Arc::clone(&self.config), offset: self.receiver.offset() }
     }
 
     /// A client that begins with `request`, the bytes that go with `handshake`.
@@ -192,6 +218,7 @@ impl Connection {
 
     fn new(role: Role, config: Arc<WebSocketConfig>, handshake: Option<Handshake>) -> Self {
         Self {
+            keeps_memory: false,
             role,
             state: State::Active,
             eof: false,

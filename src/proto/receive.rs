@@ -129,15 +129,27 @@ impl Receiver {
         self.offset
     }
 
-    /// Whether it holds nothing, not even memory.
+    /// Whether there is nothing in it but memory.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.input.holds_nothing()
+        self.input.filled().is_empty()
             && self.lent.is_none()
             && self.frame.is_none()
             && self.message.kind.is_none()
-            && self.message.bytes.capacity() == 0
             && self.inflater.is_none()
+    }
+
+    /// Goes on with another stream, so many bytes into it, and keeps the memory where that is not much. Only where
+    /// [`is_empty`](Self::is_empty).
+    pub fn reuse(&mut self, offset: u64, config: &WebSocketConfig) {
+        let mut input = std::mem::take(&mut self.input);
+        input.reuse();
+        let mut message = std::mem::take(&mut self.message);
+        message.clear();
+        if message.bytes.capacity() > FRAMES {
+            message.bytes = Vec::new();
+        }
+        *self = Self { input, message, ..Self::at(offset, config) };
     }
 
     /// From now on messages may be compressed.

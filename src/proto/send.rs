@@ -20,6 +20,8 @@ const STEP: usize = 8 << 10;
 const BURST: usize = 4 << 10;
 /// What `control` can come to: a burst that is being sent, and the newest Pong.
 const MAX_CONTROL_BYTES: usize = BURST + 4 * (MAX_CONTROL + 6);
+/// No more memory is kept for the next connection that needs some.
+const REUSED: usize = 32 << 10;
 /// Sizes of the blocks that small frames are gathered in.
 const BLOCK: std::ops::RangeInclusive<usize> = 1 << 10..=64 << 10;
 
@@ -267,15 +269,23 @@ impl Sender {
         self.frames.is_empty() && self.control.is_empty()
     }
 
-    /// Whether nothing waits, and there is no memory for it, either.
+    /// Whether there is nothing in it but memory.
     #[inline]
     pub fn holds_nothing(&self) -> bool {
-        self.is_empty()
-            && self.blocks.capacity() == 0
-            && self.control.capacity() == 0
-            && self.ping.is_none()
-            && self.lent.is_none()
-            && !self.closing
+        self.is_empty() && self.ping.is_none() && self.lent.is_none() && !self.closing
+    }
+
+    /// Goes on with another stream, and keeps the memory where that is not much. Only where it
+    /// [`holds_nothing`](Self::holds_nothing).
+    pub fn reuse(&mut self, role: Role) {
+        let mut blocks = std::mem::take(&mut self.blocks);
+        blocks.retain(|block| matches!(block, Block::Own(bytes) if bytes.capacity() <= REUSED));
+        blocks.truncate(1);
+        if let Some(Block::Own(block)) = blocks.front_mut() {
+            block.clear();
+        }
+        let frames = std::mem::take(&mut self.frames);
+        *self = Self { blocks, frames, ..Self::new(role) };
     }
 
     /// Bytes that wait to be sent.

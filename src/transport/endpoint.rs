@@ -78,6 +78,26 @@ pub struct Setup {
     pub proxy: Option<Proxy>,
     /// What wss:// takes.
     pub tls: TlsOptions,
+    /// What connections that woke up have left behind when they went to sleep.
+    pub spares: Arc<Spares>,
+}
+
+/// Memory for the next connection that wakes up: one after the other has the same, which is in the cache by then.
+#[derive(Debug, Default)]
+pub struct Spares(Mutex<[Option<Box<WebSocket<Link>>>; 4]>);
+
+impl Spares {
+    fn take(&self) -> Option<Box<WebSocket<Link>>> {
+        self.0.lock().ok()?.iter_mut().find_map(Option::take)
+    }
+
+    fn put(&self, spare: Box<WebSocket<Link>>) {
+        if let Ok(mut spares) = self.0.lock()
+            && let Some(place) = spares.iter_mut().find(|place| place.is_none())
+        {
+            *place = Some(spare);
+        }
+    }
 }
 
 impl Setup {
@@ -153,6 +173,9 @@ impl Endpoint {
             reading: false,
             watch: None,
         };
+        if core.link().fd().is_some() {
+            core.connection_mut().keep_memory();
+        }
         // The deadlines run from now on.
         let _ = core.tick();
         Self { core: Mutex::new(core), owner: AtomicUsize::new(0), waiting: OnceLock::new() }
@@ -186,6 +209,9 @@ impl Endpoint {
         let mut core = self.lock()?;
         match core.link() {
             Link::Memory => {
+                if link.fd().is_some() {
+                    core.connection_mut().keep_memory();
+                }
                 *core.link_mut() = link;
                 core.tick()
             }
@@ -357,6 +383,39 @@ impl Endpoint {
         self.write_with(|core| core.socket_mut().send_prepared(message))
     }
 
+    /// Like [`write`](Self::write), for several messages that leave together. `accepted` counts them; the first one that
+    /// finds no room ends it. What is no message is passed over.
+    pub fn write_many<'a>(
+        &self,
+        messages: impl IntoIterator<Item = Result<Option<Outgoing<'a>>>>,
+        accepted: &mut usize,
+    ) -> Result<Accepted> {
+        let mut messages = messages.into_iter();
+        let mut next = messages.next().transpose()?;
+        self.write_with(|core| {
+            let socket = core.socket_mut();
+            while let Some(message) = &next {
+                let Some(message) = message else {
+                    *accepted += 1;
+                    next = messages.next().transpose()?;
+                    continue;
+                };
+                let mut outcome = socket.connection.queue_corked(message)?;
+                if outcome == Accepted::QueueFull {
+                    socket.flush_quietly()?;
+                    outcome = socket.connection.queue_corked(message)?;
+                }
+                if outcome == Accepted::QueueFull {
+                    return Ok(outcome);
+                }
+                *accepted += 1;
+                next = messages.next().transpose()?;
+            }
+            socket.flush_quietly()?;
+            Ok(Accepted::Yes)
+        })
+    }
+
     /// Like [`write`](Self::write), for a fragment of a message.
     pub fn write_fragment(&self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
         self.write_with(|core| core.socket_mut().send_fragment(kind, data, is_final))
@@ -448,6 +507,11 @@ impl Endpoint {
                 Ok(result)
             }
             Err(error) if error.is_would_block() && core.blocks() => self.read_waiting(core, error, call),
+            Err(error) if error.is_would_block() => {
+                core.rest();
+                core.touch_in_transition();
+                Err(error)
+            }
             Err(error) => {
                 core.touch_in_transition();
                 core.told(error)
@@ -465,6 +529,7 @@ impl Endpoint {
         loop {
             until = until.or_else(|| end_of(core.setup.settings.read_timeout));
             core.reading = true;
+            core.rest();
             let interest = core.interest();
             let waited = self.wait_awake(core, interest, until);
             let ready;
@@ -605,7 +670,15 @@ impl Core {
     fn wake(&mut self) {
         if let Life::Asleep(link, dormant) = &mut self.life {
             let link = std::mem::replace(link, Link::Memory);
-            self.life = Life::Awake(Box::new(WebSocket::over(link, dormant.wake())));
+            let socket = match self.setup.spares.take() {
+                Some(mut spare) => {
+                    *spare.get_mut() = link;
+                    spare.connection.reuse(dormant);
+                    spare
+                }
+                None => Box::new(WebSocket::over(link, dormant.wake())),
+            };
+            self.life = Life::Awake(socket);
         }
     }
 
@@ -613,11 +686,22 @@ impl Core {
     #[inline]
     fn sleep(&mut self) {
         if let Life::Awake(socket) = &mut self.life
+            && socket.is_dormant()
             && let Link::Socket(_) = socket.get_ref()
-            && let Some(dormant) = socket.dormant()
         {
+            let dormant = socket.connection.dormant();
             let link = std::mem::replace(socket.get_mut(), Link::Memory);
-            self.life = Life::Asleep(link, dormant);
+            if let Life::Awake(spare) = std::mem::replace(&mut self.life, Life::Asleep(link, dormant)) {
+                self.setup.spares.put(spare);
+            }
+        }
+    }
+
+    /// There is nothing to read for now, and yet it cannot sleep: it gives back what it does not need.
+    fn rest(&mut self) {
+        let socket = self.socket_mut();
+        if !socket.is_dormant() {
+            socket.connection.release();
         }
     }
 

@@ -209,21 +209,7 @@ impl Poller {
         for place in touched {
             entries.look(place, now, &self.shared.registry, &mut waiting.ready);
         }
-        loop {
-            match entries.timers.peek() {
-                Some(Reverse((due, place))) if *due <= now => {
-                    let (due, place) = (*due, *place);
-                    entries.timers.pop();
-                    if let Some(Some(entry)) = entries.places.get_mut(place)
-                        && entry.due == due
-                    {
-                        entry.due = NEVER;
-                        entries.look(place, now, &self.shared.registry, &mut waiting.ready);
-                    }
-                }
-                next => return next.map_or(NEVER, |Reverse((due, _))| *due),
-            }
-        }
+        entries.next_timer(now, &self.shared.registry, &mut waiting.ready)
     }
 
     /// Takes what the system has to tell.
@@ -389,6 +375,26 @@ impl Entries {
             entry.due = condition.due;
             self.timers.push(Reverse((condition.due, place)));
         }
+    }
+
+    /// Looks at what is due, and says what will be next. A deadline that has been put off or called off meanwhile must not
+    /// be the one to wait for: a wait with an end costs the system more than one without.
+    fn next_timer(&mut self, now: u64, registry: &Registry, ready: &mut VecDeque<usize>) -> u64 {
+        while let Some(Reverse((due, place))) = self.timers.peek().copied() {
+            if let Some(Some(entry)) = self.places.get_mut(place)
+                && entry.due == due
+            {
+                if due > now && entry.source.condition(now).due <= due {
+                    return due;
+                }
+                entry.due = NEVER;
+                self.timers.pop();
+                self.look(place, now, registry, ready);
+            } else {
+                self.timers.pop();
+            }
+        }
+        NEVER
     }
 
     /// How a source is, having the system watch what there is to watch of it now.
