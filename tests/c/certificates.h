@@ -3,7 +3,7 @@
 #ifndef CERTIFICATES_H
 #define CERTIFICATES_H
 
-static const char authority[] =
+__attribute__((unused)) static const char authority[] =
   "-----BEGIN CERTIFICATE-----\n"
   "MIIBlTCCATugAwIBAgIUZ8zsUAh5JCLhZLdRVRclMu69U60wCgYIKoZIzj0EAwIw\n"
   "HzEdMBsGA1UEAwwUd3NhYmkgdGVzdCBhdXRob3JpdHkwIBcNMjYxMTIyMTUwODUw\n"
@@ -16,7 +16,7 @@ static const char authority[] =
   "zqCVlY9569gpDcsnf/sW/X5e4RDmy5tp9g==\n"
   "-----END CERTIFICATE-----\n";
 
-static const char localhost_chain[] =
+__attribute__((unused)) static const char localhost_chain[] =
   "-----BEGIN CERTIFICATE-----\n"
   "MIIB0TCCAXagAwIBAgIUTevkMmVAHcWOC9GtHems3fyfD4EwCgYIKoZIzj0EAwIw\n"
   "HzEdMBsGA1UEAwwUd3NhYmkgdGVzdCBhdXRob3JpdHkwIBcNMjYxMTIyMTUwODUw\n"
@@ -30,14 +30,14 @@ static const char localhost_chain[] =
   "QdwCIQCUVzn1U8lwMabtItBerkNrf3QclhLn6G4M2CzlW15oNw==\n"
   "-----END CERTIFICATE-----\n";
 
-static const char localhost_key[] =
+__attribute__((unused)) static const char localhost_key[] =
   "-----BEGIN PRIVATE KEY-----\n"
   "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgeHo+JmMkNvL4DSWO\n"
   "VgVOEwIMXQj3H0GCPAZ3QnGQLn6hRANCAAQWsaBhZ2SCcZBy/ceDQykED4F8l3PG\n"
   "ArZiHNINaZBZnRdQliA7Ibe5HZUew6F0f3fFIFDryvY0NKPykXXwncNM\n"
   "-----END PRIVATE KEY-----\n";
 
-static const char elsewhere_chain[] =
+__attribute__((unused)) static const char elsewhere_chain[] =
   "-----BEGIN CERTIFICATE-----\n"
   "MIIBvzCCAWWgAwIBAgIUTevkMmVAHcWOC9GtHems3fyfD4IwCgYIKoZIzj0EAwIw\n"
   "HzEdMBsGA1UEAwwUd3NhYmkgdGVzdCBhdXRob3JpdHkwIBcNMjYxMTIyMTUwODUw\n"
@@ -51,7 +51,7 @@ static const char elsewhere_chain[] =
   "HkMjKbIjXqt2xq6cP875DhKAsQ==\n"
   "-----END CERTIFICATE-----\n";
 
-static const char elsewhere_key[] =
+__attribute__((unused)) static const char elsewhere_key[] =
   "-----BEGIN PRIVATE KEY-----\n"
   "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgHFPI40oVzcY8z5UR\n"
   "mDzsKlTCVzmQDIh+it6YqV7rDCmhRANCAAQZwSYk6GjpZPZIcMwlNrni89lmivME\n"
