@@ -30,7 +30,7 @@ type Exchange = fn(Setting, &[Sample], usize) -> usize;
 
 const ENGINES: [(&str, Exchange); 2] = [(Wsabi::NAME, exchange::<Wsabi>), (Yawc::NAME, exchange::<Yawc>)];
 
-fn exchange<E: End>(setting: Setting, samples: &[Sample], count: usize) -> usize {
+pub fn exchange<E: End>(setting: Setting, samples: &[Sample], count: usize) -> usize {
     let mut pair = Pair::<E>::new(setting);
     samples.iter().cycle().take(count).map(|sample| pair.send(sample)).sum()
 }

@@ -1,12 +1,15 @@
 //! Measures the engine in memory, beside its peers, in one run: alternating rounds, medians, ratios.
 //!
+//! `wsabi-bench --goals`: a line for each goal, in less than a minute.
+//!
 //! `wsabi-bench [--json FILE] [TASK [SIZE [COUNT [PEER]]]]`: the tasks whose name contains TASK; with COUNT, that many
 //! messages of the first of them through one engine, for an instruction counter. The rows of times go to FILE, too.
 //!
-//! [`read_write`] moves plain messages, [`deflate`] compressed ones; [`memory`] tells what a connection holds for those.
+//! [`goals`] has the bounds; [`read_write`] moves plain messages, [`deflate`] compressed ones; [`memory`] tells what a connection holds for those.
 
 mod deflate;
 mod engines;
+mod goals;
 mod json;
 mod memory;
 mod peers;
@@ -18,6 +21,9 @@ use std::time::Instant;
 
 fn main() {
     let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if_eq("--goals").is_some() {
+        std::process::exit(i32::from(goals::run() > 0));
+    }
     let json = arguments.next_if_eq("--json").map(|_| arguments.next().expect("a file"));
     let name = arguments.next().unwrap_or_default();
     let mut number = || arguments.next().map(|number| number.parse::<usize>().expect("a number"));

@@ -46,7 +46,7 @@ pub fn run(tasks: &[Task], size: Option<usize>, rows: &mut Vec<Row>) {
     let mut behind = 0;
     for task in tasks {
         for &size in &sizes {
-            let measured = measure(task, size);
+            let measured = measure(task, size, VOLUME, ROUNDS);
             rows.extend(measured.map(|(peer, nanoseconds)| task.row(size, peer, nanoseconds)));
             let ours = measured[0].1;
             for &(peer, theirs) in &measured[1..] {
@@ -123,21 +123,26 @@ impl Task {
 }
 
 /// Nanoseconds a message, of each engine.
-fn measure(task: &Task, size: usize) -> [(&'static str, f64); ENGINES.len()] {
-    let count = (VOLUME / size).clamp(*MESSAGES.start(), *MESSAGES.end());
+pub fn measure(
+    task: &Task,
+    size: usize,
+    volume: usize,
+    rounds: usize,
+) -> [(&'static str, f64); ENGINES.len()] {
+    let count = (volume / size).clamp(*MESSAGES.start(), *MESSAGES.end());
     let run = Run { task, payload: &payload(task.content, size), count };
-    let mut rounds = ENGINES.map(|_| Vec::new());
-    for round in 0..ROUNDS {
+    let mut times = ENGINES.map(|_| Vec::new());
+    for round in 0..rounds {
         for turn in 0..ENGINES.len() {
             // There and back: nobody comes always after the same, who may have left the processor cold.
             let i = if round % 2 == 0 { turn } else { ENGINES.len() - 1 - turn };
-            rounds[i].push(time(count, || ENGINES[i].1(&run)).0);
+            times[i].push(time(count, || ENGINES[i].1(&run)).0);
         }
     }
-    std::array::from_fn(|i| (ENGINES[i].0, median(std::mem::take(&mut rounds[i]))))
+    std::array::from_fn(|i| (ENGINES[i].0, median(std::mem::take(&mut times[i]))))
 }
 
-fn wsabi_run(&Run { task, payload, count }: &Run) {
+pub fn wsabi_run(&Run { task, payload, count }: &Run) {
     let role = if task.server { wsabi::Role::Server } else { wsabi::Role::Client };
     let mut socket = wsabi::WebSocket::from_raw_socket(Script::new(task, payload), role, None);
     if task.write {
@@ -184,7 +189,7 @@ pub struct Script {
 }
 
 impl Script {
-    fn new(task: &Task, payload: &[u8]) -> Self {
+    pub fn new(task: &Task, payload: &[u8]) -> Self {
         let mut frames = Vec::new();
         while !task.write && frames.len() < 1 << 20 {
             frames.push(if task.content == Content::Binary { 0x82 } else { 0x81 });
