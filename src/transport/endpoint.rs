@@ -546,8 +546,14 @@ impl Endpoint {
             }
             match call(&mut core) {
                 Err(next) if next.is_would_block() && core.blocks() => error = next,
-                Err(error) => return core.told(error),
-                Ok(result) => return Ok(result),
+                Err(error) => {
+                    core.touch_in_transition();
+                    return core.told(error);
+                }
+                Ok(result) => {
+                    core.touch_in_transition();
+                    return Ok(result);
+                }
             }
         }
     }
@@ -887,7 +893,10 @@ impl std::ops::DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.core.sleep();
+        // What a panic has left behind is no memory for another connection.
+        if !std::thread::panicking() {
+            self.core.sleep();
+        }
         if let Some(owner) = self.owner {
             owner.store(0, Ordering::Relaxed);
         }
