@@ -233,6 +233,23 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         }
     }
 
+    /// [`receive_simple`](Self::receive_simple), for which the stream is asked, too, where nothing has to be done before
+    /// that.
+    #[inline]
+    pub(crate) fn receive_simply(&mut self) -> Result<Option<Simple>> {
+        if self.has_output() {
+            return Ok(self.receive_simple());
+        }
+        if let Some(simple) = self.connection.poll_simple() {
+            return Ok(Some(simple));
+        }
+        if !self.connection.begin_message() {
+            return Ok(None);
+        }
+        self.fill()?;
+        Ok(self.connection.poll_simple())
+    }
+
     /// What [`receive_simple`](Self::receive_simple) returned last.
     #[inline(always)]
     pub(crate) fn simple_view(&self, simple: Simple) -> MessageView<'_> {

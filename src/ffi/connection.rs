@@ -8,7 +8,7 @@
 use crate::error::{Error, Result};
 use crate::ffi::config::ws_config;
 use crate::ffi::guard;
-use crate::ffi::message::Batch;
+use crate::ffi::message::Lent;
 use crate::ffi::status;
 use crate::ffi::types::{ws_message, ws_recv_fn, ws_role, ws_send_fn, ws_socket, ws_status, ws_status_t};
 use crate::message::Role;
@@ -22,7 +22,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A connection. Most connections of a server wait: what a handle needs now and then only is boxed.
@@ -30,14 +30,10 @@ pub struct ws_conn {
     pub(super) endpoint: Arc<Endpoint>,
     /// Written by the one thread that reads, before it returns; there while something is lent.
     pub(super) lent: UnsafeCell<Option<Box<Lent>>>,
+    /// Where the messages end that were read ahead.
+    pub(super) ahead_end: AtomicPtr<ws_message>,
     rare: OnceLock<Box<Rare>>,
     dead: AtomicBool,
-}
-
-/// What reading has lent to the caller.
-pub(super) struct Lent {
-    pub(super) message: ws_message,
-    pub(super) batch: Option<Box<Batch>>,
 }
 
 /// What most connections never have.
@@ -54,7 +50,7 @@ struct LastError {
     io_error: i32,
 }
 
-// SAFETY: `lent` is the only part that is not thread-safe by itself. It is written only under the endpoint's right to read,
+// SAFETY: `lent` is the only part that is not thread-safe by itself. It is looked at only while the endpoint lets one thread read,
 // which one thread at a time has, and pointers to it are handed to that thread.
 unsafe impl Send for ws_conn {}
 // SAFETY: as above.
@@ -66,6 +62,7 @@ impl ws_conn {
         Box::into_raw(Box::new(Self {
             endpoint: Arc::new(endpoint),
             lent: UnsafeCell::new(None),
+            ahead_end: AtomicPtr::new(std::ptr::null_mut()),
             rare: OnceLock::new(),
             dead: AtomicBool::new(false),
         }))
@@ -117,6 +114,19 @@ impl ws_conn {
     /// The endpoint, unless a bug has killed it.
     pub(super) fn alive(&self) -> Result<&Arc<Endpoint>> {
         if self.dead.load(Ordering::Relaxed) { Err(Error::Internal) } else { Ok(&self.endpoint) }
+    }
+
+    /// The next message of those that were read ahead, without the lock. Nothing is looked at here: should two threads
+    /// read at once, against the rules, they may get one message twice.
+    #[inline(always)]
+    pub(super) fn next_ahead(&self) -> Option<*const ws_message> {
+        if self.dead.load(Ordering::Relaxed) {
+            return None;
+        }
+        match self.endpoint.next_ahead() {
+            0 => None,
+            ahead => Some(self.ahead_end.load(Ordering::Relaxed).wrapping_sub(ahead as usize)),
+        }
     }
 
     /// A panic went through this connection.

@@ -2,7 +2,7 @@
 //! a Close; both answers leave with the next call at the latest, if the transport takes them.
 
 use crate::error::{Error, Result};
-use crate::ffi::connection::{Lent, ws_conn};
+use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::types::{ws_kind, ws_message, ws_status, ws_status_t};
 use crate::message::{CloseCode, Kind};
@@ -10,6 +10,7 @@ use crate::proto::connection::{Accepted, Outgoing};
 use crate::proto::prepared::Prepared;
 use crate::websocket::MessageView;
 use std::ffi::{c_char, c_void};
+use std::sync::atomic::Ordering;
 
 /// Reads the next message. Completes the opening handshake first, where that is not done.
 ///
@@ -30,18 +31,23 @@ use std::ffi::{c_char, c_void};
 pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws_message) -> ws_status_t {
     // SAFETY: by the caller's word.
     unsafe {
+        if let (Some(conn), Some(out)) = (conn.as_ref(), out.as_mut())
+            && let Some(message) = conn.next_ahead()
+        {
+            *out = message;
+            return ws_status::WS_OK as i32;
+        }
         guard::null_first(out.cast::<*mut ws_message>());
         guard::call_on(conn, |conn| {
             let out = guard::out(out)?;
-            let lent = conn.lent.get();
-            let read = conn.alive()?.read(|view| {
-                // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
-                Lent::of(&mut *lent).message = ws_message::from(view);
-            });
-            // SAFETY: one thread at a time reads, by the caller's word.
-            end_of_loan(&mut *lent, read)?;
-            // SAFETY: as above.
-            *out = (*lent).as_ref().map_or(std::ptr::null(), |lent| &raw const lent.message);
+            let mut loan = Loan::of(conn, AHEAD);
+            // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
+            conn.alive()?.read_ahead(|view| {
+                let wants_more = loan.take(view);
+                conn.ahead_end.store(loan.messages().wrapping_add(loan.len).cast_mut(), Ordering::Relaxed);
+                wants_more
+            })?;
+            *out = loan.messages();
             Ok(())
         })
     }
@@ -68,21 +74,10 @@ pub unsafe extern "C" fn ws_read_messages(
         guard::call_on(conn, |conn| {
             let (out, count) = (guard::out(out)?, guard::out(count)?);
             *count = 0;
-            let lent = conn.lent.get();
-            let mut len = 0;
-            let read = conn.alive()?.read_many(|view| {
-                // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
-                let batch = Lent::of(&mut *lent).batch.get_or_insert_with(Batch::new);
-                batch.put(len, ws_message::from(view));
-                len += 1;
-                len < Batch::LEN
-            });
-            // SAFETY: one thread at a time reads, by the caller's word.
-            end_of_loan(&mut *lent, read)?;
-            // SAFETY: as above.
-            if let Some(batch) = (*lent).as_ref().and_then(|lent| lent.batch.as_ref()) {
-                (*out, *count) = (batch.pointers(), len);
-            }
+            let mut loan = Loan::of(conn, usize::MAX);
+            // SAFETY: as for one message.
+            conn.alive()?.read_many(|view| loan.take(view))?;
+            (*out, *count) = (loan.pointers(), loan.len);
             Ok(())
         })
     }
@@ -176,54 +171,78 @@ pub unsafe extern "C" fn ws_queue_message(
     }
 }
 
-impl Lent {
-    /// What is lent, from the first message on.
-    #[inline]
-    fn of(lent: &mut Option<Box<Self>>) -> &mut Self {
-        lent.get_or_insert_with(|| Box::new(Self { message: EMPTY, batch: None }))
-    }
-}
-
-/// Where a read gives nothing, nothing is left of what was read before, and a connection that waits holds no memory.
-#[inline]
-fn end_of_loan(lent: &mut Option<Box<Lent>>, read: Result<()>) -> Result<()> {
-    if read.is_err() {
-        *lent = None;
-    }
-    read
-}
-
-const EMPTY: ws_message = ws_message { data: std::ptr::null(), len: 0, kind: 0, close_code: 0, is_final: 1 };
+/// Messages that are read ahead come to no more bytes than this: they are to be in the cache still when they are handed out.
+const AHEAD: usize = 16 << 10;
 
 /// Messages that were read together, and pointers to them.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct Lent {
     messages: [ws_message; Self::LEN],
     pointers: [*const ws_message; Self::LEN],
 }
 
-impl Batch {
+impl Lent {
     /// So many that the allocator has the memory at hand.
     const LEN: usize = 24;
 
     fn new() -> Box<Self> {
         let empty = ws_message { data: std::ptr::null(), len: 0, kind: 0, close_code: 0, is_final: 1 };
-        let mut batch =
+        let mut lent =
             Box::new(Self { messages: [empty; Self::LEN], pointers: [std::ptr::null(); Self::LEN] });
         for i in 0..Self::LEN {
-            batch.pointers[i] = &raw const batch.messages[i];
+            lent.pointers[i] = &raw const lent.messages[i];
         }
-        batch
+        lent
+    }
+}
+
+/// What one read lends to its caller.
+struct Loan<'a> {
+    conn: &'a ws_conn,
+    lent: *const Lent,
+    len: usize,
+    /// How many bytes it may be, about.
+    left: usize,
+}
+
+impl<'a> Loan<'a> {
+    fn of(conn: &'a ws_conn, bytes: usize) -> Self {
+        Self { conn, lent: std::ptr::null(), len: 0, left: bytes }
     }
 
-    fn put(&mut self, place: usize, message: ws_message) {
-        if let Some(slot) = self.messages.get_mut(place) {
-            *slot = message;
+    /// Lends a message, or, without one, nothing any more: a connection that waits holds no memory. Whether there is
+    /// room for more.
+    ///
+    /// # Safety
+    /// Called while the endpoint lets nobody else read.
+    #[inline]
+    unsafe fn take(&mut self, view: Option<&MessageView<'_>>) -> bool {
+        // SAFETY: nobody else is here, by the caller's word.
+        let lent = unsafe { &mut *self.conn.lent.get() };
+        let Some(view) = view else {
+            *lent = None;
+            return false;
+        };
+        let lent = lent.get_or_insert_with(Lent::new);
+        if let Some(place) = lent.messages.get_mut(self.len) {
+            *place = ws_message::from(view);
+            self.len += 1;
+            self.left = self.left.saturating_sub(view.data.len());
         }
+        if self.len == 1 {
+            self.lent = &raw const **lent;
+        }
+        self.len < Lent::LEN && self.left > 0
     }
 
+    /// Pointers to what was lent.
     fn pointers(&self) -> *const *const ws_message {
-        self.pointers.as_ptr()
+        self.lent.cast::<u8>().wrapping_add(std::mem::offset_of!(Lent, pointers)).cast()
+    }
+
+    /// The messages that were lent.
+    fn messages(&self) -> *const ws_message {
+        self.lent.cast::<u8>().wrapping_add(std::mem::offset_of!(Lent, messages)).cast()
     }
 }
 

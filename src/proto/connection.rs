@@ -20,6 +20,7 @@ use crate::proto::receive::{Received, Receiver, Simple};
 use crate::proto::send::{FrameStart, Sender, ShortFrame};
 use crate::proto::utf8::Utf8Stream;
 use std::io::IoSlice;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How many frames that the reader does not see one call takes before it lets its caller have a turn.
@@ -79,16 +80,18 @@ pub struct Failure {
 #[derive(Debug)]
 pub struct Dormant {
     role: Role,
-    config: Arc<WebSocketConfig>,
+    /// Where it is not the usual one.
+    config: Option<Arc<WebSocketConfig>>,
     /// Bytes of the stream so far.
     offset: u64,
 }
 
 impl Dormant {
     /// The connection again.
-    pub fn wake(&self) -> Connection {
-        let mut connection = Connection::new(self.role, Arc::clone(&self.config), None);
-        connection.receiver = Receiver::at(self.offset, &self.config);
+    pub fn wake(&self, usual: &Arc<WebSocketConfig>) -> Connection {
+        let config = self.config.as_ref().unwrap_or(usual);
+        let mut connection = Connection::new(self.role, Arc::clone(config), None);
+        connection.receiver = Receiver::at(self.offset, config);
         connection.keep_memory();
         connection
     }
@@ -161,10 +164,13 @@ impl Connection {
     }
 
     /// Becomes the connection that is dormant, with the memory of this one, which has to be dormant itself.
-    pub fn reuse(&mut self, dormant: &Dormant) {
+    pub fn reuse(&mut self, dormant: &Dormant, usual: &Arc<WebSocketConfig>) {
+        let config = dormant.config.as_ref().unwrap_or(usual);
+        if !Arc::ptr_eq(&self.config, config) {
+            self.config = Arc::clone(config);
+        }
         self.role = dormant.role;
-        self.config = Arc::clone(&dormant.config);
-        self.receiver.reuse(dormant.offset, &dormant.config);
+        self.receiver.reuse(dormant.offset, config);
         self.sender.reuse(dormant.role);
         self.deadlines = Deadlines::default();
         (self.corked, self.unrewarded) = (false, 0);
@@ -200,8 +206,10 @@ impl Connection {
     }
 
     /// What is left of it where it [`is_dormant`](Self::is_dormant).
-    pub fn dormant(&self) -> Dormant {
-        Dormant { role: self.role, config: Arc::clone(&self.config), offset: self.receiver.offset() }
+    pub fn dormant(&self, usual: &Arc<WebSocketConfig>) -> Dormant {
+        let is_usual = Arc::ptr_eq(&self.config, usual);
+        let config = (!is_usual).then(|| Arc::clone(&self.config));
+        Dormant { role: self.role, config, offset: self.receiver.offset() }
     }
 
     /// A client that begins with `request`, the bytes that go with `handshake`.
@@ -464,6 +472,17 @@ impl Connection {
         }
     }
 
+    /// Whether nothing has arrived that waits to be read, so that what arrives next is the beginning of a message: then
+    /// [`poll_simple`](Self::poll_simple) will do for most. The loan of what was read before ends.
+    #[inline]
+    pub fn begin_message(&mut self) -> bool {
+        let begins = !self.eof && self.input_lent.is_none() && self.receiver.begin_message();
+        if begins {
+            self.unread = false;
+        }
+        begins
+    }
+
     /// The next message, if it is as simple as most are and has arrived. Everything else is for
     /// [`poll_read`](Self::poll_read).
     #[inline(always)]
@@ -471,6 +490,20 @@ impl Connection {
         let simple = self.receiver.next_simple(self.role)?;
         self.unrewarded = 0;
         Some(simple)
+    }
+
+    /// Where in the input the next byte lies that has not been read.
+    #[inline]
+    pub fn input_position(&self) -> usize {
+        self.receiver.input_position()
+    }
+
+    /// Takes back messages of [`poll_simple`](Self::poll_simple), the last ones that it gave: they lie in `place`, and all
+    /// but the first `skip` of them are to be read again. Where nothing more is read, they are dropped.
+    pub fn take_back(&mut self, place: Range<usize>, skip: u32) {
+        if self.state.can_read() && self.receiver.take_back(place, skip, self.role) {
+            self.unread = true;
+        }
     }
 
     /// The payload of what [`poll_simple`](Self::poll_simple) returned last.
@@ -638,7 +671,24 @@ impl Connection {
     }
 
     /// Queues a message, or says that there is no room for it. Pongs and the Close always find room.
+    #[inline]
     pub fn queue(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+        let (kind, payload) = match *message {
+            Outgoing::Text(text) => (Kind::Text, text.as_bytes()),
+            Outgoing::Binary(data) => (Kind::Binary, data),
+            _ => return self.queue_any(message),
+        };
+        if !self.goes_as_it_is(payload.len()) {
+            return self.queue_any(message);
+        }
+        if !self.sender.has_room(payload.len(), &self.config) {
+            return Ok(Accepted::QueueFull);
+        }
+        self.sender.queue(FrameStart::whole(kind), payload)?;
+        Ok(Accepted::Yes)
+    }
+
+    fn queue_any(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
         self.check(message)?;
         self.queue_checked(message)
     }
@@ -722,11 +772,16 @@ impl Connection {
     /// Whether nothing stands in the way of a message of this length: it may be sent at once, as it is.
     #[inline(always)]
     pub fn is_free_to_send(&self, len: usize) -> bool {
+        self.sender.is_empty() && self.goes_as_it_is(len)
+    }
+
+    /// Whether a message of this length may be sent, in one frame, uncompressed.
+    #[inline(always)]
+    fn goes_as_it_is(&self, len: usize) -> bool {
         self.state == State::Active
             && self.handshake.is_none()
             && self.fragments.is_none()
             && self.compression.is_none()
-            && self.sender.is_empty()
             && self.config.max_message_size.is_none_or(|max| len <= max)
     }
 

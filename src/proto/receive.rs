@@ -13,6 +13,7 @@ use crate::proto::deflate::Inflater;
 use crate::proto::frame::{self, Header, Opcode, Rules};
 use crate::proto::mask::{self, MaskKey};
 use crate::proto::utf8::{InvalidUtf8, Utf8Stream};
+use std::ops::Range;
 
 /// From so many missing bytes on, a frame is received straight into the message.
 const DIRECT: u64 = 4 << 10;
@@ -142,14 +143,24 @@ impl Receiver {
     /// Goes on with another stream, so many bytes into it, and keeps the memory where that is not much. Only where
     /// [`is_empty`](Self::is_empty).
     pub fn reuse(&mut self, offset: u64, config: &WebSocketConfig) {
-        let mut input = std::mem::take(&mut self.input);
-        input.reuse();
-        let mut message = std::mem::take(&mut self.message);
-        message.clear();
-        if message.bytes.capacity() > FRAMES {
-            message.bytes = Vec::new();
+        self.input.reuse();
+        self.message.clear();
+        if self.message.bytes.capacity() > FRAMES {
+            self.message.bytes = Vec::new();
         }
-        *self = Self { input, message, ..Self::at(offset, config) };
+        (self.offset, self.simple_len) = (offset, simple_len(config));
+        (self.direct, self.long_frame) = (false, 0);
+    }
+
+    /// Whether nothing has arrived of the next message, and nothing stands in its way; what was lent is then not looked at
+    /// any more. What [`next`](Self::next) would find out, where there is no more to it.
+    #[inline]
+    pub fn begin_message(&mut self) -> bool {
+        let begins = self.simple_len > 0 && self.input.filled().is_empty();
+        if begins {
+            self.lent = None;
+        }
+        begins
     }
 
     /// From now on messages may be compressed.
@@ -355,6 +366,41 @@ impl Receiver {
         self.lent = Some(Place::Input);
         self.ended((header_len + len) as u64);
         Some(Simple { kind, start, len })
+    }
+
+    /// Where in the input the next byte lies that has not been looked at.
+    #[inline]
+    pub fn input_position(&self) -> usize {
+        self.input.position()
+    }
+
+    /// Makes as if the last messages of [`next_simple`](Self::next_simple), which lie in `place`, had not been looked at,
+    /// but for the first `skip` of them; false where something has been looked at since.
+    pub fn take_back(&mut self, place: Range<usize>, skip: u32, role: Role) -> bool {
+        if self.input.position() != place.end {
+            return false;
+        }
+        self.input.take_back(place.len());
+        self.offset -= place.len() as u64;
+        let rules = Rules { role, accept_unmasked: false, compression: false };
+        let mut skip = skip;
+        // Their headers are as they came.
+        let mut at = 0;
+        while self.input.position() + at < place.end {
+            let frame = &mut self.input.filled_mut()[at..];
+            let Ok(Some((header, header_len))) = frame::parse(frame, rules) else { break };
+            let len = header_len + header.len as usize;
+            if skip > 0 {
+                skip -= 1;
+                self.consume(len);
+                continue;
+            }
+            if let Some(key) = header.mask {
+                mask::apply(&mut frame[header_len..len], key);
+            }
+            at += len;
+        }
+        true
     }
 
     /// What was known of the next message does not hold any more; [`next`](Self::next) finds out again.

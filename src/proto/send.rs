@@ -107,6 +107,16 @@ impl std::ops::Deref for Block {
     }
 }
 
+impl Block {
+    /// Bytes that it takes up.
+    fn memory(&self) -> usize {
+        match self {
+            Block::Own(bytes) => bytes.capacity(),
+            Block::Shared(bytes) => bytes.capacity(),
+        }
+    }
+}
+
 impl Sender {
     /// Nothing to send yet.
     pub fn new(role: Role) -> Self {
@@ -278,14 +288,13 @@ impl Sender {
     /// Goes on with another stream, and keeps the memory where that is not much. Only where it
     /// [`holds_nothing`](Self::holds_nothing).
     pub fn reuse(&mut self, role: Role) {
-        let mut blocks = std::mem::take(&mut self.blocks);
-        blocks.retain(|block| matches!(block, Block::Own(bytes) if bytes.capacity() <= REUSED));
-        blocks.truncate(1);
-        if let Some(Block::Own(block)) = blocks.front_mut() {
-            block.clear();
+        self.role = role;
+        // What is left is one block that is empty, at most.
+        if !matches!(self.blocks.front(), None | Some(Block::Own(_)))
+            || self.blocks.front().is_some_and(|block| block.memory() > REUSED)
+        {
+            self.blocks.clear();
         }
-        let frames = std::mem::take(&mut self.frames);
-        *self = Self { blocks, frames, ..Self::new(role) };
     }
 
     /// Bytes that wait to be sent.

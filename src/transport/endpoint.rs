@@ -11,9 +11,9 @@ use crate::proto::connection::{Accepted, Connection, Dormant, Opening, Outgoing}
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::{ClientHandshake, HandshakeOptions, ServerHandshake, Url};
 use crate::proto::prepared::Prepared;
-use crate::proto::receive::Received;
+use crate::proto::receive::{Received, Simple};
 use crate::transport::Link;
-use crate::transport::clock;
+use crate::transport::clock::{self, Now};
 use crate::transport::connect::Connecting;
 use crate::transport::poller::{Condition, Poller, Watch, Watched};
 use crate::transport::proxy::Proxy;
@@ -21,8 +21,9 @@ use crate::transport::socket::Readiness;
 use crate::transport::tls::TlsOptions;
 use crate::transport::wait::{self, Interest, Waker};
 use crate::websocket::{MessageView, WebSocket};
+use std::ops::Range;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -120,6 +121,13 @@ impl Setup {
 #[derive(Debug)]
 pub struct Endpoint {
     core: Mutex<Core>,
+    /// It waits for its socket and for nothing else, as far as is known from the last time that it was locked.
+    quiet: AtomicBool,
+    /// Nothing stands before the messages that were taken ahead.
+    calm: AtomicBool,
+    /// Messages that one read found behind the one it was called for, and that the next ones hand out without the lock.
+    /// Written by who reads.
+    ahead: AtomicU32,
     /// The thread that holds `core`, where the transport is callbacks: one that calls back is told so instead of waiting
     /// for itself.
     owner: AtomicUsize,
@@ -141,6 +149,10 @@ pub struct Core {
     setup: Arc<Setup>,
     /// A thread that reads is waiting.
     reading: bool,
+    /// Where in the input the messages lie that were taken ahead, and how many they were.
+    ahead: Option<(Range<usize>, u32)>,
+    /// The configuration has changed since.
+    reconfigured: bool,
     /// The poller that it is with.
     watch: Option<Attachment>,
 }
@@ -171,6 +183,8 @@ impl Endpoint {
             life: Life::Awake(Box::new(WebSocket::over(link, connection))),
             setup: Arc::clone(setup),
             reading: false,
+            ahead: None,
+            reconfigured: false,
             watch: None,
         };
         if core.link().fd().is_some() {
@@ -178,7 +192,14 @@ impl Endpoint {
         }
         // The deadlines run from now on.
         let _ = core.tick();
-        Self { core: Mutex::new(core), owner: AtomicUsize::new(0), waiting: OnceLock::new() }
+        Self {
+            core: Mutex::new(core),
+            quiet: AtomicBool::new(false),
+            calm: AtomicBool::new(false),
+            ahead: AtomicU32::new(0),
+            owner: AtomicUsize::new(0),
+            waiting: OnceLock::new(),
+        }
     }
 
     /// A connection whose opening handshake is over; `part` of its frames has been read already.
@@ -275,11 +296,17 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Whether it waits for its socket and for nothing else: what its poller knew of it holds still.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Relaxed)
+    }
+
     /// How it is.
-    pub fn condition(&self, now: u64) -> Condition {
+    pub fn condition(&self, now: &Now) -> Condition {
         match self.lock_asleep() {
             Ok(mut core) => core.condition(now),
-            Err(_) => Condition { ready: false, due: NEVER, watched: None },
+            Err(_) => Condition::UNKNOWN,
         }
     }
 
@@ -294,9 +321,9 @@ impl Endpoint {
         }
     }
 
-    /// The poller has heard of a change.
-    pub fn happened(&self, what: Interest, ended: bool) {
-        let Ok(mut core) = self.lock_asleep() else { return };
+    /// The poller has heard of a change: how it is now.
+    pub fn happened(&self, what: Interest, ended: bool, now: &Now) -> Condition {
+        let Ok(mut core) = self.lock_asleep() else { return Condition::UNKNOWN };
         match core.link_mut() {
             Link::Connecting(connecting) => connecting.stir(),
             link => {
@@ -309,6 +336,7 @@ impl Endpoint {
                 }
             }
         }
+        core.condition(now)
     }
 }
 
@@ -329,47 +357,49 @@ impl Endpoint {
         self.read_around(Core::handshake)
     }
 
-    /// Reads the next message and shows it to `take`; its memory stays until the next read. Does the opening handshake
-    /// first, where that is not done.
+    /// Reads the next message and shows it to `take`, and with it those behind it that lie there whole, for as long as
+    /// `take` wants more. Their memory stays until the next read. Where there is none, `take` is shown that, too: what it
+    /// took before is gone. Does the opening handshake first, where that is not done.
     #[inline]
-    pub fn read<R>(&self, mut take: impl FnMut(&MessageView<'_>) -> R) -> Result<R> {
+    pub fn read_many(&self, mut take: impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<()> {
         self.read_around(|core| {
-            if let Some(simple) = core.socket_mut().receive_simple() {
-                return Ok(take(&core.socket().simple_view(simple)));
-            }
-            let received = core.receive()?;
-            Ok(take(&core.socket().view(&received)))
+            core.take_back(self.forget_ahead());
+            core.read_many(&mut take).map(|_| ())
         })
     }
 
-    /// Reads the next message, as [`read`](Self::read) does, and shows it to `take`, and with it those behind it that
-    /// lie there whole, for as long as `take` wants more. Their memory stays until the next read.
+    /// [`read_many`](Self::read_many), where all messages but the first count as not read yet: they are handed out one by
+    /// one by [`next_ahead`](Self::next_ahead), or taken back by the next read.
     #[inline]
-    pub fn read_many(&self, mut take: impl FnMut(&MessageView<'_>) -> bool) -> Result<()> {
+    pub fn read_ahead(&self, mut take: impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<()> {
         self.read_around(|core| {
-            let simple = match core.socket_mut().receive_simple() {
-                Some(simple) => simple,
-                None => {
-                    let received = core.receive()?;
-                    // What was put together elsewhere does not outlast the next one.
-                    let stays = received.is_in_input();
-                    if !take(&core.socket().view(&received)) || !stays {
-                        return Ok(());
-                    }
-                    match core.socket_mut().connection.poll_simple() {
-                        Some(simple) => simple,
-                        None => return Ok(()),
-                    }
-                }
-            };
-            let mut next = Some(simple);
-            while let Some(simple) = next
-                && take(&core.socket().simple_view(simple))
-            {
-                next = core.socket_mut().connection.poll_simple();
-            }
+            core.take_back(self.forget_ahead());
+            let is_calm = core.is_calm();
+            let ahead = core.read_many(&mut |view| take(view) && is_calm)?;
+            self.ahead.store(ahead, Ordering::Relaxed);
             Ok(())
         })
+    }
+
+    /// Only who reads changes the number, so that it needs no exchange.
+    #[inline]
+    fn forget_ahead(&self) -> u32 {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        self.ahead.store(0, Ordering::Relaxed);
+        ahead
+    }
+
+    /// How many messages are ahead and can be read without the lock, the first of which counts as read from now on. None
+    /// where anything else has to be done before: something waits to be sent, the connection is closing, it was configured.
+    /// For the one thread that reads.
+    #[inline(always)]
+    pub fn next_ahead(&self) -> u32 {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        if ahead == 0 || !self.calm.load(Ordering::Relaxed) {
+            return 0;
+        }
+        self.ahead.store(ahead - 1, Ordering::Relaxed);
+        ahead
     }
 
     /// Sends or queues a message. Blocking, it waits until the message has left, and for room before that; the
@@ -394,6 +424,11 @@ impl Endpoint {
         let mut next = messages.next().transpose()?;
         self.write_with(|core| {
             let socket = core.socket_mut();
+            if let (Some(Some(only)), (0, Some(0))) = (&next, messages.size_hint()) {
+                let outcome = socket.send(only)?;
+                *accepted += usize::from(outcome == Accepted::Yes);
+                return Ok(outcome);
+            }
             while let Some(message) = &next {
                 let Some(message) = message else {
                     *accepted += 1;
@@ -618,11 +653,10 @@ impl Endpoint {
             return Err(Error::Misuse("a callback called back into its own connection"));
         }
         let core = self.core.lock().map_err(|_| Error::Internal)?;
-        let calls_back = matches!(core.link(), Link::Callback(_));
-        if calls_back {
+        if let Link::Callback(_) = core.link() {
             self.owner.store(thread_token(), Ordering::Relaxed);
         }
-        Ok(Locked { core, owner: calls_back.then_some(&self.owner) })
+        Ok(Locked { core, endpoint: self })
     }
 }
 
@@ -676,13 +710,14 @@ impl Core {
     fn wake(&mut self) {
         if let Life::Asleep(link, dormant) = &mut self.life {
             let link = std::mem::replace(link, Link::Memory);
+            let usual = &self.setup.websocket;
             let socket = match self.setup.spares.take() {
                 Some(mut spare) => {
                     *spare.get_mut() = link;
-                    spare.connection.reuse(dormant);
+                    spare.connection.reuse(dormant, usual);
                     spare
                 }
-                None => Box::new(WebSocket::over(link, dormant.wake())),
+                None => Box::new(WebSocket::over(link, dormant.wake(usual))),
             };
             self.life = Life::Awake(socket);
         }
@@ -695,7 +730,7 @@ impl Core {
             && socket.is_dormant()
             && let Link::Socket(_) = socket.get_ref()
         {
-            let dormant = socket.connection.dormant();
+            let dormant = socket.connection.dormant(&self.setup.websocket);
             let link = std::mem::replace(socket.get_mut(), Link::Memory);
             if let Life::Awake(spare) = std::mem::replace(&mut self.life, Life::Asleep(link, dormant)) {
                 self.setup.spares.put(spare);
@@ -751,6 +786,7 @@ impl Core {
         &mut self,
         change: impl FnOnce(&mut WebSocketConfig, &mut Settings) -> Result<()>,
     ) -> Result<()> {
+        self.reconfigured = true;
         let had_clock = self.connection().needs_clock();
         let mut settings = self.setup.settings.clone();
         change(self.connection_mut().config_mut(), &mut settings)?;
@@ -782,7 +818,7 @@ impl Core {
         }
     }
 
-    fn condition(&mut self, now: u64) -> Condition {
+    fn condition(&mut self, now: &Now) -> Condition {
         let mut reads = true;
         if let Some(attachment) = &mut self.watch {
             attachment.touched = false;
@@ -798,10 +834,67 @@ impl Core {
         let due = self.next_deadline();
         let settled = !matches!(self.link(), Link::Connecting(_));
         Condition {
-            ready: (input && reads) || output || due <= now,
+            ready: (input && reads) || output || (due != NEVER && due <= now.ms()),
             due,
             watched: self.link().fd().map(|fd| Watched { fd, settled }),
         }
+    }
+
+    /// Shows `take` the next message and those behind it; how many those are.
+    #[inline]
+    fn read_many(&mut self, take: &mut impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<u32> {
+        let first = self.first_of_many();
+        let mut wants_more = match &first {
+            Ok(First::Simple(simple)) => take(Some(&self.socket().simple_view(*simple))),
+            // What was put together elsewhere does not outlast the next one.
+            Ok(First::Other(received)) => {
+                take(Some(&self.socket().view(received))) && received.is_in_input()
+            }
+            Err(_) => take(None),
+        };
+        first?;
+        let mut behind = 0;
+        let start = self.connection().input_position();
+        while wants_more && let Some(simple) = self.socket_mut().connection.poll_simple() {
+            behind += 1;
+            wants_more = take(Some(&self.socket().simple_view(simple)));
+        }
+        if behind > 0 {
+            self.ahead = Some((start..self.connection().input_position(), behind));
+        }
+        Ok(behind)
+    }
+
+    #[inline]
+    fn first_of_many(&mut self) -> Result<First> {
+        let simple = match self.connection().needs_clock() {
+            true => self.socket_mut().receive_simple(),
+            false => self.socket_mut().receive_simply()?,
+        };
+        match simple {
+            Some(simple) => Ok(First::Simple(simple)),
+            None => self.receive().map(First::Other),
+        }
+    }
+
+    /// Of the messages that were taken ahead, the last `left` have not been read: they are as if they had only arrived.
+    #[inline]
+    fn take_back(&mut self, left: u32) {
+        self.reconfigured = false;
+        if let Some((place, count)) = self.ahead.take()
+            && left > 0
+        {
+            self.socket_mut().connection.take_back(place, count.saturating_sub(left));
+        }
+    }
+
+    /// Whether nothing is to be done before messages that have arrived are handed out.
+    #[inline]
+    fn is_calm(&self) -> bool {
+        let socket = self.socket();
+        !self.reconfigured
+            && socket.connection.can_read()
+            && (!socket.has_output() || socket.connection.is_corked())
     }
 
     fn receive(&mut self) -> Result<Received> {
@@ -871,10 +964,16 @@ fn end_of(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
+/// The first message of some.
+enum First {
+    Simple(Simple),
+    Other(Received),
+}
+
 /// The lock, held.
 struct Locked<'a> {
     core: MutexGuard<'a, Core>,
-    owner: Option<&'a AtomicUsize>,
+    endpoint: &'a Endpoint,
 }
 
 impl std::ops::Deref for Locked<'_> {
@@ -897,9 +996,12 @@ impl Drop for Locked<'_> {
         if !std::thread::panicking() {
             self.core.sleep();
         }
-        if let Some(owner) = self.owner {
-            owner.store(0, Ordering::Relaxed);
+        let quiet = matches!(&self.core.life, Life::Asleep(link, _) if !link.ready().read);
+        self.endpoint.quiet.store(quiet, Ordering::Relaxed);
+        if self.endpoint.ahead.load(Ordering::Relaxed) > 0 {
+            self.endpoint.calm.store(self.core.is_calm(), Ordering::Relaxed);
         }
+        self.endpoint.owner.store(0, Ordering::Relaxed);
     }
 }
 
