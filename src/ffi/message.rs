@@ -136,14 +136,15 @@ pub unsafe extern "C" fn ws_write_messages(
             let accepted = guard::out(accepted)?;
             *accepted = 0;
             let messages = guard::values(messages, count)?;
-            let outgoing = messages.iter().map(|message| {
-                let message = message.as_ref().ok_or(Error::InvalidArgument("a message is NULL"))?;
+            let message = |place: usize| {
+                let message = messages.get(place).and_then(|message| message.as_ref());
+                let message = message.ok_or_else(|| Error::InvalidArgument("a message is NULL"))?;
                 match message.kind {
                     kind if kind == ws_kind::WS_CLOSE as i32 => Ok(None),
                     kind => outgoing(kind, message.data.cast(), message.len).map(Some),
                 }
-            });
-            conn.alive()?.write_many(outgoing, accepted)
+            };
+            conn.alive()?.write_many(count, message, accepted)
         })
     }
 }
@@ -215,7 +216,7 @@ impl<'a> Loan<'a> {
     ///
     /// # Safety
     /// Called while the endpoint lets nobody else read.
-    #[inline]
+    #[inline(always)]
     unsafe fn take(&mut self, view: Option<&MessageView<'_>>) -> bool {
         // SAFETY: nobody else is here, by the caller's word.
         let lent = unsafe { &mut *self.conn.lent.get() };
@@ -429,14 +430,19 @@ unsafe fn outgoing<'a>(kind: i32, data: *const c_void, len: usize) -> Result<Out
     }
 }
 
+#[inline]
 fn kind(kind: i32) -> Result<Kind> {
-    let known = [
-        (ws_kind::WS_TEXT, Kind::Text),
-        (ws_kind::WS_BINARY, Kind::Binary),
-        (ws_kind::WS_CLOSE, Kind::Close),
-        (ws_kind::WS_PING, Kind::Ping),
-        (ws_kind::WS_PONG, Kind::Pong),
-    ];
-    let found = known.into_iter().find(|(number, _)| *number as i32 == kind);
-    found.map(|(_, kind)| kind).ok_or(Error::InvalidArgument("no such kind of message"))
+    const TEXT: i32 = ws_kind::WS_TEXT as i32;
+    const BINARY: i32 = ws_kind::WS_BINARY as i32;
+    const CLOSE: i32 = ws_kind::WS_CLOSE as i32;
+    const PING: i32 = ws_kind::WS_PING as i32;
+    const PONG: i32 = ws_kind::WS_PONG as i32;
+    match kind {
+        TEXT => Ok(Kind::Text),
+        BINARY => Ok(Kind::Binary),
+        CLOSE => Ok(Kind::Close),
+        PING => Ok(Kind::Ping),
+        PONG => Ok(Kind::Pong),
+        _ => Err(Error::InvalidArgument("no such kind of message")),
+    }
 }

@@ -684,7 +684,7 @@ impl Connection {
         if !self.sender.has_room(payload.len(), &self.config) {
             return Ok(Accepted::QueueFull);
         }
-        self.sender.queue(FrameStart::whole(kind), payload)?;
+        self.sender.queue_whole(kind, payload)?;
         Ok(Accepted::Yes)
     }
 
@@ -783,6 +783,12 @@ impl Connection {
             && self.fragments.is_none()
             && self.compression.is_none()
             && self.config.max_message_size.is_none_or(|max| len <= max)
+    }
+
+    /// Whether a message of this length can be sent right from the caller's memory, behind others that are.
+    #[inline]
+    pub fn goes_directly(&self, len: usize) -> bool {
+        self.role == Role::Server && self.goes_as_it_is(len)
     }
 
     /// A short message in wire form (see [`Sender::write_short`]).

@@ -149,7 +149,7 @@ impl Receiver {
             self.message.bytes = Vec::new();
         }
         (self.offset, self.simple_len) = (offset, simple_len(config));
-        (self.direct, self.long_frame) = (false, 0);
+        self.direct = false;
     }
 
     /// Whether nothing has arrived of the next message, and nothing stands in its way; what was lent is then not looked at

@@ -151,6 +151,35 @@ impl Sender {
         Ok(())
     }
 
+    /// [`queue`](Self::queue) for a message in one frame, as most are: with a short header and no mask, behind others in a
+    /// block. That takes a third of the instructions.
+    #[inline]
+    pub fn queue_whole(&mut self, kind: Kind, payload: &[u8]) -> Result<()> {
+        let first = 0x80 | kind as u8;
+        let (header, header_len) = match payload.len() {
+            short @ ..126 => ([first, short as u8, 0, 0], 2),
+            len => {
+                let [high, low] = (len as u16).to_be_bytes();
+                ([first, 126, high, low], 4)
+            }
+        };
+        let len = header_len + payload.len();
+        match self.blocks.back_mut() {
+            Some(Block::Own(block))
+                if self.role == Role::Server
+                    && payload.len() <= usize::from(u16::MAX)
+                    && len <= block.capacity() - block.len() =>
+            {
+                block.extend_from_slice(&header[..header_len]);
+                block.extend_from_slice(payload);
+            }
+            _ => return self.queue(FrameStart::whole(kind), payload),
+        }
+        self.frames.push_back(len);
+        self.queued_bytes += len;
+        Ok(())
+    }
+
     /// Where nothing waits: a frame in wire form, to be sent at once. What the stream does not take of it goes to the
     /// queue with [`staged_sent`](Self::staged_sent).
     #[inline]

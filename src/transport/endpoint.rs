@@ -20,7 +20,7 @@ use crate::transport::proxy::Proxy;
 use crate::transport::socket::Readiness;
 use crate::transport::tls::TlsOptions;
 use crate::transport::wait::{self, Interest, Waker};
-use crate::websocket::{MessageView, WebSocket};
+use crate::websocket::{MANY, MessageView, WebSocket};
 use std::ops::Range;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -413,38 +413,44 @@ impl Endpoint {
         self.write_with(|core| core.socket_mut().send_prepared(message))
     }
 
-    /// Like [`write`](Self::write), for several messages that leave together. `accepted` counts them; the first one that
+    /// Like [`write`](Self::write), for `count` messages that leave together. `accepted` counts them; the first one that
     /// finds no room ends it. What is no message is passed over.
     pub fn write_many<'a>(
         &self,
-        messages: impl IntoIterator<Item = Result<Option<Outgoing<'a>>>>,
+        count: usize,
+        message: impl Fn(usize) -> Result<Option<Outgoing<'a>>>,
         accepted: &mut usize,
     ) -> Result<Accepted> {
-        let mut messages = messages.into_iter();
-        let mut next = messages.next().transpose()?;
         self.write_with(|core| {
             let socket = core.socket_mut();
-            if let (Some(Some(only)), (0, Some(0))) = (&next, messages.size_hint()) {
-                let outcome = socket.send(only)?;
-                *accepted += usize::from(outcome == Accepted::Yes);
+            if count == 1 {
+                let outcome = match message(0)? {
+                    Some(message) => socket.send(&message)?,
+                    None => Accepted::Yes,
+                };
+                *accepted = usize::from(outcome == Accepted::Yes);
                 return Ok(outcome);
             }
-            while let Some(message) = &next {
-                let Some(message) = message else {
-                    *accepted += 1;
-                    next = messages.next().transpose()?;
-                    continue;
-                };
-                let mut outcome = socket.connection.queue_corked(message)?;
-                if outcome == Accepted::QueueFull {
-                    socket.flush_quietly()?;
-                    outcome = socket.connection.queue_corked(message)?;
+            while *accepted < count {
+                let mut some = [Outgoing::Binary(&[]); MANY];
+                let mut len = 0;
+                while len < MANY && *accepted + len < count {
+                    match message(*accepted + len) {
+                        Ok(Some(message)) => {
+                            some[len] = message;
+                            len += 1;
+                        }
+                        Ok(None) if len == 0 => *accepted += 1,
+                        Err(error) if len == 0 => return Err(error),
+                        // Once those before it are out of the way.
+                        _ => break,
+                    }
                 }
-                if outcome == Accepted::QueueFull {
-                    return Ok(outcome);
+                let (done, outcome) = socket.send_many(&some[..len]);
+                *accepted += done;
+                if outcome? == Accepted::QueueFull {
+                    return Ok(Accepted::QueueFull);
                 }
-                *accepted += 1;
-                next = messages.next().transpose()?;
             }
             socket.flush_quietly()?;
             Ok(Accepted::Yes)
@@ -847,20 +853,20 @@ impl Core {
         let mut wants_more = match &first {
             Ok(First::Simple(simple)) => take(Some(&self.socket().simple_view(*simple))),
             // What was put together elsewhere does not outlast the next one.
-            Ok(First::Other(received)) => {
-                take(Some(&self.socket().view(received))) && received.is_in_input()
-            }
+            Ok(First::Other(received)) => take(Some(&self.socket().view(received))) && received.is_in_input(),
             Err(_) => take(None),
         };
         first?;
         let mut behind = 0;
-        let start = self.connection().input_position();
-        while wants_more && let Some(simple) = self.socket_mut().connection.poll_simple() {
+        let socket = self.socket_mut();
+        let start = socket.connection.input_position();
+        while wants_more && let Some(simple) = socket.connection.poll_simple() {
             behind += 1;
-            wants_more = take(Some(&self.socket().simple_view(simple)));
+            wants_more = take(Some(&socket.simple_view(simple)));
         }
         if behind > 0 {
-            self.ahead = Some((start..self.connection().input_position(), behind));
+            let end = socket.connection.input_position();
+            self.ahead = Some((start..end, behind));
         }
         Ok(behind)
     }
@@ -916,8 +922,13 @@ impl Core {
     }
 
     /// Lets the library's own clock run, where it does.
+    #[inline]
     fn tick(&mut self) -> Result<()> {
-        if self.link().has_clock() && self.connection().needs_clock() {
+        if self.connection().needs_clock() { self.tick_now() } else { Ok(()) }
+    }
+
+    fn tick_now(&mut self) -> Result<()> {
+        if self.link().has_clock() {
             let now = clock::now_ms();
             if matches!(self.link(), Link::Connecting(connecting) if connecting.is_late(now)) {
                 return Err(self.socket_mut().connection.give_up_waiting(Deadline::Connect));
