@@ -17,8 +17,10 @@ use std::ops::Range;
 
 /// From so many missing bytes on, a frame is received straight into the message.
 const DIRECT: u64 = 4 << 10;
-/// Where frames of one length follow one another, whole ones are received, as many as fit into this.
-const FRAMES: usize = 32 << 10;
+/// Where frames of one length follow one another, whole ones are received, as many as fit into this: four of 16 KiB.
+const FRAMES: usize = 66 << 10;
+/// No more memory is kept of a message for the next connection that needs some.
+const REUSED: usize = 32 << 10;
 /// Bounds of how much room for a message is made ahead of the bytes that arrive.
 const AHEAD: std::ops::RangeInclusive<usize> = 16 << 10..=256 << 10;
 /// Least room for what is inflated, and most of it that is handed out as one part.
@@ -145,7 +147,7 @@ impl Receiver {
     pub fn reuse(&mut self, offset: u64, config: &WebSocketConfig) {
         self.input.reuse();
         self.message.clear();
-        if self.message.bytes.capacity() > FRAMES {
+        if self.message.bytes.capacity() > REUSED {
             self.message.bytes = Vec::new();
         }
         (self.offset, self.simple_len) = (offset, simple_len(config));
@@ -180,16 +182,14 @@ impl Receiver {
             _ => {
                 self.direct = false;
                 let begins_frame = self.input.filled().is_empty();
-                let space = self.input.space(self.lent != Some(Place::Input), self.long_frame)?;
-                let len = match self.long_frame {
-                    0 => space.len(),
-                    _ if !begins_frame => space.len(),
-                    long @ ..=buffer::LARGEST => (FRAMES / long).max(1) * long,
+                let (least, most) = match self.long_frame {
+                    0 => (0, usize::MAX),
+                    long @ ..=buffer::LARGEST => (long, (FRAMES / long).max(1) * long),
                     // Its beginning is enough: the rest will be received straight into the message.
-                    _ => buffer::SMALLEST,
+                    _ => (0, buffer::SMALLEST),
                 };
-                let len = len.min(space.len());
-                Ok(&mut space[..len])
+                let most = if begins_frame { most } else { usize::MAX };
+                self.input.space(self.lent != Some(Place::Input), least, most)
             }
         }
     }
