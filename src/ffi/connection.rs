@@ -18,7 +18,6 @@ use crate::transport::callback::Callback;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::setup::Setup;
 use crate::transport::socket::Socket;
-use std::cell::UnsafeCell;
 use std::ffi::{CString, c_char, c_void};
 use std::fmt;
 use std::io;
@@ -29,10 +28,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// A connection. Most connections of a server wait: what a handle needs now and then only is boxed.
 pub struct ws_conn {
     pub(super) endpoint: Arc<Endpoint>,
-    /// Written by the one thread that reads, before it returns; there while something is lent.
-    pub(super) lent: UnsafeCell<Option<Box<Lent>>>,
-    /// Where the messages end that were read ahead.
-    pub(super) ahead_end: AtomicPtr<ws_message>,
+    /// A box, or null; looked into only while the endpoint lets one thread read. There while something is lent.
+    pub(super) lent: AtomicPtr<Lent>,
     rare: OnceLock<Box<Rare>>,
     dead: AtomicBool,
 }
@@ -51,19 +48,12 @@ struct LastError {
     io_error: i32,
 }
 
-// SAFETY: `lent` is the only part that is not thread-safe by itself. It is looked at only while the endpoint lets one thread read,
-// which one thread at a time has, and pointers to it are handed to that thread.
-unsafe impl Send for ws_conn {}
-// SAFETY: as above.
-unsafe impl Sync for ws_conn {}
-
 impl ws_conn {
     /// Moves an endpoint to the heap, for C to own.
     pub(super) fn into_handle(endpoint: Endpoint) -> *mut Self {
         Box::into_raw(Box::new(Self {
             endpoint: Arc::new(endpoint),
-            lent: UnsafeCell::new(None),
-            ahead_end: AtomicPtr::new(std::ptr::null_mut()),
+            lent: AtomicPtr::new(std::ptr::null_mut()),
             rare: OnceLock::new(),
             dead: AtomicBool::new(false),
         }))
@@ -124,15 +114,20 @@ impl ws_conn {
         if self.dead.load(Ordering::Relaxed) {
             return None;
         }
-        match self.endpoint.next_ahead() {
-            0 => None,
-            ahead => Some(self.ahead_end.load(Ordering::Relaxed).wrapping_sub(ahead as usize)),
-        }
+        let place = self.endpoint.next_ahead()?;
+        Some(Lent::messages(self.lent.load(Ordering::Relaxed)).wrapping_add(place.into()))
     }
 
     /// A panic went through this connection.
     pub(super) fn poison(&self) {
         self.dead.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for ws_conn {
+    fn drop(&mut self) {
+        // SAFETY: nobody reads any more.
+        unsafe { Lent::free(*self.lent.get_mut()) };
     }
 }
 

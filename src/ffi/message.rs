@@ -10,6 +10,7 @@ use crate::proto::connection::{Accepted, Outgoing};
 use crate::proto::prepared::Prepared;
 use crate::websocket::MessageView;
 use std::ffi::{c_char, c_void};
+use std::mem::{MaybeUninit, offset_of};
 use std::sync::atomic::Ordering;
 
 /// Reads the next message. Completes the opening handshake first, where that is not done.
@@ -42,12 +43,8 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
             let out = guard::out(out)?;
             let mut loan = Loan::of(conn, AHEAD);
             // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
-            conn.alive()?.read_ahead(|view| {
-                let wants_more = loan.take(view);
-                conn.ahead_end.store(loan.messages().wrapping_add(loan.len).cast_mut(), Ordering::Relaxed);
-                wants_more
-            })?;
-            *out = loan.messages();
+            conn.alive()?.read_ahead(|view| loan.take(view))?;
+            *out = Lent::messages(loan.lent);
             Ok(())
         })
     }
@@ -77,7 +74,7 @@ pub unsafe extern "C" fn ws_read_messages(
             let mut loan = Loan::of(conn, usize::MAX);
             // SAFETY: as for one message.
             conn.alive()?.read_many(|view| loan.take(view))?;
-            (*out, *count) = (loan.pointers(), loan.len);
+            (*out, *count) = (Lent::pointers(loan.lent), loan.len);
             Ok(())
         })
     }
@@ -175,7 +172,7 @@ pub unsafe extern "C" fn ws_queue_message(
 /// Messages that are read ahead come to no more bytes than this: they are to be in the cache still when they are handed out.
 const AHEAD: usize = 16 << 10;
 
-/// Messages that were read together, and pointers to them.
+/// Messages that were read together, and pointers to them. Only so many of both are there as were lent.
 #[derive(Debug)]
 pub(super) struct Lent {
     messages: [ws_message; Self::LEN],
@@ -186,29 +183,43 @@ impl Lent {
     /// So many that the allocator has the memory at hand.
     const LEN: usize = 24;
 
-    fn new() -> Box<Self> {
-        let empty = ws_message { data: std::ptr::null(), len: 0, kind: 0, close_code: 0, is_final: 1 };
-        let mut lent =
-            Box::new(Self { messages: [empty; Self::LEN], pointers: [std::ptr::null(); Self::LEN] });
-        for i in 0..Self::LEN {
-            lent.pointers[i] = &raw const lent.messages[i];
+    fn new() -> *mut Self {
+        Box::into_raw(Box::<Self>::new_uninit()).cast()
+    }
+
+    /// # Safety
+    /// It is null or came from [`new`](Self::new), and nobody uses it any more.
+    pub(super) unsafe fn free(this: *mut Self) {
+        if !this.is_null() {
+            // SAFETY: by the caller's word.
+            drop(unsafe { Box::from_raw(this.cast::<MaybeUninit<Self>>()) });
         }
-        lent
+    }
+
+    /// Where the first message is. Looks at nothing.
+    #[inline(always)]
+    pub(super) fn messages(this: *const Self) -> *const ws_message {
+        this.wrapping_byte_add(offset_of!(Self, messages)).cast()
+    }
+
+    /// Where the first pointer is. Looks at nothing.
+    fn pointers(this: *const Self) -> *const *const ws_message {
+        this.wrapping_byte_add(offset_of!(Self, pointers)).cast()
     }
 }
 
 /// What one read lends to its caller.
 struct Loan<'a> {
     conn: &'a ws_conn,
-    lent: *const Lent,
+    lent: *mut Lent,
     len: usize,
-    /// How many bytes it may be, about.
+    /// How many more bytes it may be, about.
     left: usize,
 }
 
 impl<'a> Loan<'a> {
     fn of(conn: &'a ws_conn, bytes: usize) -> Self {
-        Self { conn, lent: std::ptr::null(), len: 0, left: bytes }
+        Self { conn, lent: std::ptr::null_mut(), len: 0, left: bytes }
     }
 
     /// Lends a message, or, without one, nothing any more: a connection that waits holds no memory. Whether there is
@@ -218,32 +229,29 @@ impl<'a> Loan<'a> {
     /// Called while the endpoint lets nobody else read.
     #[inline(always)]
     unsafe fn take(&mut self, view: Option<&MessageView<'_>>) -> bool {
-        // SAFETY: nobody else is here, by the caller's word.
-        let lent = unsafe { &mut *self.conn.lent.get() };
+        if self.len == 0 {
+            self.lent = self.conn.lent.load(Ordering::Relaxed);
+        }
         let Some(view) = view else {
-            *lent = None;
+            self.conn.lent.store(std::ptr::null_mut(), Ordering::Relaxed);
+            // SAFETY: nobody else is here, by the caller's word.
+            unsafe { Lent::free(self.lent) };
             return false;
         };
-        let lent = lent.get_or_insert_with(Lent::new);
-        if let Some(place) = lent.messages.get_mut(self.len) {
-            *place = ws_message::from(view);
-            self.len += 1;
-            self.left = self.left.saturating_sub(view.data.len());
+        if self.lent.is_null() {
+            self.lent = Lent::new();
+            self.conn.lent.store(self.lent, Ordering::Relaxed);
         }
-        if self.len == 1 {
-            self.lent = &raw const **lent;
+        // SAFETY: there is one, which nobody else uses, by the caller's word; and `len` is a place in it, or this would not
+        // have been called.
+        unsafe {
+            let place = Lent::messages(self.lent).add(self.len);
+            place.cast_mut().write(ws_message::from(view));
+            Lent::pointers(self.lent).add(self.len).cast_mut().write(place);
         }
+        self.len += 1;
+        self.left = self.left.saturating_sub(view.data.len());
         self.len < Lent::LEN && self.left > 0
-    }
-
-    /// Pointers to what was lent.
-    fn pointers(&self) -> *const *const ws_message {
-        self.lent.cast::<u8>().wrapping_add(std::mem::offset_of!(Lent, pointers)).cast()
-    }
-
-    /// The messages that were lent.
-    fn messages(&self) -> *const ws_message {
-        self.lent.cast::<u8>().wrapping_add(std::mem::offset_of!(Lent, messages)).cast()
     }
 }
 

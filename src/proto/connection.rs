@@ -20,7 +20,6 @@ use crate::proto::receive::{Received, Receiver, Simple};
 use crate::proto::send::{FrameStart, Sender, ShortFrame};
 use crate::proto::utf8::Utf8Stream;
 use std::io::IoSlice;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// How many frames that the reader does not see one call takes before it lets its caller have a turn.
@@ -114,6 +113,10 @@ pub struct Connection {
     corked: bool,
     /// What has arrived since the last message without giving one: hidden control frames, bytes after the end.
     unrewarded: u32,
+    /// Where in the input the messages begin that were read ahead, and how many they were.
+    ahead: (usize, u16),
+    /// The configuration has changed since.
+    reconfigured: bool,
     /// How much room has been lent to the caller, who is receiving into it.
     input_lent: Option<usize>,
     config: Arc<WebSocketConfig>,
@@ -234,6 +237,8 @@ impl Connection {
             unread: false,
             corked: false,
             unrewarded: 0,
+            ahead: (0, 0),
+            reconfigured: false,
             input_lent: None,
             config,
             handshake: handshake.map(Box::new),
@@ -498,12 +503,30 @@ impl Connection {
         self.receiver.input_position()
     }
 
-    /// Takes back messages of [`poll_simple`](Self::poll_simple), the last ones that it gave: they lie in `place`, and all
-    /// but the first `skip` of them are to be read again. Where nothing more is read, they are dropped.
-    pub fn take_back(&mut self, place: Range<usize>, skip: u32) {
-        if self.state.can_read() && self.receiver.take_back(place, skip, self.role) {
+    /// The last `count` messages of [`poll_simple`](Self::poll_simple), from that position of the input on, are read ahead:
+    /// they can be taken back, until the next read.
+    #[inline]
+    pub fn read_behind(&mut self, start: usize, count: u16) {
+        self.reconfigured = false;
+        self.ahead = (start, count);
+    }
+
+    /// Of the messages read ahead the last `left` are to be read again. Where nothing more is read, they are dropped.
+    #[inline]
+    pub fn take_back(&mut self, left: u16) {
+        let (start, count) = self.ahead;
+        if left > 0
+            && self.state.can_read()
+            && self.receiver.take_back(start, count.saturating_sub(left), self.role)
+        {
             self.unread = true;
         }
+    }
+
+    /// Whether nothing is to be done before messages that have arrived are handed out.
+    #[inline]
+    pub fn is_calm(&self) -> bool {
+        !self.reconfigured && self.can_read() && (!self.has_output() || self.corked)
     }
 
     /// The payload of what [`poll_simple`](Self::poll_simple) returned last.
@@ -1009,6 +1032,7 @@ impl Connection {
     /// The configuration, to be changed. What has been accepted already stays accepted.
     pub fn config_mut(&mut self) -> &mut WebSocketConfig {
         self.receiver.end_simple();
+        self.reconfigured = true;
         Arc::make_mut(&mut self.config)
     }
 

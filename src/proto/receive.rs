@@ -13,7 +13,6 @@ use crate::proto::deflate::Inflater;
 use crate::proto::frame::{self, Header, Opcode, Rules};
 use crate::proto::mask::{self, MaskKey};
 use crate::proto::utf8::{InvalidUtf8, Utf8Stream};
-use std::ops::Range;
 
 /// From so many missing bytes on, a frame is received straight into the message.
 const DIRECT: u64 = 4 << 10;
@@ -374,19 +373,18 @@ impl Receiver {
         self.input.position()
     }
 
-    /// Makes as if the last messages of [`next_simple`](Self::next_simple), which lie in `place`, had not been looked at,
-    /// but for the first `skip` of them; false where something has been looked at since.
-    pub fn take_back(&mut self, place: Range<usize>, skip: u32, role: Role) -> bool {
-        if self.input.position() != place.end {
-            return false;
-        }
-        self.input.take_back(place.len());
-        self.offset -= place.len() as u64;
+    /// Makes as if the last messages of [`next_simple`](Self::next_simple), from that position of the input on, had not been
+    /// looked at, but for the first `skip` of them.
+    pub fn take_back(&mut self, start: usize, skip: u16, role: Role) -> bool {
+        let end = self.input.position();
+        let Some(len) = end.checked_sub(start) else { return false };
+        self.input.take_back(len);
+        self.offset -= len as u64;
         let rules = Rules { role, accept_unmasked: false, compression: false };
         let mut skip = skip;
         // Their headers are as they came.
         let mut at = 0;
-        while self.input.position() + at < place.end {
+        while self.input.position() + at < end {
             let frame = &mut self.input.filled_mut()[at..];
             let Ok(Some((header, header_len))) = frame::parse(frame, rules) else { break };
             let len = header_len + header.len as usize;

@@ -12,7 +12,6 @@ use crate::transport::clock;
 use crate::transport::setup::{Settings, Setup};
 use crate::transport::wait::Interest;
 use crate::websocket::{MessageView, WebSocket};
-use std::ops::Range;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,10 +23,6 @@ pub struct Core {
     pub(super) setup: Arc<Setup>,
     /// A thread that reads is waiting.
     pub(super) reading: bool,
-    /// Where in the input the messages lie that were taken ahead, and how many they were.
-    pub(super) ahead: Option<(Range<usize>, u32)>,
-    /// The configuration has changed since.
-    pub(super) reconfigured: bool,
     /// The poller that it is with.
     pub(super) watch: Option<Attachment>,
 }
@@ -127,7 +122,6 @@ impl Core {
         &mut self,
         change: impl FnOnce(&mut WebSocketConfig, &mut Settings) -> Result<()>,
     ) -> Result<()> {
-        self.reconfigured = true;
         let had_clock = self.connection().needs_clock();
         let mut settings = self.setup.settings.clone();
         change(self.connection_mut().config_mut(), &mut settings)?;
@@ -147,7 +141,7 @@ impl Core {
     pub(super) fn read_many(
         &mut self,
         take: &mut impl FnMut(Option<&MessageView<'_>>) -> bool,
-    ) -> Result<u32> {
+    ) -> Result<u16> {
         let first = self.first_of_many();
         let mut wants_more = match &first {
             Ok(First::Simple(simple)) => take(Some(&self.socket().simple_view(*simple))),
@@ -163,10 +157,7 @@ impl Core {
             behind += 1;
             wants_more = take(Some(&socket.simple_view(simple)));
         }
-        if behind > 0 {
-            let end = socket.connection.input_position();
-            self.ahead = Some((start..end, behind));
-        }
+        socket.connection.read_behind(start, behind);
         Ok(behind)
     }
 
@@ -180,26 +171,6 @@ impl Core {
             Some(simple) => Ok(First::Simple(simple)),
             None => self.receive().map(First::Other),
         }
-    }
-
-    /// Of the messages that were taken ahead, the last `left` have not been read: they are as if they had only arrived.
-    #[inline]
-    pub(super) fn take_back(&mut self, left: u32) {
-        self.reconfigured = false;
-        if let Some((place, count)) = self.ahead.take()
-            && left > 0
-        {
-            self.socket_mut().connection.take_back(place, count.saturating_sub(left));
-        }
-    }
-
-    /// Whether nothing is to be done before messages that have arrived are handed out.
-    #[inline]
-    pub(super) fn is_calm(&self) -> bool {
-        let socket = self.socket();
-        !self.reconfigured
-            && socket.connection.can_read()
-            && (!socket.has_output() || socket.connection.is_corked())
     }
 
     pub(super) fn receive(&mut self) -> Result<Received> {

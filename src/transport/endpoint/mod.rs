@@ -34,14 +34,21 @@ pub struct Endpoint {
     quiet: AtomicBool,
     /// Nothing stands before the messages that were taken ahead.
     calm: AtomicBool,
-    /// Messages that one read found behind the one it was called for, and that the next ones hand out without the lock.
-    /// Written by who reads.
+    /// An [`Ahead`]. Written by who reads.
     ahead: AtomicU32,
     /// The thread that holds `core`, where the transport is callbacks: one that calls back is told so instead of waiting
     /// for itself.
     owner: AtomicUsize,
     /// The threads that wait, from the first one on.
     waiting: OnceLock<Box<Waiting>>,
+}
+
+/// Messages that one read found behind the one it was called for, by their places, the first being that one's. The next
+/// reads hand them out without the lock.
+#[derive(Debug, Clone, Copy)]
+struct Ahead {
+    next: u16,
+    end: u16,
 }
 
 /// What wakes the threads that wait, and how many those are; that changes under the lock only.
@@ -59,8 +66,6 @@ impl Endpoint {
             life: Life::Awake(Box::new(WebSocket::over(link, connection))),
             setup: Arc::clone(setup),
             reading: false,
-            ahead: None,
-            reconfigured: false,
             watch: None,
         };
         if core.link().fd().is_some() {
@@ -154,7 +159,7 @@ impl Endpoint {
     #[inline]
     pub fn read_many(&self, mut take: impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<()> {
         self.read_around(|core| {
-            core.take_back(self.forget_ahead());
+            core.connection_mut().take_back(self.forget_ahead());
             core.read_many(&mut take).map(|_| ())
         })
     }
@@ -164,33 +169,33 @@ impl Endpoint {
     #[inline]
     pub fn read_ahead(&self, mut take: impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<()> {
         self.read_around(|core| {
-            core.take_back(self.forget_ahead());
-            let is_calm = core.is_calm();
-            let ahead = core.read_many(&mut |view| take(view) && is_calm)?;
-            self.ahead.store(ahead, Ordering::Relaxed);
+            core.connection_mut().take_back(self.forget_ahead());
+            let is_calm = core.connection().is_calm();
+            let behind = core.read_many(&mut |view| take(view) && is_calm)?;
+            self.ahead.store(Ahead { next: 1, end: behind + 1 }.into(), Ordering::Relaxed);
             Ok(())
         })
     }
 
-    /// Only who reads changes the number, so that it needs no exchange.
-    #[inline]
-    fn forget_ahead(&self) -> u32 {
-        let ahead = self.ahead.load(Ordering::Relaxed);
-        self.ahead.store(0, Ordering::Relaxed);
-        ahead
+    /// The place of the next message among those of the last [`read_ahead`](Self::read_ahead), which counts as read from now
+    /// on: it can be read without the lock. None where anything else has to be done before: something waits to be sent,
+    /// the connection is closing, it was configured. For the one thread that reads.
+    #[inline(always)]
+    pub fn next_ahead(&self) -> Option<u16> {
+        let ahead = Ahead::from(self.ahead.load(Ordering::Relaxed));
+        if ahead.left() == 0 || !self.calm.load(Ordering::Relaxed) {
+            return None;
+        }
+        // Nobody else changes it, so that it needs no exchange.
+        self.ahead.store(Ahead { next: ahead.next + 1, ..ahead }.into(), Ordering::Relaxed);
+        Some(ahead.next)
     }
 
-    /// How many messages are ahead and can be read without the lock, the first of which counts as read from now on. None
-    /// where anything else has to be done before: something waits to be sent, the connection is closing, it was configured.
-    /// For the one thread that reads.
-    #[inline(always)]
-    pub fn next_ahead(&self) -> u32 {
-        let ahead = self.ahead.load(Ordering::Relaxed);
-        if ahead == 0 || !self.calm.load(Ordering::Relaxed) {
-            return 0;
-        }
-        self.ahead.store(ahead - 1, Ordering::Relaxed);
-        ahead
+    #[inline]
+    fn forget_ahead(&self) -> u16 {
+        let ahead = Ahead::from(self.ahead.load(Ordering::Relaxed));
+        self.ahead.store(0, Ordering::Relaxed);
+        ahead.left()
     }
 
     /// Sends or queues a message. Blocking, it waits until the message has left, and for room before that; the
@@ -461,6 +466,27 @@ fn end_of(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
+impl Ahead {
+    #[inline]
+    fn left(self) -> u16 {
+        self.end.saturating_sub(self.next)
+    }
+}
+
+impl From<u32> for Ahead {
+    #[inline]
+    fn from(both: u32) -> Self {
+        Self { next: both as u16, end: (both >> 16) as u16 }
+    }
+}
+
+impl From<Ahead> for u32 {
+    #[inline]
+    fn from(ahead: Ahead) -> Self {
+        Self::from(ahead.end) << 16 | Self::from(ahead.next)
+    }
+}
+
 /// The lock, held.
 struct Locked<'a> {
     core: MutexGuard<'a, Core>,
@@ -489,8 +515,8 @@ impl Drop for Locked<'_> {
         }
         let quiet = matches!(&self.core.life, Life::Asleep(link, _) if !link.ready().read);
         self.endpoint.quiet.store(quiet, Ordering::Relaxed);
-        if self.endpoint.ahead.load(Ordering::Relaxed) > 0 {
-            self.endpoint.calm.store(self.core.is_calm(), Ordering::Relaxed);
+        if Ahead::from(self.endpoint.ahead.load(Ordering::Relaxed)).left() > 0 {
+            self.endpoint.calm.store(self.core.connection().is_calm(), Ordering::Relaxed);
         }
         self.endpoint.owner.store(0, Ordering::Relaxed);
     }
