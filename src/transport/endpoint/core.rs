@@ -21,8 +21,6 @@ use std::time::{Duration, Instant};
 pub struct Core {
     pub(super) life: Life,
     pub(super) setup: Arc<Setup>,
-    /// A thread that reads is waiting.
-    pub(super) reading: bool,
     /// The poller that it is with.
     pub(super) watch: Option<Attachment>,
 }

@@ -36,11 +36,9 @@ pub struct Endpoint {
     calm: AtomicBool,
     /// An [`Ahead`]. Written by who reads.
     ahead: AtomicU32,
-    /// The thread that holds `core`, where the transport is callbacks: one that calls back is told so instead of waiting
-    /// for itself.
-    owner: AtomicUsize,
-    /// The threads that wait, from the first one on.
-    waiting: OnceLock<Box<Waiting>>,
+    /// A thread that reads is waiting. Changed under the lock only.
+    reading: AtomicBool,
+    seldom: OnceLock<Box<Seldom>>,
 }
 
 /// Messages that one read found behind the one it was called for, by their places, the first being that one's. The next
@@ -51,11 +49,16 @@ struct Ahead {
     end: u16,
 }
 
-/// What wakes the threads that wait, and how many those are; that changes under the lock only.
-#[derive(Debug)]
-struct Waiting {
-    waker: Waker,
-    threads: AtomicUsize,
+/// What most connections never need.
+#[derive(Debug, Default)]
+struct Seldom {
+    /// The thread that holds the lock, where the transport is callbacks: one that calls back is told so instead of waiting
+    /// for itself.
+    owner: AtomicUsize,
+    /// What wakes the threads that wait, from the first one on.
+    waker: OnceLock<Waker>,
+    /// How many threads wait. Changed under the lock only.
+    waiting: AtomicUsize,
 }
 
 /// Making one, and what needs no waiting.
@@ -65,7 +68,6 @@ impl Endpoint {
         let mut core = Core {
             life: Life::Awake(Box::new(WebSocket::over(link, connection))),
             setup: Arc::clone(setup),
-            reading: false,
             watch: None,
         };
         if core.link().fd().is_some() {
@@ -78,8 +80,8 @@ impl Endpoint {
             quiet: AtomicBool::new(false),
             calm: AtomicBool::new(false),
             ahead: AtomicU32::new(0),
-            owner: AtomicUsize::new(0),
-            waiting: OnceLock::new(),
+            reading: AtomicBool::new(false),
+            seldom: OnceLock::new(),
         }
     }
 
@@ -123,7 +125,7 @@ impl Endpoint {
 
     /// Whether this very thread is in a call on it: this is one of its callbacks then.
     pub fn is_held_here(&self) -> bool {
-        let owner = self.owner.load(Ordering::Relaxed);
+        let owner = self.seldom.get().map_or(0, |seldom| seldom.owner.load(Ordering::Relaxed));
         owner != 0 && owner == thread_token()
     }
 
@@ -140,10 +142,11 @@ impl Endpoint {
 impl Endpoint {
     /// Lets every thread that waits look again at what it waits for: the configuration has changed.
     pub fn look_again(&self) {
-        if let Some(waiting) = self.waiting.get()
-            && waiting.threads.load(Ordering::Relaxed) > 0
+        if let Some(seldom) = self.seldom.get()
+            && seldom.waiting.load(Ordering::Relaxed) > 0
+            && let Some(waker) = seldom.waker.get()
         {
-            waiting.waker.wake();
+            waker.wake();
         }
     }
 
@@ -285,7 +288,7 @@ impl Endpoint {
     /// reads, it waits for room for what is to be sent only.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
         let core = self.lock()?;
-        let beside_reader = core.reading;
+        let beside_reader = self.reading.load(Ordering::Relaxed);
         if !beside_reader && core.has_input() {
             return Ok(true);
         }
@@ -335,7 +338,7 @@ impl Endpoint {
     #[inline]
     fn read_around<R>(&self, mut call: impl FnMut(&mut Core) -> Result<R>) -> Result<R> {
         let mut core = self.lock()?;
-        if core.reading {
+        if self.reading.load(Ordering::Relaxed) {
             return Err(Error::Misuse("another thread is reading from this connection"));
         }
         match call(&mut core) {
@@ -365,7 +368,7 @@ impl Endpoint {
         let mut until = None;
         loop {
             until = until.or_else(|| end_of(core.setup.settings.read_timeout));
-            core.reading = true;
+            self.reading.store(true, Ordering::Relaxed);
             core.rest();
             let interest = core.interest();
             let waited = self.wait_awake(core, interest, until);
@@ -373,11 +376,12 @@ impl Endpoint {
             (core, ready) = match waited {
                 Ok(waited) => waited,
                 Err(error) => {
-                    self.lock()?.reading = false;
+                    let _core = self.lock()?;
+                    self.reading.store(false, Ordering::Relaxed);
                     return Err(error);
                 }
             };
-            core.reading = false;
+            self.reading.store(false, Ordering::Relaxed);
             if !ready {
                 return Err(error);
             }
@@ -404,19 +408,20 @@ impl Endpoint {
         until: Option<Instant>,
     ) -> Result<(Locked<'a>, bool)> {
         let plan = core.plan(until)?;
-        let waiting = match self.waiting.get() {
-            Some(waiting) => waiting,
+        let seldom = self.seldom.get_or_init(Box::default);
+        let waker = match seldom.waker.get() {
+            Some(waker) => waker,
             None => {
-                let waiting = Waiting { waker: Waker::new()?, threads: AtomicUsize::new(0) };
-                self.waiting.get_or_init(|| Box::new(waiting))
+                let waker = Waker::new()?;
+                seldom.waker.get_or_init(|| waker)
             }
         };
-        waiting.threads.fetch_add(1, Ordering::Relaxed);
+        seldom.waiting.fetch_add(1, Ordering::Relaxed);
         drop(core);
-        let ready = wait::wait(plan.fd, interest, plan.until, Some(&waiting.waker));
+        let ready = wait::wait(plan.fd, interest, plan.until, Some(waker));
         let core = self.lock();
-        if waiting.threads.fetch_sub(1, Ordering::Relaxed) == 1 {
-            waiting.waker.drain();
+        if seldom.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
+            waker.drain();
         }
         let mut core = core?;
         core.link_mut().stir();
@@ -456,7 +461,7 @@ impl Endpoint {
         }
         let core = self.core.lock().map_err(|_| Error::Internal)?;
         if let Link::Callback(_) = core.link() {
-            self.owner.store(thread_token(), Ordering::Relaxed);
+            self.seldom.get_or_init(Box::default).owner.store(thread_token(), Ordering::Relaxed);
         }
         Ok(Locked { core, endpoint: self })
     }
@@ -518,7 +523,9 @@ impl Drop for Locked<'_> {
         if Ahead::from(self.endpoint.ahead.load(Ordering::Relaxed)).left() > 0 {
             self.endpoint.calm.store(self.core.connection().is_calm(), Ordering::Relaxed);
         }
-        self.endpoint.owner.store(0, Ordering::Relaxed);
+        if let Some(seldom) = self.endpoint.seldom.get() {
+            seldom.owner.store(0, Ordering::Relaxed);
+        }
     }
 }
 
