@@ -5,6 +5,8 @@ use crate::error::{Error, Result};
 
 /// First size, in bytes; doubled whenever a read fills the buffer.
 pub const SMALLEST: usize = 4 << 10;
+/// First size for a thing that must be in the buffer whole, an HTTP head: most are shorter.
+const SMALLEST_WHOLE: usize = 1 << 10;
 /// No larger by itself; only an HTTP head may need more.
 pub const LARGEST: usize = 128 << 10;
 /// No more memory is kept for the next connection that needs some.
@@ -80,10 +82,14 @@ impl Buffer {
         Ok(&mut self.bytes[self.end..])
     }
 
-    /// Like [`space`](Self::space), for a thing that must be in the buffer whole: grows where that is `wanted`.
+    /// Room for a thing that must be in the buffer whole: grows where that is `wanted`.
     pub fn space_for_whole(&mut self, wanted: bool) -> Result<&mut [u8]> {
-        if self.space(true, 0)?.is_empty() && wanted {
-            self.grow(self.bytes.len() * 2)?;
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.bytes.len() && wanted {
+            self.grow((self.end * 2).max(SMALLEST_WHOLE))?;
         }
         Ok(&mut self.bytes[self.end..])
     }
@@ -93,7 +99,8 @@ impl Buffer {
     pub fn commit(&mut self, n: usize) {
         debug_assert!(n <= self.bytes.len() - self.end);
         self.end += n;
-        if self.end == self.bytes.len() && SMALLEST << self.doublings < LARGEST {
+        let full = self.end == self.bytes.len() && self.end >= SMALLEST;
+        if full && SMALLEST << self.doublings < LARGEST {
             self.doublings += 1;
         }
     }

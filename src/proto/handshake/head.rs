@@ -119,6 +119,28 @@ impl Head {
         Some((self.cstr(field.first), self.cstr(field.second)))
     }
 
+    /// Whether nothing has been read into it.
+    pub(in crate::proto) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// [`method`](Self::method) as it came.
+    pub(super) fn method_bytes(&self) -> &[u8] {
+        self.slice(self.start.first)
+    }
+
+    /// [`target`](Self::target) of a request as it came.
+    pub(super) fn target_bytes(&self) -> &[u8] {
+        self.slice(self.start.second)
+    }
+
+    /// Whether in `bytes`, what it was read from, a CR stands before each LF: that is, before each line but the first.
+    fn has_whole_line_ends(&self, bytes: &[u8]) -> bool {
+        let ends_with = |at: usize, end: &[u8]| bytes.get(..at).is_some_and(|before| before.ends_with(end));
+        self.fields.iter().all(|field| ends_with(field.first.start as usize, b"\r\n"))
+            && ends_with(self.text.len(), b"\r\n\r\n")
+    }
+
     /// The `x` of `HTTP/1.x`.
     pub(super) fn minor_version(&self) -> u8 {
         self.minor_version
@@ -155,38 +177,37 @@ impl Head {
         status: u16,
         minor_version: u8,
     ) -> Result<Self, Error> {
-        let mut head = Head { status, minor_version, ..Head::default() };
-        head.text.try_reserve_exact(bytes.len()).map_err(|_| Error::NoMemory)?;
-        head.fields.try_reserve_exact(fields.len()).map_err(|_| Error::NoMemory)?;
-        head.text.extend_from_slice(bytes);
-        head.start = head.pair(bytes, start.0.as_bytes(), start.1.as_bytes());
-        for field in fields {
-            let pair = head.pair(bytes, field.name.as_bytes(), field.value.trim_ascii());
-            head.fields.push(pair);
-        }
-        Ok(head)
-    }
-
-    fn pair(&mut self, bytes: &[u8], first: &[u8], second: &[u8]) -> Pair {
-        Pair { first: self.end_with_nul(bytes, first), second: self.end_with_nul(bytes, second) }
-    }
-
-    /// Finds `part` in `bytes`, the original of the text, and puts a NUL behind it: over the space, colon or CR there.
-    fn end_with_nul(&mut self, bytes: &[u8], part: &[u8]) -> Span {
-        // An empty part may lie elsewhere: the LF that ends the head is not needed and becomes an empty string.
-        let start = match part.is_empty() {
-            true => bytes.len().saturating_sub(1),
-            false => part.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr()),
+        let mut text = Vec::new();
+        let mut pairs = Vec::new();
+        text.try_reserve_exact(bytes.len()).map_err(|_| Error::NoMemory)?;
+        pairs.try_reserve_exact(fields.len()).map_err(|_| Error::NoMemory)?;
+        text.extend_from_slice(bytes);
+        let mut pair = |first: &[u8], second: &[u8]| Pair {
+            first: end_with_nul(&mut text, bytes, first),
+            second: end_with_nul(&mut text, bytes, second),
         };
-        let end = start.saturating_add(part.len());
-        match self.text.get_mut(end) {
-            Some(behind) => {
-                *behind = 0;
-                // No cast loses anything: a HeadReader reads no head of 4 GiB.
-                Span { start: start as u32, end: end as u32 }
-            }
-            None => Span::default(),
+        let start = pair(start.0.as_bytes(), start.1.as_bytes());
+        pairs.extend(fields.iter().map(|field| pair(field.name.as_bytes(), field.value)));
+        Ok(Head { text, start, fields: pairs, status, minor_version, body: Vec::new() })
+    }
+}
+
+/// Finds `part` in `bytes`, of which `text` is a copy, and puts a NUL behind it: over the space, colon or CR there.
+#[inline]
+fn end_with_nul(text: &mut [u8], bytes: &[u8], part: &[u8]) -> Span {
+    // An empty part may lie elsewhere: the LF that ends the head is not needed and becomes an empty string.
+    let start = match part.is_empty() {
+        true => bytes.len().saturating_sub(1),
+        false => part.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr()),
+    };
+    let end = start.wrapping_add(part.len());
+    match text.get_mut(end) {
+        Some(behind) => {
+            *behind = 0;
+            // No cast loses anything: a HeadReader reads no head of 4 GiB.
+            Span { start: start as u32, end: end as u32 }
         }
+        None => Span::default(),
     }
 }
 
@@ -258,17 +279,38 @@ impl HeadReader {
             return malformed("this is not HTTP/1");
         }
         let window = &received[..received.len().min(self.max)];
+        // As a rule a head arrives whole and is fine: it is parsed, and not looked at before. Saves a third of the time.
+        if self.scanned == 0
+            && !window.is_empty()
+            && let Some(read) = self.read_whole(window)?
+        {
+            return Ok(Some(read));
+        }
         let Some(length) = self.find_end(window)? else {
             if window.len() == self.max {
                 return Err(CapacityError::HeadTooLong { max: self.max as u64 }.into());
             }
             return Ok(None);
         };
-        let head = match self.kind {
-            Kind::Request => parse_request(&window[..length])?,
-            Kind::Response => parse_response(&window[..length])?,
-        };
-        Ok(Some((head, length)))
+        let parsed = parse(self.kind, &window[..length])?;
+        parsed.ok_or(HandshakeError::Malformed("incomplete").into()).map(Some)
+    }
+
+    /// The head, where all of it is there and breaks no rule; what is wrong otherwise is for
+    /// [`find_end`](Self::find_end) to say.
+    fn read_whole(&mut self, window: &[u8]) -> Result<Option<(Head, usize)>, Error> {
+        match parse(self.kind, window) {
+            // What the parser lets pass: empty lines in front, line ends without CR.
+            Ok(Some((head, length))) if window[0] > b' ' && head.has_whole_line_ends(window) => {
+                #[cfg(test)]
+                {
+                    self.examined += length as u64;
+                }
+                Ok(Some((head, length)))
+            }
+            Err(Error::NoMemory) => Err(Error::NoMemory),
+            _ => Ok(None),
+        }
     }
 
     /// Looks for the empty line that ends the head, from where the last look ended.
@@ -344,27 +386,31 @@ fn may_be_response(received: &[u8]) -> bool {
     received.iter().zip(b"HTTP/1.").all(|(byte, expected)| byte == expected)
 }
 
-fn parse_request(bytes: &[u8]) -> Result<Head, Error> {
+/// The head that these bytes begin with, and its length; `None` where it goes on.
+fn parse(kind: Kind, bytes: &[u8]) -> Result<Option<(Head, usize)>, Error> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-    let mut request = httparse::Request::new(&mut []);
-    request.parse_with_uninit_headers(bytes, &mut fields).map_err(parse_error)?;
-    let (Some(method), Some(target), Some(minor_version)) = (request.method, request.path, request.version)
-    else {
-        return malformed("incomplete");
+    let (start, fields, status, minor_version, length) = match kind {
+        Kind::Request => {
+            let mut request = httparse::Request::new(&mut []);
+            let parsed = request.parse_with_uninit_headers(bytes, &mut fields).map_err(parse_error)?;
+            let httparse::Status::Complete(length) = parsed else { return Ok(None) };
+            let start = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
+            (start, request.headers, 0, request.version, length)
+        }
+        Kind::Response => {
+            let mut response = httparse::Response::new(&mut []);
+            let parsed = httparse::ParserConfig::default()
+                .parse_response_with_uninit_headers(&mut response, bytes, &mut fields)
+                .map_err(parse_error)?;
+            let httparse::Status::Complete(length) = parsed else { return Ok(None) };
+            let Some(status @ 100..) = response.code else { return malformed("invalid status") };
+            let start = ("", response.reason.unwrap_or_default());
+            (start, response.headers, status, response.version, length)
+        }
     };
-    Head::new(bytes, (method, target), request.headers, 0, minor_version)
-}
-
-fn parse_response(bytes: &[u8]) -> Result<Head, Error> {
-    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-    let mut response = httparse::Response::new(&mut []);
-    httparse::ParserConfig::default()
-        .parse_response_with_uninit_headers(&mut response, bytes, &mut fields)
-        .map_err(parse_error)?;
-    let (Some(status @ 100..), Some(minor_version)) = (response.code, response.version) else {
-        return malformed("invalid status");
-    };
-    Head::new(bytes, ("", response.reason.unwrap_or_default()), response.headers, status, minor_version)
+    let minor_version = minor_version.unwrap_or_default();
+    let head = Head::new(&bytes[..length], start, fields, status, minor_version)?;
+    Ok(Some((head, length)))
 }
 
 fn parse_error(error: httparse::Error) -> Error {
