@@ -2,12 +2,28 @@
 
 /// Whether this is a token: the grammar of methods, header names and subprotocols.
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    let is_token_char = |&byte: &u8| {
-        byte.is_ascii_graphic()
-            && !matches!(byte, b'"' | b'(' | b')' | b',' | b'/' | b':'..=b'@' | b'['..=b']' | b'{' | b'}')
-    };
-    !bytes.is_empty() && bytes.iter().all(is_token_char)
+    !bytes.is_empty() && token_prefix(bytes) == bytes.len()
 }
+
+/// How many bytes a token here would have.
+#[inline]
+pub(super) fn token_prefix(bytes: &[u8]) -> usize {
+    bytes.iter().position(|&byte| !TOKEN_CHARS[usize::from(byte)]).unwrap_or(bytes.len())
+}
+
+const TOKEN_CHARS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let is_separator = matches!(
+            byte as u8,
+            b'"' | b'(' | b')' | b',' | b'/' | b':'..=b'@' | b'['..=b']' | b'{' | b'}'
+        );
+        table[byte] = (byte as u8).is_ascii_graphic() && !is_separator;
+        byte += 1;
+    }
+    table
+};
 
 /// Whether this may be a header value: no control character but the tab, so no CR, LF and NUL.
 pub(super) fn is_field_value(bytes: &[u8]) -> bool {
