@@ -37,7 +37,10 @@ pub fn measure(rounds: usize) -> [(&'static str, f64); ENGINES.len()] {
 pub fn run(rounds: usize, rows: &mut Vec<Row>) {
     let measured = measure(rounds);
     for (peer, nanoseconds) in measured {
-        println!("{NAME:30} {peer:>17} {nanoseconds:>10.1} ns, wsabi / peer {:.2}", measured[0].1 / nanoseconds);
+        println!(
+            "{NAME:30} {peer:>17} {nanoseconds:>10.1} ns, wsabi / peer {:.2}",
+            measured[0].1 / nanoseconds
+        );
         let (task, role, size, kind) = ("accept", "server", REQUEST.len(), "handshake");
         let instructions = instructions(NAME, peer);
         rows.push(Row { group: "accept", task, role, size, kind, peer, nanoseconds, instructions });
@@ -134,11 +137,7 @@ impl AsyncWrite for Request {
 }
 
 impl futures::AsyncRead for Request {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        space: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(self.read(space))
     }
 }

@@ -96,7 +96,16 @@ struct Measured {
 impl Measured {
     fn row(&self, task: &'static str, size: usize) -> Row {
         let nanoseconds = self.nanoseconds;
-        Row { group: "deflate", task, role: "both", size, kind: "JSON", peer: self.name, nanoseconds, instructions: None }
+        Row {
+            group: "deflate",
+            task,
+            role: "both",
+            size,
+            kind: "JSON",
+            peer: self.name,
+            nanoseconds,
+            instructions: None,
+        }
     }
 }
 

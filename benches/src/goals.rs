@@ -65,7 +65,7 @@ fn through_the_c_abi(report: &mut Report) {
     let (mut rust, mut single, mut batch) = (Vec::new(), Vec::new(), Vec::new());
     read_write::cell("read server binary 16").with_run(count, |run| {
         for _ in 0..ROUNDS {
-            rust.push(time(count, || read_write::wsabi_run(run)).0);
+            rust.push(read_write::wsabi_run(run));
             single.push(time(count, || read_from_c(run.stream(), count, false)).0);
             batch.push(time(count, || read_from_c(run.stream(), count, true)).0);
         }

@@ -5,24 +5,24 @@
 use crate::read_write::{Run, Script};
 use bytes::Bytes;
 use futures::{FutureExt, Sink, SinkExt, Stream, StreamExt};
-use std::str::from_utf8;
 use std::fmt::Debug;
 use std::hint::black_box;
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
+use std::str::from_utf8;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// No message of the benchmark is refused.
 const LIMIT: usize = 64 << 20;
 
-pub fn fastwebsockets(run: &Run) {
+pub fn fastwebsockets(run: &Run) -> f64 {
     use fastwebsockets::{FragmentCollector, Frame, Payload, Role, WebSocket};
     let role = if run.cell.server { Role::Server } else { Role::Client };
     let mut socket = WebSocket::after_handshake(run.stream(), role);
     socket.set_max_message_size(LIMIT);
     let mut socket = FragmentCollector::new(socket);
-    for _ in 0..run.count {
+    run.time(|| {
         if run.cell.write {
             let payload = Payload::Borrowed(black_box(run.payload));
             let frame = if run.cell.text() { Frame::text(payload) } else { Frame::binary(payload) };
@@ -30,10 +30,10 @@ pub fn fastwebsockets(run: &Run) {
         } else {
             assert_eq!(black_box(now(socket.read_frame()).unwrap()).payload.len(), run.payload.len());
         }
-    }
+    })
 }
 
-pub fn tokio_websockets(run: &Run) {
+pub fn tokio_websockets(run: &Run) -> f64 {
     use tokio_websockets::{ClientBuilder, Config, Limits, Message, ServerBuilder};
     let (config, limits) =
         (Config::default().frame_size(LIMIT), Limits::default().max_payload_len(Some(LIMIT)));
@@ -44,10 +44,10 @@ pub fn tokio_websockets(run: &Run) {
     };
     let payload = Bytes::copy_from_slice(run.payload);
     let message = if run.cell.text() { Message::text(payload) } else { Message::binary(payload) };
-    drive(run, socket, message, |message| message.as_payload().len());
+    drive(run, socket, message, |message| message.as_payload().len())
 }
 
-pub fn sockudo_ws(run: &Run) {
+pub fn sockudo_ws(run: &Run) -> f64 {
     use sockudo_ws::{Config, Message, Role, WebSocketStream};
     let config = Config::builder()
         .max_message_size(LIMIT)
@@ -62,10 +62,10 @@ pub fn sockudo_ws(run: &Run) {
     drive(run, socket, message, |message| match message {
         Message::Text(payload) | Message::Binary(payload) => payload.len(),
         _ => panic!("neither text nor binary"),
-    });
+    })
 }
 
-pub fn yawc(run: &Run) {
+pub fn yawc(run: &Run) -> f64 {
     use yawc::{Frame, Options, Role, WebSocket};
     let options = Options {
         check_utf8: true,
@@ -76,7 +76,7 @@ pub fn yawc(run: &Run) {
     let role = if run.cell.server { Role::Server } else { Role::Client };
     let mut socket = WebSocket::from_stream_with_extensions(run.stream(), role, None, options).unwrap();
     let payload = Bytes::copy_from_slice(run.payload);
-    for _ in 0..run.count {
+    run.time(|| {
         if run.cell.write {
             let payload = black_box(&payload).clone();
             now(socket.send(if run.cell.text() { Frame::text(payload) } else { Frame::binary(payload) }))
@@ -84,10 +84,10 @@ pub fn yawc(run: &Run) {
         } else {
             assert_eq!(black_box(now(socket.next()).unwrap()).payload().len(), run.payload.len());
         }
-    }
+    })
 }
 
-pub fn soketto(run: &Run) {
+pub fn soketto(run: &Run) -> f64 {
     use soketto::connection::{Builder, Mode};
     let mode = if run.cell.server { Mode::Server } else { Mode::Client };
     let mut builder = Builder::new(run.stream(), mode);
@@ -95,7 +95,7 @@ pub fn soketto(run: &Run) {
     builder.set_max_frame_size(LIMIT);
     let (mut sender, mut receiver) = builder.finish();
     let mut message = Vec::new();
-    for _ in 0..run.count {
+    run.time(|| {
         if run.cell.write {
             let payload = black_box(run.payload);
             match run.cell.text() {
@@ -110,21 +110,21 @@ pub fn soketto(run: &Run) {
             assert!(!run.cell.text() || from_utf8(black_box(&message)).is_ok());
             assert_eq!(black_box(&message).len(), run.payload.len());
         }
-    }
+    })
 }
 
-fn drive<S, M, E: Debug>(run: &Run, mut socket: S, message: M, len: impl Fn(&M) -> usize)
+fn drive<S, M, E: Debug>(run: &Run, mut socket: S, message: M, len: impl Fn(&M) -> usize) -> f64
 where
     S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
     M: Clone,
 {
-    for _ in 0..run.count {
+    run.time(|| {
         if run.cell.write {
             now(socket.send(black_box(&message).clone())).unwrap();
         } else {
             assert_eq!(len(&black_box(now(socket.next()).unwrap().unwrap())), run.payload.len());
         }
-    }
+    })
 }
 
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -143,11 +143,7 @@ impl AsyncRead for Script {
 }
 
 impl futures::AsyncRead for Script {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        space: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(io::Read::read(&mut *self, space))
     }
 }

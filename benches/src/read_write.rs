@@ -33,13 +33,19 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Nanoseconds of one message, after a first one for which buffers grow.
+    pub fn time(&self, mut message: impl FnMut()) -> f64 {
+        message();
+        time(self.count, || (0..self.count).for_each(|_| message())).0
+    }
+
     /// The stream to do it over.
     pub fn stream(&self) -> Script {
         Script { frames: Arc::clone(&self.frames), at: 0, written: 0 }
     }
 }
 
-type Engine = (&'static str, fn(&Run));
+type Engine = (&'static str, fn(&Run) -> f64);
 
 /// Ours first.
 const ENGINES: [Engine; 7] = [
@@ -75,7 +81,8 @@ pub fn run(cells: &[Cell], rounds: usize, rows: &mut Vec<Row>) {
             print!(" {theirs:>14.1} ({:4.2})", ours / theirs);
         }
         println!();
-        let counts = COUNTED.contains(&name.as_str()).then(|| ENGINES.map(|(peer, _)| instructions(&name, peer)));
+        let counts =
+            COUNTED.contains(&name.as_str()).then(|| ENGINES.map(|(peer, _)| instructions(&name, peer)));
         for (i, (peer, nanoseconds)) in measured.into_iter().enumerate() {
             let instructions = counts.as_ref().and_then(|counts| counts[i]);
             rows.push(cell.row(peer, nanoseconds, instructions));
@@ -149,7 +156,7 @@ impl Cell {
                 for turn in 0..ENGINES.len() {
                     // There and back: nobody comes always after the same, who may have left the processor cold.
                     let i = if round % 2 == 0 { turn } else { ENGINES.len() - 1 - turn };
-                    times[i].push(time(count, || ENGINES[i].1(run)).0);
+                    times[i].push(ENGINES[i].1(run));
                 }
             }
         });
@@ -212,45 +219,33 @@ impl Cell {
     }
 }
 
-pub fn wsabi_run(run: &Run) {
-    let &Run { cell, payload, count, .. } = run;
+pub fn wsabi_run(run: &Run) -> f64 {
+    let &Run { cell, payload, .. } = run;
     let role = if cell.server { wsabi::Role::Server } else { wsabi::Role::Client };
     let mut socket = wsabi::WebSocket::from_raw_socket(run.stream(), role, None);
-    if cell.write {
-        let message = match cell.content {
-            Content::Binary => wsabi::Outgoing::Binary(payload),
-            _ => wsabi::Outgoing::Text(std::str::from_utf8(payload).unwrap()),
-        };
-        for _ in 0..count {
-            assert_eq!(socket.write_view(black_box(&message)).unwrap(), wsabi::Accepted::Yes);
-        }
-        black_box(socket.get_ref().written);
-    } else {
-        for _ in 0..count {
-            assert_eq!(black_box(socket.read_view().unwrap()).data.len(), payload.len());
-        }
-    }
+    let message = match cell.content {
+        Content::Binary => wsabi::Outgoing::Binary(payload),
+        _ => wsabi::Outgoing::Text(std::str::from_utf8(payload).unwrap()),
+    };
+    run.time(|| match cell.write {
+        true => assert_eq!(socket.write_view(black_box(&message)).unwrap(), wsabi::Accepted::Yes),
+        false => assert_eq!(black_box(socket.read_view().unwrap()).data.len(), payload.len()),
+    })
 }
 
-fn tungstenite_run(run: &Run) {
+fn tungstenite_run(run: &Run) -> f64 {
     use tungstenite::protocol::{Role, WebSocket};
-    let &Run { cell, payload, count, .. } = run;
+    let &Run { cell, payload, .. } = run;
     let role = if cell.server { Role::Server } else { Role::Client };
     let mut socket = WebSocket::from_raw_socket(run.stream(), role, None);
-    if cell.write {
-        let message = match cell.content {
-            Content::Binary => tungstenite::Message::binary(payload.to_vec()),
-            _ => tungstenite::Message::text(std::str::from_utf8(payload).unwrap()),
-        };
-        for _ in 0..count {
-            socket.send(black_box(message.clone())).unwrap();
-        }
-        black_box(socket.get_ref().written);
-    } else {
-        for _ in 0..count {
-            assert_eq!(black_box(socket.read().unwrap()).len(), payload.len());
-        }
-    }
+    let message = match cell.content {
+        Content::Binary => tungstenite::Message::binary(payload.to_vec()),
+        _ => tungstenite::Message::text(std::str::from_utf8(payload).unwrap()),
+    };
+    run.time(|| match cell.write {
+        true => socket.send(black_box(&message).clone()).unwrap(),
+        false => assert_eq!(black_box(socket.read().unwrap()).len(), payload.len()),
+    })
 }
 
 /// A stream that gives the same frames again and again, and takes everything.
