@@ -19,11 +19,11 @@ const DIRECT: u64 = 4 << 10;
 /// Where frames of one length follow one another, whole ones are received, as many as fit into this.
 const FRAMES: usize = 32 << 10;
 /// Bounds of how much room for a message is made ahead of the bytes that arrive.
-const AHEAD: std::ops::RangeInclusive<usize> = 16 << 10..=256 << 10;
+const AHEAD: std::ops::RangeInclusive<usize> = 16 << 10..=128 << 10;
 /// Least room for what is inflated, and most of it that is handed out as one part.
 const INFLATE: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 /// Payloads are unmasked and validated in steps of this size, so that the second pass finds them in the cache.
-const STEP: usize = 16 << 10;
+const STEP: usize = 64 << 10;
 
 /// So long a text is validated right away where it need not be unmasked: the validator has a faster eye for ASCII.
 const VALIDATE: usize = 512;
