@@ -8,7 +8,7 @@ use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, Result};
 use crate::message::{CloseCode, CloseFrame, Kind, Message, Role};
 use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
-use crate::proto::handshake::Head;
+use crate::proto::handshake::{HandshakeOptions, Head};
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Simple};
 use crate::proto::send::SHORT;
@@ -487,6 +487,15 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         }
         self.flush_quietly()?;
         Ok(accepted)
+    }
+
+    /// Server: takes the request (see [`Connection::accept`]) and sends what it can of the response.
+    pub(crate) fn accept(&mut self, protocol: Option<&str>, options: &HandshakeOptions) -> Result<()> {
+        let response = self.connection.accept_unsent(protocol, options)?;
+        let written = write_some(&mut self.stream, &[IoSlice::new(&response)]);
+        let sent = self.sent_directly(written)?;
+        self.connection.queue_rest(&response, &[], sent)?;
+        self.flush_quietly()
     }
 
     /// Drives the opening handshake until a server has a request to decide on, or messages can flow.

@@ -5,6 +5,8 @@ use crate::error::{Error, Result};
 
 /// First size, in bytes; doubled whenever a read fills the buffer.
 pub const SMALLEST: usize = 4 << 10;
+/// First size for a thing that must be in the buffer whole, an HTTP head: most are shorter.
+const SMALLEST_WHOLE: usize = 1 << 10;
 /// No larger by itself; only an HTTP head may need more.
 pub const LARGEST: usize = 128 << 10;
 /// No more memory is kept for the next connection that needs some.
@@ -88,10 +90,14 @@ impl Buffer {
         Ok(&mut self.bytes[self.end..][..self.room])
     }
 
-    /// Like [`space`](Self::space), for a thing that must be in the buffer whole: grows where that is `wanted`.
+    /// Room for a thing that must be in the buffer whole: grows where that is `wanted`.
     pub fn space_for_whole(&mut self, wanted: bool) -> Result<&mut [u8]> {
-        if self.space(true, 0, usize::MAX)?.is_empty() && wanted {
-            self.grow(self.bytes.len() * 2)?;
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.bytes.len() && wanted {
+            self.grow((self.end * 2).max(SMALLEST_WHOLE))?;
         }
         self.room = self.bytes.len() - self.end;
         Ok(&mut self.bytes[self.end..])
@@ -102,7 +108,7 @@ impl Buffer {
     pub fn commit(&mut self, n: usize) {
         debug_assert!(n <= self.bytes.len() - self.end);
         self.end += n;
-        if n == self.room && SMALLEST << self.doublings < LARGEST {
+        if n == self.room && self.end >= SMALLEST && SMALLEST << self.doublings < LARGEST {
             self.doublings += 1;
         }
     }

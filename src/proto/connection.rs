@@ -291,10 +291,16 @@ impl Connection {
     /// Server: takes the request. `protocol` is one that the client offered; without one, the first of `options` that
     /// it offered is chosen.
     pub fn accept(&mut self, protocol: Option<&str>, options: &HandshakeOptions) -> Result<()> {
+        let response = self.accept_unsent(protocol, options)?;
+        self.sender.queue_raw(&response)
+    }
+
+    /// [`accept`](Self::accept), with the response handed out: to be sent at once, and what the stream does not take of
+    /// it to be queued with [`queue_rest`](Self::queue_rest). Only where nothing waits to be sent.
+    pub fn accept_unsent(&mut self, protocol: Option<&str>, options: &HandshakeOptions) -> Result<Vec<u8>> {
         let response = self.request()?.accept(protocol, options)?;
-        self.sender.queue_raw(&response)?;
         self.finish_handshake();
-        Ok(())
+        Ok(response)
     }
 
     /// Server: refuses the request with an HTTP status from 300 to 599 and a body.
@@ -315,7 +321,7 @@ impl Connection {
             // A client's may still be followed by another.
             (None, _) => return None,
         };
-        (head.header_count() > 0 || head.status() > 0 || !head.method().is_empty()).then_some(head)
+        (!head.is_empty()).then_some(head)
     }
 
     /// The subprotocol agreed on.
@@ -333,8 +339,8 @@ impl Connection {
 
     fn finish_handshake(&mut self) {
         self.unread = !self.receiver.buffered().is_empty();
-        if let Some(handshake) = self.handshake.take() {
-            let Opened { head, protocol, deflate } = handshake.into_opened();
+        if let Some(mut handshake) = self.handshake.take() {
+            let Opened { head, protocol, deflate } = handshake.take_opened();
             if self.config.keep_head {
                 self.head = Some(Box::new((head, protocol)));
             } else if protocol.is_some() {

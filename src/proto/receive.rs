@@ -21,11 +21,14 @@ const FRAMES: usize = 66 << 10;
 /// No more memory is kept of a message for the next connection that needs some.
 const REUSED: usize = 32 << 10;
 /// Bounds of how much room for a message is made ahead of the bytes that arrive.
-const AHEAD: std::ops::RangeInclusive<usize> = 16 << 10..=256 << 10;
+const AHEAD: std::ops::RangeInclusive<usize> = 16 << 10..=128 << 10;
 /// Least room for what is inflated, and most of it that is handed out as one part.
 const INFLATE: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 /// Payloads are unmasked and validated in steps of this size, so that the second pass finds them in the cache.
-const STEP: usize = 16 << 10;
+const STEP: usize = 64 << 10;
+
+/// So long a text is validated right away where it need not be unmasked: the validator has a faster eye for ASCII.
+const VALIDATE: usize = 512;
 
 /// Something that arrived whole, or a part of a message where parts are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -351,7 +354,7 @@ impl Receiver {
         let (header, payload) = frame.get_mut(..header_len + len)?.split_at_mut(header_len);
         let ascii = match role {
             Role::Server => !mask::apply(payload, MaskKey::from(*header.last_chunk()?)),
-            Role::Client => kind == Kind::Binary || payload.is_ascii(),
+            Role::Client => kind == Kind::Binary || len < VALIDATE && payload.is_ascii(),
         };
         if kind == Kind::Text && !ascii && simdutf8::basic::from_utf8(payload).is_err() {
             if role == Role::Server {
@@ -681,11 +684,12 @@ fn take_piece(
     key: Option<MaskKey>,
     mut text: Option<&mut Utf8Stream>,
 ) -> Result<(), InvalidUtf8> {
-    for step in payload.chunks_mut(STEP) {
+    let step = if text.is_some() { STEP } else { usize::MAX };
+    for step in payload.chunks_mut(step) {
         // STEP is a multiple of the key's length: the key needs no turning.
         let ascii = match key {
             Some(key) => !mask::apply(step, key),
-            None => text.is_some() && step.is_ascii(),
+            None => text.is_some() && step.len() < VALIDATE && step.is_ascii(),
         };
         match &mut text {
             Some(text) if ascii => text.push_ascii(step)?,

@@ -13,8 +13,6 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-/// Payloads are copied and masked in steps of this size.
-const STEP: usize = 8 << 10;
 /// Pongs that wait, in bytes: a burst of Pings is answered one by one. Where more come than leave, only the newest
 /// Pong is kept (RFC 6455 section 5.5.3).
 const BURST: usize = 4 << 10;
@@ -440,14 +438,7 @@ impl Sender {
         let block = self.room_in_block(len)?;
         block.extend_from_slice(&header);
         match key {
-            Some(key) => {
-                // In steps that are still in the cache when they are masked; STEP is a multiple of the key's length.
-                for step in payload.chunks(STEP) {
-                    let start = block.len();
-                    block.extend_from_slice(step);
-                    mask::apply(&mut block[start..], key);
-                }
-            }
+            Some(key) => mask::append(block, payload, key),
             None => block.extend_from_slice(payload),
         }
         Ok(len)

@@ -83,8 +83,7 @@ impl Core {
     /// Server: takes the request (see [`Connection::accept`]) and sends what it can of the response.
     pub fn accept(&mut self, protocol: Option<&str>) -> Result<()> {
         let options = Arc::clone(&self.setup.handshake);
-        self.socket_mut().connection.accept(protocol, &options)?;
-        self.socket_mut().flush_quietly()
+        self.socket_mut().accept(protocol, &options)
     }
 
     /// Server: refuses the request and sends what it can of the response.
