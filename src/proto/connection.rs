@@ -75,24 +75,45 @@ pub struct Failure {
 }
 
 /// All there is to know of an open connection on which nothing goes on: no message in either direction, no closing
-/// handshake, no deadline.
+/// handshake.
 #[derive(Debug)]
 pub struct Dormant {
     role: Role,
-    /// Where it is not the usual one.
-    config: Option<Arc<WebSocketConfig>>,
     /// Bytes of the stream so far.
     offset: u64,
+    aside: Option<Box<Aside>>,
+}
+
+/// What not every connection has, and none needs for a message.
+#[derive(Debug, Default)]
+struct Aside {
+    /// The peer's part of the opening handshake, and the subprotocol that came of it.
+    head: Option<(Head, Option<String>)>,
+    /// Of a dormant connection, the configuration, where it is not the usual one.
+    config: Option<Arc<WebSocketConfig>>,
+    /// Of a dormant connection, where there are any.
+    deadlines: Option<Deadlines>,
 }
 
 impl Dormant {
     /// The connection again.
-    pub fn wake(&self, usual: &Arc<WebSocketConfig>) -> Connection {
-        let config = self.config.as_ref().unwrap_or(usual);
-        let mut connection = Connection::new(self.role, Arc::clone(config), None);
-        connection.receiver = Receiver::at(self.offset, config);
+    pub fn wake(&mut self, usual: &Arc<WebSocketConfig>) -> Connection {
+        let mut connection = Connection::new(self.role, Arc::clone(usual), None);
+        connection.reuse(self, usual);
         connection.keep_memory();
         connection
+    }
+
+    /// When the connection has to be woken, or [`NEVER`].
+    pub fn due(&self, usual: &WebSocketConfig) -> u64 {
+        let Some(aside) = &self.aside else { return NEVER };
+        let config = aside.config.as_deref().unwrap_or(usual);
+        aside.deadlines.as_ref().map_or(NEVER, |deadlines| deadlines.next(Stage::Open, config))
+    }
+
+    /// Whether time makes a difference to it.
+    pub fn has_deadlines(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| aside.deadlines.is_some())
     }
 }
 
@@ -121,8 +142,7 @@ pub struct Connection {
     input_lent: Option<usize>,
     config: Arc<WebSocketConfig>,
     handshake: Option<Box<Handshake>>,
-    /// The peer's part of the opening handshake, and the subprotocol that came of it.
-    head: Option<Box<(Head, Option<String>)>>,
+    aside: Option<Box<Aside>>,
     receiver: Receiver,
     sender: Sender,
     deadlines: Deadlines,
@@ -167,15 +187,21 @@ impl Connection {
     }
 
     /// Becomes the connection that is dormant, with the memory of this one, which has to be dormant itself.
-    pub fn reuse(&mut self, dormant: &Dormant, usual: &Arc<WebSocketConfig>) {
-        let config = dormant.config.as_ref().unwrap_or(usual);
-        if !Arc::ptr_eq(&self.config, config) {
-            self.config = Arc::clone(config);
+    pub fn reuse(&mut self, dormant: &mut Dormant, usual: &Arc<WebSocketConfig>) {
+        self.aside = dormant.aside.take();
+        let (config, deadlines) = match &mut self.aside {
+            Some(aside) => (aside.config.take(), aside.deadlines.take()),
+            None => (None, None),
+        };
+        match config {
+            Some(config) => self.config = config,
+            None if Arc::ptr_eq(&self.config, usual) => {}
+            None => self.config = Arc::clone(usual),
         }
         self.role = dormant.role;
-        self.receiver.reuse(dormant.offset, config);
+        self.receiver.reuse(dormant.offset, &self.config);
         self.sender.reuse(dormant.role);
-        self.deadlines = Deadlines::default();
+        self.deadlines = deadlines.unwrap_or_default();
         (self.corked, self.unrewarded) = (false, 0);
     }
 
@@ -202,17 +228,20 @@ impl Connection {
             && !self.abandoned
             && self.input_lent.is_none()
             && self.handshake.is_none()
-            && self.head.is_none()
             && self.fragments.is_none()
             && self.compression.is_none()
-            && !self.needs_clock()
     }
 
     /// What is left of it where it [`is_dormant`](Self::is_dormant).
-    pub fn dormant(&self, usual: &Arc<WebSocketConfig>) -> Dormant {
-        let is_usual = Arc::ptr_eq(&self.config, usual);
-        let config = (!is_usual).then(|| Arc::clone(&self.config));
-        Dormant { role: self.role, config, offset: self.receiver.offset() }
+    pub fn dormant(&mut self, usual: &Arc<WebSocketConfig>) -> Dormant {
+        let mut aside = self.aside.take();
+        if !Arc::ptr_eq(&self.config, usual) {
+            aside.get_or_insert_default().config = Some(Arc::clone(&self.config));
+        }
+        if self.needs_clock() {
+            aside.get_or_insert_default().deadlines = Some(std::mem::take(&mut self.deadlines));
+        }
+        Dormant { role: self.role, offset: self.receiver.offset(), aside }
     }
 
     /// A client that begins with `request`, the bytes that go with `handshake`.
@@ -242,7 +271,7 @@ impl Connection {
             input_lent: None,
             config,
             handshake: handshake.map(Box::new),
-            head: None,
+            aside: None,
             receiver: Receiver::default(),
             sender: Sender::new(role),
             deadlines: Deadlines::default(),
@@ -315,8 +344,8 @@ impl Connection {
     /// The peer's part of the opening handshake: a server's request from [`Opening::Request`] on, a client's response
     /// from its end on, be it a refusal.
     pub fn head(&self) -> Option<&Head> {
-        let head = match (&self.head, self.handshake.as_deref()) {
-            (Some(head), _) => &head.0,
+        let head = match (self.opened(), self.handshake.as_deref()) {
+            (Some((head, _)), _) => head,
             (None, Some(Handshake::Server(handshake))) => handshake.head(),
             // A client's may still be followed by another.
             (None, _) => return None,
@@ -326,7 +355,15 @@ impl Connection {
 
     /// The subprotocol agreed on.
     pub fn protocol(&self) -> Option<&str> {
-        self.head.as_ref().and_then(|head| head.1.as_deref())
+        self.opened().and_then(|(_, protocol)| protocol.as_deref())
+    }
+
+    fn opened(&self) -> Option<&(Head, Option<String>)> {
+        self.aside.as_ref()?.head.as_ref()
+    }
+
+    fn keep_opened(&mut self, head: Head, protocol: Option<String>) {
+        self.aside.get_or_insert_default().head = Some((head, protocol));
     }
 
     fn request(&mut self) -> Result<&mut ServerHandshake> {
@@ -342,9 +379,9 @@ impl Connection {
         if let Some(mut handshake) = self.handshake.take() {
             let Opened { head, protocol, deflate } = handshake.take_opened();
             if self.config.keep_head {
-                self.head = Some(Box::new((head, protocol)));
+                self.keep_opened(head, protocol);
             } else if protocol.is_some() {
-                self.head = Some(Box::new((Head::default(), protocol)));
+                self.keep_opened(Head::default(), protocol);
             }
             self.compress(deflate);
         }
@@ -376,7 +413,7 @@ impl Connection {
     fn handshake_failed(&mut self, error: Error) -> Error {
         self.end_handshake();
         if let Error::Http(response) = &error {
-            self.head = Some(Box::new(((**response).clone(), None)));
+            self.keep_opened((**response).clone(), None);
         }
         self.give_up(error.to_string(), CloseCode::ABNORMAL);
         error

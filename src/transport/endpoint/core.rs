@@ -160,10 +160,11 @@ impl Core {
 
     #[inline]
     pub(super) fn first_of_many(&mut self) -> Result<First> {
-        let simple = match self.connection().needs_clock() {
-            true => self.socket_mut().receive_simple(),
-            false => self.socket_mut().receive_simply()?,
-        };
+        let mut simple = self.socket_mut().receive_simple();
+        if simple.is_none() {
+            self.tick()?;
+            simple = self.socket_mut().receive_simply()?;
+        }
         match simple {
             Some(simple) => Ok(First::Simple(simple)),
             None => self.receive().map(First::Other),

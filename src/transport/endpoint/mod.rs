@@ -518,7 +518,7 @@ impl Drop for Locked<'_> {
         if !std::thread::panicking() {
             self.core.sleep();
         }
-        let quiet = matches!(&self.core.life, Life::Asleep(link, _) if !link.ready().read);
+        let quiet = matches!(&self.core.life, Life::Asleep(link, dormant) if !link.ready().read && !dormant.has_deadlines());
         self.endpoint.quiet.store(quiet, Ordering::Relaxed);
         if Ahead::from(self.endpoint.ahead.load(Ordering::Relaxed)).left() > 0 {
             self.endpoint.calm.store(self.core.connection().is_calm(), Ordering::Relaxed);

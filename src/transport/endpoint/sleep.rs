@@ -32,6 +32,15 @@ impl Spares {
     }
 }
 
+/// Whether what the transport has for its connection can be told from the transport alone.
+fn can_sleep(link: &Link) -> bool {
+    match link {
+        Link::Socket(_) => true,
+        Link::Tls(tls) => !tls.has_pending_output(),
+        Link::Memory | Link::Callback(_) | Link::Connecting(_) => false,
+    }
+}
+
 impl Core {
     pub(super) fn wake(&mut self) {
         if let Life::Asleep(link, dormant) = &mut self.life {
@@ -53,7 +62,7 @@ impl Core {
     #[inline]
     pub(super) fn sleep(&mut self) {
         if let Life::Awake(socket) = &mut self.life
-            && let Link::Socket(_) = socket.get_ref()
+            && can_sleep(socket.get_ref())
             && socket.is_dormant()
         {
             let dormant = socket.connection.dormant(&self.setup.websocket);

@@ -131,9 +131,11 @@ impl Core {
             attachment.touched = false;
             reads = !attachment.paused;
         }
-        if let Life::Asleep(link, _) = &self.life {
+        if let Life::Asleep(link, dormant) = &self.life {
             let watched = link.fd().map(|fd| Watched { fd, settled: true });
-            return Condition { ready: reads && link.ready().read, due: NEVER, watched };
+            let due = dormant.due(&self.setup.websocket);
+            let ready = (reads && link.ready().read) || (due != NEVER && due <= now.ms());
+            return Condition { ready, due, watched };
         }
         let (wanted, possible) = (self.interest(), self.link().ready());
         let input = self.has_input() || (wanted.read && possible.read);
