@@ -272,6 +272,7 @@ def in_memory(rows, plots):
     if counted:
         text += ["### Instructions", "", "Of one message, counted by callgrind.", ""]
         text += row_table(counted, "instructions")
+    text += small(rows, plots) + accepted(rows, plots)
     for group, title in [("read", "Reading"), ("write", "Writing")]:
         of_group = [row for row in rows if row["group"] == group and row["kind"] == "binary"]
         if not of_group:
@@ -285,6 +286,31 @@ def in_memory(rows, plots):
             (plots / name).write_text(curves("{} binary messages as {}".format(title, role), lines))
             text += ["![{} as {}](performance/{})".format(title, role, name), ""]
     return text
+
+
+def small(rows, plots):
+    """A bar for each peer: binary messages of 16 bytes."""
+    rows = [row for row in rows if row["size"] == 16 and row["kind"] == "binary"]
+    if not rows:
+        return []
+    groups = {}
+    for row in rows:
+        groups.setdefault("{} as {}".format(row["task"], row["role"]), []).append((row["peer"], row["ns"]))
+    names = unique(row["peer"] for row in rows)
+    title = "A message of 16 bytes in memory"
+    (plots / "small.svg").write_text(bars(title, "ns", list(groups.items()), names, logarithmic=False))
+    return ["![{}](performance/small.svg)".format(title), ""]
+
+
+def accepted(rows, plots):
+    """A bar for each peer: accepting a handshake."""
+    rows = [row for row in rows if row["group"] == "accept"]
+    if not rows:
+        return []
+    groups = [(row["peer"], [(row["peer"], row["ns"])]) for row in rows]
+    title = "Accepting a handshake in memory"
+    (plots / "accept.svg").write_text(bars(title, "ns", groups, [row["peer"] for row in rows], logarithmic=False))
+    return ["![{}](performance/accept.svg)".format(title), ""]
 
 
 def row_table(rows, field="ns"):

@@ -42,7 +42,7 @@ pub fn run(rounds: usize, rows: &mut Vec<Row>) {
             measured[0].1 / nanoseconds
         );
         let (task, role, size, kind) = ("accept", "server", REQUEST.len(), "handshake");
-        let instructions = instructions(NAME, peer);
+        let instructions = instructions(NAME, size, peer);
         rows.push(Row { group: "accept", task, role, size, kind, peer, nanoseconds, instructions });
     }
 }

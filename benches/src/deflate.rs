@@ -8,7 +8,7 @@ use crate::engines::{End, Pair, Setting, Wsabi, Yawc};
 use crate::json::Row;
 use crate::samples::{Sample, samples};
 use crate::scripts::{Kind, Script};
-use crate::{median, size_name, time};
+use crate::{median, size_name, time_by_clock};
 
 const SIZES: [usize; 2] = [125, 1 << 10];
 /// Short rounds, and many: what else the machine does must not matter.
@@ -120,7 +120,8 @@ fn measure(setting: Setting, samples: &[Sample], size: usize, scripts: &mut [Scr
             let i = if round % 2 == 0 { turn } else { measured.len() - 1 - turn };
             let (nanoseconds, smaller) = match ENGINES.get(i) {
                 Some((_, exchange)) => {
-                    let (nanoseconds, compressed) = time(count, || exchange(setting, samples, count));
+                    let (nanoseconds, compressed) =
+                        time_by_clock(count, || exchange(setting, samples, count));
                     (nanoseconds, (count * size) as f64 / compressed as f64)
                 }
                 None => scripts[i - ENGINES.len()].time(setting, count / SCRIPT_SHARE),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Bytes of payload that one measurement moves, at least and at most so many messages.
 const VOLUME: usize = 32 << 20;
-const MESSAGES: std::ops::RangeInclusive<usize> = 4..=200_000;
+const MESSAGES: std::ops::RangeInclusive<usize> = 4..=400_000;
 const SIZES: [usize; 7] = [16, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20, 16 << 20];
 /// The cells whose instructions are counted, too.
 const COUNTED: [&str; 6] = [
@@ -81,8 +81,9 @@ pub fn run(cells: &[Cell], rounds: usize, rows: &mut Vec<Row>) {
             print!(" {theirs:>14.1} ({:4.2})", ours / theirs);
         }
         println!();
-        let counts =
-            COUNTED.contains(&name.as_str()).then(|| ENGINES.map(|(peer, _)| instructions(&name, peer)));
+        let counts = COUNTED
+            .contains(&name.as_str())
+            .then(|| ENGINES.map(|(peer, _)| instructions(&name, cell.size, peer)));
         for (i, (peer, nanoseconds)) in measured.into_iter().enumerate() {
             let instructions = counts.as_ref().and_then(|counts| counts[i]);
             rows.push(cell.row(peer, nanoseconds, instructions));
