@@ -262,6 +262,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
     }
 
     /// [`read_view`](Self::read_view) in two steps, for callers that keep the answer.
+    #[inline(never)]
     pub(crate) fn receive(&mut self) -> Result<Received> {
         let mut broken = None;
         let mut stuck = !self.connection.is_corked() && self.flush_before_reading(&mut broken);

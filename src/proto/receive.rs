@@ -354,9 +354,9 @@ impl Receiver {
         let (header, payload) = frame.get_mut(..header_len + len)?.split_at_mut(header_len);
         let ascii = match role {
             Role::Server => !mask::apply(payload, MaskKey::from(*header.last_chunk()?)),
-            Role::Client => kind == Kind::Binary || len < VALIDATE && payload.is_ascii(),
+            Role::Client => false,
         };
-        if kind == Kind::Text && !ascii && simdutf8::basic::from_utf8(payload).is_err() {
+        if kind == Kind::Text && !ascii && !is_text(payload) {
             if role == Role::Server {
                 // Back to how it was, for who can say where the fault is.
                 mask::apply(payload, MaskKey::from(*header.last_chunk()?));
@@ -586,6 +586,12 @@ impl Receiver {
         self.input.consume(n);
         self.offset += n as u64;
     }
+}
+
+/// Not inlined: the common case keeps its registers.
+#[inline(never)]
+fn is_text(payload: &[u8]) -> bool {
+    (payload.len() < VALIDATE && payload.is_ascii()) || simdutf8::basic::from_utf8(payload).is_ok()
 }
 
 /// Which messages are short enough for [`Receiver::next_simple`]: those shorter than this.
