@@ -105,7 +105,11 @@ class Protocol:
 
     def data_to_send(self) -> bytes:
         """All bytes to send; they are gone from here."""
-        return self.handle.take_output()
+        data = self.handle.take_output()
+        if not self.closed and (self.rcvd is not None or self.failure is not None):
+            # A server, or an end that gave up, is done as soon as its Close has left.
+            self.closed = self.handle.write_pending() in (CONNECTION_CLOSED, ALREADY_CLOSED)
+        return data
 
     # Messages. What is sent leaves with `data_to_send()`.
 
