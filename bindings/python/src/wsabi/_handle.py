@@ -331,6 +331,16 @@ class Handle:
         self._view = memoryview(self._lent).toreadonly().cast("B")
         return self._view
 
+    @property
+    def is_lending(self) -> bool:
+        """A view of the message read last has not been released."""
+        if self._view is None:
+            return False
+        try:
+            return self._view.nbytes >= 0
+        except ValueError:
+            return False
+
     def _take_back(self) -> None:
         """Releases the view that was lent last. A slice of it, which nobody else counts, is a reference to its array."""
         if self._view is not None:
