@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._options import VERSION as __version__
 from ._options import TLS
+from ._tables import WS_VERSION as __version__
 from ._tables import Option, State
 from .exceptions import *
 from .exceptions import __all__ as _exceptions

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Optional, Union
 
 from ._handle import Config
-from ._tables import WS_VERSION_MAJOR, WS_VERSION_MINOR, WS_VERSION_PATCH, Option
+from ._tables import WS_VERSION, Option
 from .http import Headers, HeadersLike
 
-__all__ = ["Limit", "Queue", "TLS", "USER_AGENT", "VERSION", "configure", "milliseconds"]
+__all__ = ["Limit", "Queue", "TLS", "USER_AGENT", "configure", "milliseconds"]
 
-VERSION = f"{WS_VERSION_MAJOR}.{WS_VERSION_MINOR}.{WS_VERSION_PATCH}"
-USER_AGENT = f"Python/{platform.python_version()} wsabi/{VERSION}"
+USER_AGENT = f"Python/{platform.python_version()} wsabi/{WS_VERSION}"
 
 # The largest message, or that and the largest frame, in bytes; None: no limit.
 Limit = Union[int, None, tuple[Optional[int], Optional[int]]]

@@ -157,7 +157,11 @@ class Protocol:
     def tick(self, now: float) -> None:
         """Hands the clock in: Pings that are due are queued, and deadlines end the connection. Then take events and bytes."""
         if not self.closed:
-            self.handle.tick(int(now * 1000))
+            status = self.handle.tick(int(now * 1000))
+            if status and self.opened:
+                self._over(status, [])
+            elif status:
+                self._failed(status)
 
     @property
     def next_deadline(self) -> Optional[float]:
