@@ -308,15 +308,14 @@ class Deciding:
         """The response that refuses it; None: it is taken."""
         if server.is_closing:
             return connection.respond(503, "Server is shutting down.\n")
-        if self.origins is not None and not self.is_welcome(request.headers.get("Origin")):
-            return connection.respond(403, "This origin may not connect.\n")
-        if self.process_request is None:
-            return None
         try:
-            return self.process_request(connection, request)
+            response = None if self.process_request is None else self.process_request(connection, request)
         except Exception:
             connection.logger.error("process_request failed", exc_info=True)
             return connection.respond(500, "Internal server error.\n")
+        if response is None and self.origins is not None and not self.is_welcome(request.headers.get("Origin")):
+            return connection.respond(403, "This origin may not connect.\n")
+        return response
 
     def is_welcome(self, origin: Optional[str]) -> bool:
         for each in self.origins or ():
