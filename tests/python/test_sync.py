@@ -437,6 +437,9 @@ def test_a_handler_that_fails_closes_with_1011(serving: Any, caplog: Any) -> Non
     with caplog.at_level(logging.ERROR), connect(url) as ws, pytest.raises(exceptions.ConnectionClosedError) as caught:
         ws.recv(timeout=5)
     assert caught.value.code == 1011
+    deadline = time.monotonic() + 5
+    while "connection handler failed" not in caplog.text and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert "connection handler failed" in caplog.text
 
 

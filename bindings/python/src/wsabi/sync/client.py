@@ -93,15 +93,19 @@ def connect(
         )
         if isinstance(ssl, TLS):
             ssl.apply(config)
+        link: Link
         by_python = sock or unix or kwargs or server_hostname or isinstance(ssl, ssl_module.SSLContext) or proxy_ssl
         if by_python:
-            if unix:
-                stream = open_unix(path, deadline)
-            elif sock is not None:
-                stream = sock
-            else:
-                stream = open_tcp(uri, proxy, proxy_ssl, proxy_server_hostname, deadline, kwargs)
-            link = link_over(stream, config, uri, ssl, server_hostname, deadline)
+            try:
+                if unix:
+                    stream = open_unix(path, deadline)
+                elif sock is not None:
+                    stream = sock
+                else:
+                    stream = open_tcp(uri, proxy, proxy_ssl, proxy_server_hostname, deadline, kwargs)
+                link = link_over(stream, config, uri, ssl, server_hostname, deadline)
+            except socket.timeout as error:  # not a TimeoutError before Python 3.10
+                raise TimeoutError("timed out during opening handshake") from error
         else:
             if proxy is True:
                 config.set(Option.PROXY_FROM_ENVIRONMENT, 1)
@@ -110,6 +114,7 @@ def connect(
             link = NativeLink(Handle.connect(config, uri))
         logger = logger or logging.getLogger("wsabi.client")
         connection = (create_connection or ClientConnection)(link, logger, max_queue)
+        del link  # so that the traceback of a failure does not keep the socket open
         try:
             connection._handshake()
         except exceptions.InvalidStatus as error:
@@ -125,7 +130,7 @@ def connect(
         except BaseException:
             connection._end()
             raise
-        handle = link.handle
+        handle = connection._link.handle
         connection.response = Response(handle.http_status, "", handle.headers())
         connection._opened()
         return connection
