@@ -520,6 +520,77 @@ def test_tls_by_python_and_by_the_library(serving: Any, certificate: Any, ours: 
         connect(url, ssl=wsabi.TLS() if ours == "library" else ssl.create_default_context())
 
 
+@pytest.fixture
+def proxy() -> Iterator[tuple[str, list[bytes]]]:
+    """The URL of an HTTP proxy that wants a password, and the heads of what it has been asked."""
+    asked: list[bytes] = []
+
+    def carry(one: socket.socket, other: socket.socket) -> None:
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def serve_one(stream: socket.socket) -> None:
+        with stream:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += stream.recv(65536)
+            asked.append(head)
+            if b"Basic bWU6c2VjcmV0" not in head:
+                stream.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+                return
+            host, _, port = head.split()[1].decode().rpartition(":")
+            with socket.create_connection((host, int(port))) as server:
+                stream.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                back = threading.Thread(target=carry, args=(server, stream))
+                back.start()
+                carry(stream, server)
+                back.join(10)
+
+    def accept() -> None:
+        while True:
+            try:
+                stream, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve_one, args=(stream,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}", asked
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("tls", [None, "python", "library"])
+def test_an_http_proxy(serving: Any, certificate: Any, proxy: Any, tls: Any, monkeypatch: Any) -> None:
+    place, asked = proxy
+    chain, key = certificate
+    context: Any = None
+    server_tls: Any = None
+    if tls is not None:
+        server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server_tls.load_cert_chain(chain, key)
+        context = (
+            ssl.create_default_context(cafile=str(chain)) if tls == "python" else wsabi.TLS(roots=chain.read_bytes())
+        )
+    _, url = serving(echo, ssl=server_tls, name="localhost")
+    with connect(url, ssl=context, proxy=f"http://me:secret@{place}") as ws:
+        ws.send("through")
+        assert ws.recv(timeout=5) == "through"
+    assert len(asked) == 1 and asked[0].startswith(b"CONNECT localhost:")
+    monkeypatch.setenv("https_proxy" if tls else "http_proxy", f"http://me:secret@{place}")
+    with connect(url, ssl=context):
+        assert len(asked) == 2
+    monkeypatch.setenv("no_proxy", "localhost")
+    with connect(url, ssl=context), connect(url, ssl=context, proxy=None):
+        assert len(asked) == 2
+    with pytest.raises(exceptions.ProxyError):
+        connect(url, ssl=context, proxy=f"http://me:wrong@{place}")
+
+
 def test_a_connection_that_is_forgotten_is_warned_of_and_closed(serving: Any) -> None:
     _, url = serving(echo)
     with warnings.catch_warnings(record=True) as caught:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from threading import Condition, Event as Flag, Lock
 from types import TracebackType
-from typing import Any, Callable, Literal, Optional, Union, overload
+from typing import Any, Callable, Literal, Optional, TypeVar, Union, overload
 
 from .. import exceptions
 from .._handle import BINARY, OK, TEXT, WOULD_BLOCK, Buffer, Event, Part, Ping, Pong
@@ -31,6 +31,7 @@ from . import keeper
 __all__ = ["Connection"]
 
 Data = Union[str, bytes]
+C = TypeVar("C", bound="Connection")
 
 SLICE = 0.5  # seconds after which a wait looks up, for a signal or a deadline that it did not hear of
 CONNECTION_CLOSED = int(Status.ERR_CONNECTION_CLOSED)
@@ -224,7 +225,7 @@ class Connection:
         """Waits for the connection to end; whether it has."""
         return self._until(lambda: self._over, timeout)
 
-    def __enter__(self) -> Any:
+    def __enter__(self: C) -> C:
         return self
 
     def __exit__(
