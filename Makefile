@@ -50,7 +50,7 @@ build/bin/%: tests/scale/%.c include/wsabi.h | lib
 build/bin/peer_client: tests/peers/peer_client.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
 
-## Shows server and client at work over TCP, TLS and a Unix socket.
+## Shows server and client at work over TCP, TLS and a Unix socket, in C and in Python.
 demo: lib examples
 	sh examples-c/demo.sh
 

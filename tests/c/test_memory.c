@@ -166,6 +166,40 @@ static void a_rejected_client_sees_status_headers_and_body(void) {
   ws_config_free(server);
 }
 
+static void each_response_may_have_headers_of_its_own(void) {
+  ws_config *config = config_with(WS_OPT_AUTO_ACCEPT, 0);
+  int accepted;
+  ws_config_add_header(config, "X-All", "yes");
+  for (accepted = 0; accepted < 2; accepted++) {
+    pair both = new_pair(NULL, config), other = new_pair(NULL, config);
+    CHECK_IS(ws_add_header(both.server, "X-Early", "1"), WS_ERR_MISUSE);
+    CHECK_IS(ws_add_header(both.client, "X-Client", "1"), WS_ERR_MISUSE);
+    carry(both.client, both.server);
+    carry(other.client, other.server);
+    CHECK_IS(ws_handshake(both.server), WS_OK);
+    CHECK_IS(ws_handshake(other.server), WS_OK);
+    CHECK_IS(ws_add_header(both.server, "WWW-Authenticate", "Basic"), WS_OK);
+    CHECK_IS(ws_add_header(both.server, "Upgrade", "h2c"), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_add_header(both.server, "X", "a\r\nb: c"), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_add_header(both.server, NULL, "x"), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_add_header(both.server, "X", NULL), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(accepted ? ws_accept(both.server, NULL) : ws_reject(both.server, 401, NULL, 0), WS_OK);
+    CHECK_IS(ws_accept(other.server, NULL), WS_OK);
+    CHECK_IS(ws_add_header(both.server, "X-Late", "1"), WS_ERR_MISUSE);
+    carry(both.server, both.client);
+    carry(other.server, other.client);
+    CHECK_IS(ws_handshake(both.client), accepted ? WS_OK : WS_ERR_HANDSHAKE);
+    CHECK_IS(ws_handshake(other.client), WS_OK);
+    CHECK(strcmp(ws_header(both.client, "www-authenticate"), "Basic") == 0);
+    CHECK(strcmp(ws_header(both.client, "x-all"), "yes") == 0);
+    CHECK(ws_header(both.client, "x") == NULL && ws_header(both.client, "x-early") == NULL);
+    CHECK(ws_header(other.client, "www-authenticate") == NULL);
+    free_pair(&both);
+    free_pair(&other);
+  }
+  ws_config_free(config);
+}
+
 /* Strings of the handshake stay until ws_free(), also where it comes to nothing. */
 static void strings_of_a_request_stay_when_its_time_is_over(void) {
   ws_config *config = config_with(WS_OPT_AUTO_ACCEPT, 0);
@@ -1445,6 +1479,7 @@ int main(int argc, char **argv) {
   RUN(reading_completes_the_handshake);
   RUN(a_server_stops_at_a_request_and_accepts_it);
   RUN(a_rejected_client_sees_status_headers_and_body);
+  RUN(each_response_may_have_headers_of_its_own);
   RUN(strings_of_a_request_stay_when_its_time_is_over);
   RUN(strings_of_a_refusal_stay_while_its_body_arrives);
   RUN(a_malformed_handshake_is_refused_in_words);

@@ -135,6 +135,29 @@ def test_the_handshake_is_the_same(peers: Any) -> None:
     assert caught.value.response.status_code == 403
 
 
+def test_responses_have_headers_of_their_own(peers: Any) -> None:
+    client, exceptions, start = peers
+
+    def decide(ws: Any, request: Any) -> Any:
+        if "Authorization" in request.headers:
+            return None
+        response = ws.respond(401, "who are you?\n")
+        response.headers["WWW-Authenticate"] = 'Basic realm="here"'
+        return response
+
+    def amend(ws: Any, request: Any, response: Any) -> Any:
+        response.headers["X-Seen"] = str(response.status_code)
+        return None
+
+    url = start(echo, process_request=decide, process_response=amend)
+    with pytest.raises(exceptions.InvalidStatus) as caught, client.connect(url):
+        pass
+    headers = caught.value.response.headers
+    assert (headers["WWW-Authenticate"], headers["X-Seen"]) == ('Basic realm="here"', "401")
+    with client.connect(url, additional_headers={"Authorization": "Basic bWU6"}) as ws:
+        assert ws.response.headers["X-Seen"] == "101"
+
+
 def test_limits_are_the_same(peers: Any) -> None:
     client, exceptions, start = peers
     url = start(echo, max_size=1000)
@@ -164,7 +187,7 @@ def test_tls_and_unix_sockets_are_the_same(peers: Any, certificate: Any, tmp_pat
 
 
 # What README.md says is not there.
-MISSING = {"extensions", "process_response", "process_exception", "reconnect_delays", "legacy", "kwargs"}
+MISSING = {"extensions", "process_exception", "reconnect_delays", "legacy", "kwargs"}
 
 
 @pytest.mark.parametrize("name", ["connect", "serve"])

@@ -216,6 +216,16 @@ class Handle:
         status: int = waiting.ws_handshake(self._conn)
         return status
 
+    def add_header(self, name: str, value: str) -> None:
+        """A server adds a header to its response to the request that waits."""
+        self.check(quick.ws_add_header(self._conn, word(name), word(value)))
+
+    def add_headers(self, headers: Headers) -> None:
+        """All of these, but those that the library writes itself."""
+        for name, value in headers.raw_items():
+            if name.lower() not in WRITTEN:
+                self.add_header(name, value)
+
     def accept(self, subprotocol: Optional[str] = None) -> None:
         """A server takes the request that waits."""
         self.check(waiting.ws_accept(self._conn, None if subprotocol is None else word(subprotocol)))
@@ -585,6 +595,8 @@ def now_ms() -> int:
 
 
 # Details: buffers in, payloads out.
+
+WRITTEN = ("connection", "content-length", "transfer-encoding", "upgrade")
 
 unpack = struct.Struct("@" + WS_MESSAGE_FORMAT).unpack_from
 POINTER_SIZE = ctypes.sizeof(c_void_p)

@@ -173,6 +173,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("ws_protocol", c_char_p, (c_void_p,)),
     ("ws_http_status", c_int32, (c_void_p,)),
     ("ws_http_body", c_int32, (c_void_p, c_void_p, c_void_p)),
+    ("ws_add_header", c_int32, (c_void_p, c_char_p, c_char_p)),
     ("ws_accept", c_int32, (c_void_p, c_char_p)),
     ("ws_reject", c_int32, (c_void_p, c_int32, c_char_p, c_size_t)),
     ("ws_read_message", c_int32, (c_void_p, c_void_p)),

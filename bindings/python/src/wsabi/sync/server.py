@@ -49,6 +49,7 @@ class ServerConnection(Connection):
 Handler = Callable[[ServerConnection], None]
 Origins = Sequence[Union[str, "re.Pattern[str]", None]]
 ProcessRequest = Callable[[ServerConnection, Request], Optional[Response]]
+ProcessResponse = Callable[[ServerConnection, Request, Response], Optional[Response]]
 SelectSubprotocol = Callable[[ServerConnection, Sequence[str]], Optional[str]]
 
 
@@ -64,6 +65,7 @@ def serve(
     select_subprotocol: Optional[SelectSubprotocol] = None,
     compression: Optional[str] = "deflate",
     process_request: Optional[ProcessRequest] = None,
+    process_response: Optional[ProcessResponse] = None,
     server_header: Optional[str] = USER_AGENT,
     open_timeout: Optional[float] = 10,
     ping_interval: Optional[float] = 20,
@@ -80,7 +82,8 @@ def serve(
 
     `handler` is called for each connection in a thread of its own, and the connection is closed when it returns: with 1000, or
     1011 where it raises. `ssl` is an SSLContext, or a `wsabi.TLS` with a certificate. `origins` are those that may connect: strings,
-    compiled patterns, or None for none. `process_request` may return a Response to refuse a request (`connection.respond()`).
+    compiled patterns, or None for none. `process_request` may return a Response to refuse a request (`connection.respond()`);
+    `process_response` may add headers to the one that there is (of a 101 it is given those alone), or return another.
     More keyword arguments go to `socket.create_server()`. The others are those of `connect()`.
     """
     config = configure(
@@ -107,7 +110,7 @@ def serve(
             sock = listening(host, port, kwargs)
         sock.setblocking(False)
         accept = ByPython(config, sock, ssl, open_timeout)
-    deciding = Deciding(origins, subprotocols or (), select_subprotocol, process_request)
+    deciding = Deciding(origins, select_subprotocol, process_request, process_response)
     logger = logger or logging.getLogger("wsabi.server")
     return Server(accept, handler, deciding, create_connection or ServerConnection, logger, max_queue)
 
@@ -272,14 +275,14 @@ class Deciding:
     def __init__(
         self,
         origins: Optional[Origins],
-        subprotocols: Sequence[str],
         select_subprotocol: Optional[SelectSubprotocol],
         process_request: Optional[ProcessRequest],
+        process_response: Optional[ProcessResponse],
     ) -> None:
         self.origins = origins
-        self.subprotocols = subprotocols
         self.select_subprotocol = select_subprotocol
         self.process_request = process_request
+        self.process_response = process_response
 
     def open(self, connection: ServerConnection, server: Server) -> bool:
         """Does the opening handshake; whether the connection is open."""
@@ -289,6 +292,7 @@ class Deciding:
             request = connection.request = Request(handle.target or "", handle.headers())
             response = self.answer(connection, request, server)
             if response is not None:
+                handle.add_headers(response.headers)
                 handle.reject(response.status_code, response.body)
                 deadline = time.monotonic() + 10
                 while not connection._over and time.monotonic() < deadline:
@@ -310,12 +314,19 @@ class Deciding:
             return connection.respond(503, "Server is shutting down.\n")
         try:
             response = None if self.process_request is None else self.process_request(connection, request)
+            if response is None and self.origins is not None and not self.is_welcome(request.headers.get("Origin")):
+                response = connection.respond(403, "This origin may not connect.\n")
+            if self.process_response is not None:
+                given = response or Response(101, "Switching Protocols")
+                given = self.process_response(connection, request, given) or given
+                if response is None and given.status_code == 101:
+                    connection._link.handle.add_headers(given.headers)
+                    return None
+                return given
+            return response
         except Exception:
-            connection.logger.error("process_request failed", exc_info=True)
+            connection.logger.error("opening handshake failed", exc_info=True)
             return connection.respond(500, "Internal server error.\n")
-        if response is None and self.origins is not None and not self.is_welcome(request.headers.get("Origin")):
-            return connection.respond(403, "This origin may not connect.\n")
-        return response
 
     def is_welcome(self, origin: Optional[str]) -> bool:
         for each in self.origins or ():
