@@ -213,12 +213,9 @@ class Connection:
         """
         if self._over:
             return
-        status = self._link.begin_close(code or 0, reason)
+        status = self._begin_close(code, reason)
         if status not in (OK, ALREADY_CLOSED, CONNECTION_CLOSED):
             raise self._link.handle.error(status)
-        with self._news:
-            if self._sent is None:
-                self._sent = Close(exceptions.NO_STATUS_RECEIVED if code is None else code, reason)
         self._until(lambda: self._over, None)
 
     def wait_closed(self, timeout: Optional[float] = None) -> bool:
@@ -513,7 +510,7 @@ class Connection:
             raise
         except BaseException:
             # Half a message is out: nothing else can be sent in its place.
-            self._link.begin_close(1011, "close during fragmented message")
+            self._begin_close(1011, "close during fragmented message")
             raise
 
     def _send(self, kind: int, data: Union[str, Buffer], final: Optional[bool], deadline: Optional[float]) -> None:
@@ -530,6 +527,15 @@ class Connection:
                 raise TimeoutError("the message has not been accepted: the peer does not take what was sent before")
         while link.pending and not self._over and self._make_room(deadline):
             link.flush()
+
+    def _begin_close(self, code: Optional[int], reason: str) -> int:
+        with self._news:
+            # Together, so that a thread that reads the answer knows what it answers.
+            first = self._link.handle.can_write
+            status = self._link.begin_close(code or 0, reason)
+            if status == OK and first:
+                self._sent = Close(exceptions.NO_STATUS_RECEIVED if code is None else code, reason)
+            return status
 
     def _make_room(self, deadline: Optional[float]) -> bool:
         """Waits for the transport to take something, and reads meanwhile where nobody does; False: the time is over."""
