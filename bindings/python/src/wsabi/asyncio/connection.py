@@ -27,7 +27,8 @@ from ..exceptions import (
     ProtocolError,
 )
 from ..http import Request, Response
-from ._memory import Control, Memory, Message
+from ._memory import Calls, Control, Memory, Message
+from ._waiter import Waiter
 
 __all__ = ["Connection", "broadcast"]
 
@@ -71,15 +72,19 @@ class Connection(asyncio.Protocol):
         self.response: Optional[Response] = None
         self.latency = 0.0
 
+        self._conn = protocol.conn
+        self._feed, self._take, self._queue, self._output = Calls.of(self.loop)
+
         self._opening = True
         # Receiving
         self._messages: deque[Message] = deque()
+        self._controls: list[Control] = []
         self._high, self._low = marks(max_queue)
         self._unfed = b""  # has arrived, and the library had no room for it yet
         self._eof = False  # nothing more will arrive
         self._paused = False  # the transport does not receive
-        self._receiver: Optional[asyncio.Future[None]] = None
-        self._receiving = False  # a task is amid a message
+        self._waiter = Waiter(self.loop)  # of the task that receives
+        self._amid_parts = False  # a task has taken a part of a message, and not the last one
         # Sending
         self._write_limit = write_limit
         self._together_until = 0.0  # output waits until then; 0: there is none
@@ -96,7 +101,7 @@ class Connection(asyncio.Protocol):
         self._close_sent: Optional[Close] = None
         self._close_received: Optional[Close] = None
         self._received_first: Optional[bool] = None
-        self._dropped = False  # what arrives is not queued any more
+        self._dropping = False  # what arrives is not queued any more
         self._lost = False
         self._lost_waiter: asyncio.Future[None] = self.loop.create_future()
         self._timer: Optional[asyncio.TimerHandle] = None
@@ -150,11 +155,14 @@ class Connection(asyncio.Protocol):
         ConnectionClosed: there is none, and there will be none. ConcurrencyError: another task receives. To be cancelled,
         here, loses nothing.
         """
-        if self._receiving:
+        if self._amid_parts:
             raise ConcurrencyError("another task is receiving on this connection")
         messages = self._messages
-        if not messages:
-            await self._message()
+        while not messages:
+            if self._over:
+                await self._end()
+            self._before_waiting()
+            await self._waiter
         message = messages.popleft()
         if self._paused and len(messages) <= self._low:
             self._resume()
@@ -166,23 +174,19 @@ class Connection(asyncio.Protocol):
 
     async def recv_streaming(self, decode: Optional[bool] = None) -> AsyncIterator[Data]:
         """The next message in parts, as they arrive, so that a long one needs little memory. All parts have to be taken."""
-        if self._receiving:
+        if self._amid_parts:
             raise ConcurrencyError("another task is receiving on this connection")
-        if not self._messages:
+        if not self._messages and not self._over:
             self.protocol.set(Option.DELIVER_FRAGMENTS, 1)
         try:
             while True:
-                if not self._messages:
-                    await self._message(amid=self._receiving)
-                part = self._messages.popleft()
-                if self._paused and len(self._messages) <= self._low:
-                    self._resume()
-                self._receiving = type(part) is Part and not part.final
+                part = await self._next()
+                self._amid_parts = type(part) is Part and not part.final
                 yield self._as(part.data if type(part) is Part else cast(Data, part), decode)
-                if not self._receiving:
+                if not self._amid_parts:
                     return
         finally:
-            if not self._receiving:
+            if not self._amid_parts:
                 self.protocol.set(Option.DELIVER_FRAGMENTS, 0)
 
     def __aiter__(self) -> AsyncIterator[Data]:
@@ -191,14 +195,17 @@ class Connection(asyncio.Protocol):
 
     async def __anext__(self) -> Data:
         # recv(), spelled out: a coroutine less for each message.
-        if self._receiving:
+        if self._amid_parts:
             raise ConcurrencyError("another task is receiving on this connection")
         messages = self._messages
-        if not messages:
-            try:
-                await self._message()
-            except ConnectionClosedOK:
-                raise StopAsyncIteration from None
+        while not messages:
+            if self._over:
+                try:
+                    await self._end()
+                except ConnectionClosedOK:
+                    raise StopAsyncIteration from None
+            self._before_waiting()
+            await self._waiter
         message = messages.popleft()
         if self._paused and len(messages) <= self._low:
             self._resume()
@@ -218,17 +225,19 @@ class Connection(asyncio.Protocol):
         while self._amid_fragments is not None:
             await asyncio.shield(self._amid_fragments)
         if type(message) is bytes:
-            status = self.protocol.queue(TEXT if text else BINARY, message)
+            kind = TEXT if text else BINARY
         elif isinstance(message, str):
+            kind = BINARY if text is False else TEXT
             message = message.encode()
-            status = self.protocol.queue(BINARY if text is False else TEXT, message)
         elif isinstance(message, BUFFERS):
-            status = self.protocol.queue(TEXT if text else BINARY, message)
+            kind = TEXT if text else BINARY
+            message = bytes(message)
         else:
             await self._send_fragments(message, text)
             return
+        status = self._queue(self._conn, kind, message)
         if status:
-            await self._refused(status, TEXT if text else BINARY, message)
+            await self._refused(status, kind, message)
         if not self._messages:
             self._flush()
         elif not self._together_until:
@@ -297,13 +306,17 @@ class Connection(asyncio.Protocol):
         if self._unfed:
             self._unfed += data
             return
-        fed = self.protocol.feed(data)
+        fed = self._feed(self._conn, data)
         if fed < len(data):
-            self._unfed = data[fed:]
+            self._unfed = data[max(fed, 0) :]
         if self._opening:
             self._open()
-        else:
-            self._read()
+            return
+        status = self._take(self._conn, self._messages, self._controls, self._high)
+        if status != WOULD_BLOCK or self._controls or self._unfed or self._closing:
+            self._read(status)
+        if self._waiter.waiting and (self._messages or self._over):
+            self._waiter.wake_at_once()
 
     def eof_received(self) -> None:
         self._eof = True
@@ -334,7 +347,7 @@ class Connection(asyncio.Protocol):
         self._end_pings()
         if not self._lost_waiter.done():
             self._lost_waiter.set_result(None)
-        self._wake()
+        self._waiter.wake()
 
     # The opening handshake
 
@@ -350,20 +363,20 @@ class Connection(asyncio.Protocol):
 
     # Receiving
 
-    def _read(self) -> None:
-        """Reads what has arrived, and lets the library answer it, until there is nothing more, or too much."""
-        protocol, messages = self.protocol, self._messages
+    def _read(self, status: Optional[int] = None) -> None:
+        """Reads what has arrived, and lets the library answer it, until there is nothing more, or too much. `status` is that of
+        the last read."""
+        messages, controls = self._messages, self._controls
         while not self._over:
-            controls: list[Control] = []
-            status = protocol.take(messages, controls, self._high)
-            if controls:
-                self._heed(controls)
+            if status is None:
+                status = self._take(self._conn, messages, controls, self._high)
+            heeded = self._heed()
             if status == WOULD_BLOCK:
                 # The end may follow from what has been sent.
-                if not ((controls or self._closing) and self._flush() or self._feed_rest()):
+                if not ((heeded or self._closing) and self._flush() or self._feed_rest()):
                     break
             elif status == OK:
-                if not self._dropped:
+                if not self._dropping:
                     self._pause()
                     break
                 while len(messages) > self._high:
@@ -372,14 +385,15 @@ class Connection(asyncio.Protocol):
                 self._finish()
             else:
                 self._fail(status)
+            status = None
         if messages or self._over:
-            self._wake()
+            self._waiter.wake()
 
     def _feed_rest(self) -> bool:
         """Feeds what there was no room for; whether anything was fed."""
         if self._unfed:
-            fed = self.protocol.feed(self._unfed)
-            self._unfed = self._unfed[fed:]
+            fed = self._feed(self._conn, self._unfed)
+            self._unfed = self._unfed[max(fed, 0) :]
             return fed > 0
         if self._eof:
             self._eof = False
@@ -387,8 +401,11 @@ class Connection(asyncio.Protocol):
             return True
         return False
 
-    def _heed(self, controls: list[Control]) -> None:
-        for kind, payload, code in controls:
+    def _heed(self) -> bool:
+        """Looks at the Pings, Pongs and Closes that were read; whether there were any."""
+        if not self._controls:
+            return False
+        for kind, payload, code in self._controls:
             if kind == PONG:
                 self._ponged(payload)
             elif kind == CLOSE:
@@ -397,6 +414,8 @@ class Connection(asyncio.Protocol):
                 if self._close_sent is None:
                     self._close_sent, self._received_first = self._close_received, True
                 self._look_at_clock()
+        self._controls.clear()
+        return True
 
     def _pause(self) -> None:
         """The peer has to wait until some of its messages have been taken."""
@@ -410,41 +429,40 @@ class Connection(asyncio.Protocol):
         if not self._paused:
             self.transport.resume_reading()
 
-    async def _message(self) -> None:
-        """Waits until there is a message."""
-        if self._together_until:
-            self._flush()
-        if self._receiver is not None:
-            raise ConcurrencyError("another task is receiving on this connection")
+    async def _next(self) -> Message:
+        """The next message, or part of one."""
         while not self._messages:
             if self._over:
-                await self.wait_closed()
-                raise self._close_exc()
-            self._receiver = self.loop.create_future()
-            try:
-                await self._receiver
-            finally:
-                self._receiver = None
+                await self._end()
+            self._before_waiting()
+            await self._waiter
+        message = self._messages.popleft()
+        if self._paused and len(self._messages) <= self._low:
+            self._resume()
+        return message
 
-    def _wake(self) -> None:
-        if self._receiver is not None and not self._receiver.done():
-            self._receiver.set_result(None)
+    def _before_waiting(self) -> None:
+        if self._waiter.waiting:
+            raise ConcurrencyError("another task is receiving on this connection")
+        if self._together_until:
+            self._flush()
+
+    async def _end(self) -> None:
+        """There are no messages any more."""
+        await self.wait_closed()
+        raise self._close_exc()
 
     async def _whole(self, part: Part) -> Data:
         """The message that begins with this part. Where this is cancelled, its parts go back to where they came from."""
         parts = [part]
         try:
             while not parts[-1].final:
-                if not self._messages:
-                    await self._message()
-                following = self._messages.popleft()
+                following = await self._next()
                 parts.append(following if type(following) is Part else Part(cast(Data, following), True))
-                if self._paused and len(self._messages) <= self._low:
-                    self._resume()
         except asyncio.CancelledError:
             self._messages.extendleft(reversed(parts))
             raise
-        return "" if not parts else type(parts[0].data)().join(each.data for each in parts)  # type: ignore[arg-type]
+        return type(part.data)().join(each.data for each in parts)  # type: ignore[arg-type]
 
     def _as(self, message: Data, decode: Optional[bool]) -> Data:
         if decode is True and isinstance(message, bytes):
@@ -463,7 +481,7 @@ class Connection(asyncio.Protocol):
     def _flush(self) -> bool:
         """Writes what waits to be sent; whether there was anything."""
         self._together_until = 0.0
-        output = self.protocol.take_output()
+        output = self._output(self._conn)
         if not output:
             return False
         if not self._lost:
@@ -488,17 +506,17 @@ class Connection(asyncio.Protocol):
         if self._lost:
             raise self._close_exc()
 
-    async def _refused(self, status: int, kind: int, data: DataLike) -> None:
+    async def _refused(self, status: int, kind: int, data: bytes) -> None:
         """The library did not take a message, with this status: tries again where that helps."""
         if status == Status.ERR_SEND_QUEUE_FULL:
             self._flush()
-            status = self.protocol.queue(kind, data)
+            status = self._queue(self._conn, kind, data)
         if status == Status.ERR_CAPACITY:
             # `max_size` is for what is received; the library's limit is for both.
             limit = self.protocol.get(Option.MAX_MESSAGE_SIZE)
             self.protocol.set(Option.MAX_MESSAGE_SIZE, 0)
             try:
-                status = self.protocol.queue(kind, data)
+                status = self._queue(self._conn, kind, data)
             finally:
                 self.protocol.set(Option.MAX_MESSAGE_SIZE, limit)
         if status in OVER:
@@ -509,7 +527,7 @@ class Connection(asyncio.Protocol):
         self.protocol.check(status)
 
     async def _control(self, kind: int, payload: bytes) -> None:
-        status = self.protocol.queue(kind, payload)
+        status = self._queue(self._conn, kind, payload)
         if status:
             await self._refused(status, kind, payload)
         self._flush()
@@ -617,7 +635,7 @@ class Connection(asyncio.Protocol):
             self._closing = True
             self._look_at_clock()
         # From here on the peer's Close must find its way past messages that nobody takes.
-        self._dropped = True
+        self._dropping = True
         if self._paused:
             self._resume()
         else:
