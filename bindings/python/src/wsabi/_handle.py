@@ -16,12 +16,12 @@ import ctypes
 import os
 import struct
 import sys
-from ctypes import PYFUNCTYPE, byref, c_size_t, c_ssize_t, c_ubyte, c_uint64, c_void_p, py_object, string_at
+from ctypes import PYFUNCTYPE, byref, c_char, c_size_t, c_ssize_t, c_ubyte, c_uint64, c_void_p, py_object, string_at
 from threading import Lock
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from . import exceptions
-from ._library import quick, waiting
+from ._library import quick, quick_raw, waiting
 from ._tables import WS_MESSAGE_FORMAT, Kind, Option, Role, State, Status
 from .exceptions import Close, ConcurrencyError, InvalidURI
 from .http import Headers
@@ -31,6 +31,12 @@ __all__ = ["Buffer", "Close", "Config", "Event", "Handle", "Listener", "Part", "
 # What can be sent as binary: bytes, bytearray, memoryview, array.array, and all else with a C-contiguous buffer. (There is no
 # type for these before Python 3.12.)
 Buffer = Any
+
+
+# How to read, and how to ask whether to read on: WAITING hands out a batch at a time, since a socket may never run dry.
+Calls = tuple[Callable[..., int], Callable[..., int]]
+QUICK: Calls = quick_raw("ws_read_messages"), quick_raw("ws_has_input")
+WAITING: Calls = waiting.ws_read_messages, lambda _: 0
 
 
 class Ping(NamedTuple):
@@ -60,7 +66,8 @@ WOULD_BLOCK = int(Status.ERR_WOULD_BLOCK)
 INVALID_ARGUMENT = int(Status.ERR_INVALID_ARGUMENT)
 TEXT, BINARY, CLOSE, PING, PONG = (int(kind) for kind in Kind)
 NEVER = 2**64 - 1
-LARGE = 64 * 1024  # bytes from which on letting go of the GIL is worth it
+LARGE = 4096  # bytes of output from which on lending and copying once is better than a call less
+ROOM = c_size_t(LARGE)
 
 
 class Config:
@@ -158,14 +165,13 @@ class Handle:
         self.parts = False
         self._reading = Lock()
         self._moving = Lock()  # bytes, in memory mode
-        # Where the library writes its answers to: made once, since making them takes longer than the calls.
-        self._out, self._count = c_void_p(), c_size_t()
-        self._data, self._size = c_void_p(), c_size_t()
-        self._out_ref, self._count_ref = byref(self._out), byref(self._count)
-        self._data_ref, self._size_ref = byref(self._data), byref(self._size)
-        # Windows on the memory of the library, by address. They are looked through only at what it has just lent.
-        self._arrays: dict[int, Any] = {}
-        self._messages: dict[int, Any] = {}
+        # Arguments, and where the library writes its answers to: made once, which takes longer than the calls.
+        self._ref = byref(c_ubyte.from_address(conn.value or 0))
+        self._out, self._count, self._size = c_size_t(), c_size_t(), c_size_t()
+        self._out_ref, self._count_ref, self._size_ref = byref(self._out), byref(self._count), byref(self._size)
+        self._room: Any = (c_char * LARGE)()
+        self._room_ref = byref(self._room)
+        self._large = False  # there may be more to send than that has room for
         self._lent: Any = None
         self._view: Optional[memoryview] = None
 
@@ -240,45 +246,46 @@ class Handle:
 
     # Reading. One thread at a time: ConcurrencyError for a second one.
 
-    def read(self, into: list[Event]) -> int:
-        """Reads what lies there whole, as many messages as one call hands out, and appends them; a status."""
-        return self._read(read_messages, into)
+    def read(self, into: list[Any], calls: Calls = QUICK) -> int:
+        """Reads all messages that lie there whole, and appends them; a status: why there are no more.
 
-    def read_waiting(self, into: list[Event]) -> int:
-        """The same without the GIL, for what may take a while: a socket, or bytes to inflate."""
-        return self._read(waiting.ws_read_messages, into)
-
-    def _read(self, read: Callable[..., int], into: list[Event]) -> int:
+        WAITING, for sockets, reads one batch, without the GIL; WOULD_BLOCK behind that says nothing about what is left.
+        """
         if not self._reading.acquire(False):
             raise ConcurrencyError("another thread is receiving on this connection")
         try:
             if self._lent is not None:
                 self._take_back()
-            status = read(self._conn, self._out_ref, self._count_ref)
-            if status == OK:
-                address, count = self._out.value, self._count.value
-                pointers = self._arrays.get(address)  # type: ignore[arg-type]
-                if pointers is None or len(pointers) < count:
-                    pointers = remember(self._arrays, address, c_void_p * count)
-                for pointer in pointers[:count]:
-                    message = self._messages.get(pointer)
-                    if message is None:
-                        message = remember(self._messages, pointer, MESSAGE)
-                    into.append(self._event(*unpack(message)))
-            return status
+            ref, out_ref, count_ref = self._ref, self._out_ref, self._count_ref
+            read_messages, has_input = calls
+            while True:
+                status = read_messages(ref, out_ref, count_ref)
+                if status:
+                    return status
+                out = self._out.value // POINTER_SIZE
+                for message in pointers[out : out + self._count.value]:
+                    data, size, kind, code, final = unpack(view, message)
+                    if kind == BINARY and not self.parts:
+                        into.append(memory[data : data + size])
+                    elif kind == TEXT and not self.parts:
+                        into.append(str(memory[data : data + size], "utf-8"))
+                    else:
+                        into.append(self._event(data, size, kind, code, final))
+                if not has_input(ref):
+                    return WOULD_BLOCK
         finally:
             self._reading.release()
 
     def _event(self, data: int, size: int, kind: int, code: int, final: int) -> Event:
-        if kind == BINARY:
-            payload = bytes_at(data, size)
-            return Part(payload, final != 0) if self.parts else payload
-        if kind == TEXT:
-            string = text_at(data, size, None)
-            return Part(string, final != 0) if self.parts else string
+        payload = memory[data : data + size]
         if kind == CLOSE:
-            return Close(code, text_at(data, size, None))
-        return (Ping if kind == PING else Pong)(bytes_at(data, size))
+            return Close(code, payload.decode())
+        if kind == PING:
+            return Ping(payload)
+        if kind == PONG:
+            return Pong(payload)
+        whole = payload.decode() if kind == TEXT else payload
+        return Part(whole, final != 0) if self.parts else whole
 
     def read_view(self) -> tuple[int, Union[Event, memoryview]]:
         """Reads one message and lends its payload, uncopied; a status, and a memoryview for text and binary.
@@ -295,9 +302,9 @@ class Handle:
 
             def copy(data: int, size: int, kind: int) -> Union[Event, int]:
                 if size > len(room):
-                    whole: Event = text_at(data, size, None) if kind == TEXT else bytes_at(data, size)
-                    return whole
-                room[:size] = (c_ubyte * size).from_address(data)
+                    payload: bytes = memory[data : data + size]
+                    return payload.decode() if kind == TEXT else payload
+                room[:size] = view[data : data + size]
                 return size
 
             return self._read_one(copy)
@@ -311,7 +318,7 @@ class Handle:
             status: int = waiting.ws_read_message(self._conn, self._out_ref)
             if status:
                 return status, None
-            data, size, kind, code, final = unpack(MESSAGE.from_address(self._out.value or 0))
+            data, size, kind, code, final = unpack(view, self._out.value)
             if kind in (TEXT, BINARY):
                 return status, take(data, size, kind)
             return status, self._event(data, size, kind, code, final)
@@ -341,10 +348,13 @@ class Handle:
 
     def queue(self, kind: int, data: Union[str, Buffer]) -> int:
         """The same without sending; a status. It leaves with the next write, read, or `take_output`."""
-        if type(data) is bytes and len(data) < LARGE:
-            status: int = queue_message(self._conn, kind, data, len(data))
-            return status
-        return lend_to(queue_message, self._conn, kind, data)
+        if type(data) is str:
+            data = data.encode()
+        if type(data) is bytes:
+            self._large |= len(data) > LARGE
+            return queue_message(self._ref, kind, data, c_size_t(len(data)))
+        self._large = True
+        return lend_to(waiting.ws_queue_message, self._conn, kind, data)
 
     def write_fragment(self, kind: int, data: Union[str, Buffer], final: bool) -> int:
         """Sends the next fragment of a message; a status."""
@@ -454,9 +464,9 @@ class Handle:
         """Takes received bytes, and says how many it had room for. Where that is fewer, read until WOULD_BLOCK, then go on."""
         with self._moving:
             if type(data) is bytes:
-                status = feed(self._conn, data, len(data), self._size_ref)
+                status = feed(self._ref, data, c_size_t(len(data)), self._size_ref)
             else:
-                status = lend_to(feed, self._conn, None, data, self._size_ref)
+                status = lend_to(waiting.ws_feed, self._conn, None, data, self._size_ref)
             if status:
                 raise self.error(status)
             return self._size.value
@@ -468,23 +478,26 @@ class Handle:
     def take_output(self) -> bytes:
         """All bytes that wait to be sent, which are then gone from here."""
         with self._moving:
-            first = b""
-            more: Optional[list[bytes]] = None
-            while True:
-                status = output(self._conn, self._data_ref, self._size_ref)
+            if not self._large:
+                status = output_take(self._ref, self._room_ref, ROOM, self._size_ref)
                 if status:
                     raise self.error(status)
                 size = self._size.value
+                taken: bytes = self._room[:size]
+                if size < LARGE:
+                    return taken
+                pieces = [taken]
+            else:
+                pieces = []
+            self._large = False
+            while True:
+                output(self._ref, self._out_ref, self._size_ref)
+                size = self._size.value
                 if not size:
-                    return first if more is None else b"".join(more)
-                piece = bytes_at(self._data.value, size)
-                output_advance(self._conn, size)
-                if not first:
-                    first = piece
-                elif more is None:
-                    more = [first, piece]
-                else:
-                    more.append(piece)
+                    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                start = self._out.value
+                pieces.append(memory[start : start + size])
+                output_advance(self._ref, c_size_t(size))
 
     def tick(self, now_ms: int) -> int:
         """Hands the clock in; a status."""
@@ -556,19 +569,23 @@ def now_ms() -> int:
 
 # Details: buffers in, payloads out.
 
-MESSAGE = c_ubyte * struct.calcsize("@" + WS_MESSAGE_FORMAT)
 unpack = struct.Struct("@" + WS_MESSAGE_FORMAT).unpack_from
-WINDOWS = 256
+POINTER_SIZE = ctypes.sizeof(c_void_p)
 
-read_messages = quick.ws_read_messages
-queue_message = quick.ws_queue_message
-feed = quick.ws_feed
-output = quick.ws_output
-output_advance = quick.ws_output_advance
+# Windows on all of the memory, through which only what the library has just lent is looked at: a slice of one takes a third of
+# the time of string_at(), which is a call.
+memory: Any = (c_char * sys.maxsize).from_address(0)
+view = memoryview(memory).cast("B")
+pointers: Any = (c_size_t * (sys.maxsize // POINTER_SIZE)).from_address(0)
+
+# The calls of the fast path, without types: an argument is then passed as it is, in half the time. Lengths have to be c_size_t,
+# and addresses references, since an int goes as a C int.
+queue_message = quick_raw("ws_queue_message")
+feed = quick_raw("ws_feed")
+output_take = quick_raw("ws_output_take")
+output = quick_raw("ws_output")
+output_advance = quick_raw("ws_output_advance")
 get_state = quick.ws_get_state
-
-bytes_at = PYFUNCTYPE(py_object, c_void_p, c_ssize_t)(("PyBytes_FromStringAndSize", ctypes.pythonapi))
-text_at = PYFUNCTYPE(py_object, c_void_p, c_ssize_t, ctypes.c_char_p)(("PyUnicode_DecodeUTF8", ctypes.pythonapi))
 
 
 class PyBuffer(ctypes.Structure):
@@ -608,13 +625,6 @@ def lend_to(call: Any, first: Any, kind: Optional[int], data: Union[str, Buffer]
     finally:
         release_buffer(byref(buffer))
     return status
-
-
-def remember(windows: dict[int, Any], address: Any, shape: Any) -> Any:
-    if len(windows) >= WINDOWS:
-        windows.clear()
-    window = windows[address] = shape.from_address(address)
-    return window
 
 
 def word(string: str) -> bytes:

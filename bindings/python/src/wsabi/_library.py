@@ -9,11 +9,12 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ._tables import FUNCTIONS, WS_ABI_VERSION
 
-__all__ = ["LIBRARY", "quick", "waiting"]
+__all__ = ["LIBRARY", "quick", "quick_raw", "waiting"]
 
 if sys.platform == "win32":
     NAMES = ("wsabi.dll",)
@@ -57,5 +58,13 @@ def load(path: str) -> tuple[ctypes.PyDLL, ctypes.CDLL]:
     return quick, waiting
 
 
+def quick_raw(name: str) -> Callable[..., int]:
+    """A function of `quick` without types, for the few that are called for each message: see there what may be passed."""
+    function: Callable[..., int] = quick[name]
+    return function
+
+
+if sys.maxsize < 2**32:
+    raise ImportError("wsabi needs a Python of 64 bits")
 LIBRARY = find()
 quick, waiting = load(LIBRARY)

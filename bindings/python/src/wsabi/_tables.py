@@ -204,6 +204,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("ws_feed_eof", c_int32, (c_void_p,)),
     ("ws_output", c_int32, (c_void_p, c_void_p, c_void_p)),
     ("ws_output_advance", c_int32, (c_void_p, c_size_t)),
+    ("ws_output_take", c_int32, (c_void_p, c_void_p, c_size_t, c_void_p)),
     ("ws_now", c_uint64, ()),
     ("ws_tick", c_int32, (c_void_p, c_uint64)),
     ("ws_next_deadline", c_uint64, (c_void_p,)),

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 from . import exceptions
-from ._handle import OK, TEXT, WOULD_BLOCK, BINARY, Buffer, Handle, Part, Ping, Pong
+from ._handle import BINARY, TEXT, WOULD_BLOCK, Buffer, Handle, Part, Ping, Pong
 from ._options import USER_AGENT, Limit, configure
 from ._tables import Kind, Option, State, Status
 from .exceptions import Close, ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
@@ -92,20 +92,23 @@ class Protocol:
         handle = self.handle
         while True:
             status = handle.read(events)
-            if status == OK:
-                continue
             if status != WOULD_BLOCK:
                 if self._over(status, events):
                     return events
             elif self._waiting:
                 self._feed_waiting()
             else:
-                self._note_close(events)
+                if events and type(events[-1]) is Close:
+                    self._note_close(events[-1])
                 return events
 
     def data_to_send(self) -> bytes:
         """All bytes to send; they are gone from here."""
-        return self.handle.take_output()
+        data = self.handle.take_output()
+        if not self.closed and (self.rcvd is not None or self.failure is not None):
+            # A server, or an end that gave up, is done as soon as its Close has left.
+            self.closed = self.handle.write_pending() in (CONNECTION_CLOSED, ALREADY_CLOSED)
+        return data
 
     # Messages. What is sent leaves with `data_to_send()`.
 
@@ -221,7 +224,8 @@ class Protocol:
         return False
 
     def _over(self, status: int, events: list[Any]) -> bool:
-        self._note_close(events)
+        if events and type(events[-1]) is Close and self.rcvd is None:
+            self._note_close(events[-1])
         if status in (CONNECTION_CLOSED, ALREADY_CLOSED):
             self.closed = True
             self._waiting.clear()
@@ -234,11 +238,9 @@ class Protocol:
                 self.sent = Close(code, "")
         return False
 
-    def _note_close(self, events: list[Any]) -> None:
+    def _note_close(self, close: Close) -> None:
         """Remembers the peer's Close, which the library answers with the same code (RFC 6455 section 5.5.1)."""
-        if self.rcvd is not None or not events or type(events[-1]) is not Close:
-            return
-        self.rcvd = events[-1]
+        self.rcvd = close
         if self.sent is None:
             self.sent = self.rcvd
             self.rcvd_then_sent = True
