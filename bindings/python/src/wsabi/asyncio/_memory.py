@@ -1,39 +1,27 @@
-"""A connection in memory mode that one thread uses: the event loop's. Knows the library's calls, and what each costs.
+"""Connections in memory mode that one thread uses: the event loop's.
 
-It does what `Handle` does without its locks, in as few calls as there can be, each as cheap as ctypes makes them. Where an empty
-Python function costs 1:
-
-    4 to 7    a call of the library with three arguments that are ctypes objects, made once before
-    6 to 9    the same with arguments that `argtypes` converts from int
-    8         bytes at an address by `ctypes.string_at`
-    5         the same by the interpreter's own function
-    2½        the same as a slice of all memory (`MEMORY`)
-
-The functions are closures over the objects that they give to the library: a variable of a closure is found in half the time that
-an attribute takes.
+It does what `Handle` does, without its locks, and with what the library writes its answers to shared by all connections of a
+loop. The functions are closures over that: a variable of a closure is found in half the time that an attribute takes. How to
+call the library cheaply is told in `_handle`; beside an empty Python function, which is 1, a call takes 4 to 7.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import struct
-import sys
 from collections import deque
-from ctypes import byref, c_size_t, c_void_p
+from ctypes import byref, c_char, c_size_t
 from typing import Any, Callable, NamedTuple, Union
 from weakref import WeakKeyDictionary
 
-from .._handle import Buffer, Handle, Part
-from .._library import LIBRARY
-from .._tables import WS_MESSAGE_FORMAT, Kind, Status
+from .._handle import LARGE, POINTER_SIZE, Handle, Part, memory, pointers, unpack
+from .._library import quick_raw
+from .._tables import Kind
 
 __all__ = ["Calls", "Control", "Memory", "Message"]
 
 Message = Union[str, bytes, Part]
 Control = tuple[int, bytes, int]  # kind, payload, code of a Close
 
-OK, WOULD_BLOCK = int(Status.OK), int(Status.ERR_WOULD_BLOCK)
 TEXT, BINARY = int(Kind.TEXT), int(Kind.BINARY)
 
 
@@ -41,14 +29,13 @@ class Calls(NamedTuple):
     """Memory mode for the connections of one event loop. `conn` is a Memory's `conn`; statuses are the library's."""
 
     # Takes received bytes, and gives how many there was room for, or a negative status.
-    feed: Callable[[c_void_p, Buffer], int]
-    # Reads messages into the first, and all else into the second, until there is nothing more, or there are more than so many
-    # messages; the status of the last read.
-    take: Callable[[c_void_p, deque[Message], list[Control], float], int]
+    feed: Callable[[Any, bytes], int]
+    # Reads what lies there whole, as many messages as one call hands out: these into the first, all else into the second; a status.
+    take: Callable[[Any, deque[Message], list[Control]], int]
     # Queues a message; a status.
-    queue: Callable[[c_void_p, int, bytes], int]
+    queue: Callable[[Any, int, bytes], int]
     # All bytes that wait to be sent, which are then gone from there.
-    output: Callable[[c_void_p], bytes]
+    output: Callable[[Any], bytes]
 
     @staticmethod
     def of(loop: asyncio.AbstractEventLoop) -> Calls:
@@ -62,85 +49,55 @@ class Memory(Handle):
     """The handle of a connection in memory mode. Reads hand out copies, so that nothing of the library's is held."""
 
     @property
-    def conn(self) -> c_void_p:
+    def conn(self) -> Any:
         """What `Calls` wants. It is freed with this object."""
-        return self._conn
+        return self._ref
 
 
 def make_calls() -> Calls:
-    # The same library without `argtypes`: arguments are ctypes objects, bytes, or ints of 32 bits.
-    loose = ctypes.PyDLL(LIBRARY)
-    ws_feed, ws_queue_message = loose.ws_feed, loose.ws_queue_message
-    ws_read_messages = loose.ws_read_messages
-    ws_output, ws_output_advance = loose.ws_output, loose.ws_output_advance
-    # What the library reads and writes: nothing of it outlives a call of these functions, which are one thread's.
-    length, fed, count, given = c_size_t(), c_size_t(), c_size_t(), c_size_t()
-    messages_at, output_at = c_void_p(), c_void_p()
-    to_fed, to_count, to_given = byref(fed), byref(count), byref(given)
-    to_messages, to_output = byref(messages_at), byref(output_at)
+    feed_bytes, queue_message = quick_raw("ws_feed"), quick_raw("ws_queue_message")
+    read_messages, take_output = quick_raw("ws_read_messages"), quick_raw("ws_output_take")
+    size, address = c_size_t(), c_size_t()
+    to_size, to_address = byref(size), byref(address)
+    capacity, room = c_size_t(LARGE), (c_char * LARGE)()
+    to_room = byref(room)
 
-    def feed(conn: c_void_p, data: Buffer) -> int:
-        length.value = len(data)
-        status: int = ws_feed(conn, data, length, to_fed)
-        return status or fed.value
+    def feed(conn: Any, data: bytes) -> int:
+        size.value = len(data)
+        return feed_bytes(conn, data, size, to_size) or size.value
 
-    def take(conn: c_void_p, messages: deque[Message], controls: list[Control], most: float) -> int:
-        while True:
-            status: int = ws_read_messages(conn, to_messages, to_count)
-            if status:
-                return status
-            for address in POINTERS[count.value](MEMORY, messages_at.value):
-                data, size, kind, code, is_final = unpack_message(MEMORY, address)
-                payload = MEMORY[data : data + size]
-                if kind == TEXT:
-                    messages.append(payload.decode() if is_final else Part(payload.decode(), False))
-                elif kind == BINARY:
-                    messages.append(payload if is_final else Part(payload, False))
-                else:
-                    controls.append((kind, payload, code))
-            if len(messages) > most:
-                return OK
-
-    def queue(conn: c_void_p, kind: int, data: bytes) -> int:
-        length.value = len(data)
-        status: int = ws_queue_message(conn, kind, data, length)
+    def take(conn: Any, messages: deque[Message], controls: list[Control]) -> int:
+        status = read_messages(conn, to_address, to_size)
+        if status:
+            return status
+        first = address.value // POINTER_SIZE
+        for message in pointers[first : first + size.value]:
+            data, length, kind, code, is_final = unpack(memory, message)
+            payload = memory[data : data + length]
+            if kind == TEXT:
+                messages.append(payload.decode() if is_final else Part(payload.decode(), False))
+            elif kind == BINARY:
+                messages.append(payload if is_final else Part(payload, False))
+            else:
+                controls.append((kind, payload, code))
         return status
 
-    def output(conn: c_void_p) -> bytes:
-        ws_output(conn, to_output, to_given)
-        size = given.value
-        if not size:
-            return b""
-        address: int = output_at.value  # type: ignore[assignment]
-        taken: bytes = MEMORY[address : address + size]
-        ws_output_advance(conn, given)
-        ws_output(conn, to_output, to_given)
-        while given.value:
-            address = output_at.value  # type: ignore[assignment]
-            taken += MEMORY[address : address + given.value]
-            ws_output_advance(conn, given)
-            ws_output(conn, to_output, to_given)
+    def queue(conn: Any, kind: int, data: bytes) -> int:
+        size.value = len(data)
+        return queue_message(conn, kind, data, size)
+
+    def output(conn: Any) -> bytes:
+        take_output(conn, to_room, capacity, to_size)
+        taken: bytes = room[: size.value]
+        if size.value == LARGE:
+            pieces = [taken]
+            while size.value == LARGE:
+                take_output(conn, to_room, capacity, to_size)
+                pieces.append(room[: size.value])
+            taken = b"".join(pieces)
         return taken
 
     return Calls(feed, take, queue, output)
 
 
-# Details
-
 CALLS: WeakKeyDictionary[asyncio.AbstractEventLoop, Calls] = WeakKeyDictionary()
-
-# All memory as an array, which nothing is ever written to. It is only sliced where the library has lent something.
-MEMORY: Any = (ctypes.c_char * sys.maxsize).from_address(0)
-
-unpack_message = struct.Struct("@" + WS_MESSAGE_FORMAT).unpack_from
-
-
-class Pointers(dict[int, Callable[[Any, int], tuple[int, ...]]]):
-    """By their number, what reads so many pointers that follow one another."""
-
-    def __missing__(self, count: int) -> Callable[[Any, int], tuple[int, ...]]:
-        read = self[count] = struct.Struct(f"@{count}P").unpack_from
-        return read
-
-
-POINTERS = Pointers()

@@ -58,11 +58,11 @@ class ClientConnection(Connection):
             return
         if status == OK:
             self.response = Response(101, "Switching Protocols", self.protocol.headers())
+            if not self._answered.done():
+                self._answered.set_result(None)
             self._opened()
-        if self._answered.done():
+        elif self._answered.done():
             return
-        if status == OK:
-            self._answered.set_result(None)
         elif self.protocol.http_status == 0 and (status in OVER or status == WOULD_BLOCK):
             self._answered.set_exception(self._cut_short())
         else:

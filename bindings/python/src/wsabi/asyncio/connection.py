@@ -83,6 +83,7 @@ class Connection(asyncio.Protocol):
         self._unfed = b""  # has arrived, and the library had no room for it yet
         self._eof = False  # nothing more will arrive
         self._paused = False  # the transport does not receive
+        self._read_soon = False  # there may be more to read, in the loop's next round
         self._waiter = Waiter(self.loop)  # of the task that receives
         self._amid_parts = False  # a task has taken a part of a message, and not the last one
         # Sending
@@ -312,11 +313,7 @@ class Connection(asyncio.Protocol):
         if self._opening:
             self._open()
             return
-        status = self._take(self._conn, self._messages, self._controls, self._high)
-        if status != WOULD_BLOCK or self._controls or self._unfed or self._closing:
-            self._read(status)
-        if self._waiter.waiting and (self._messages or self._over):
-            self._waiter.wake_at_once()
+        self._read(in_callback=True)
 
     def eof_received(self) -> None:
         self._eof = True
@@ -363,31 +360,44 @@ class Connection(asyncio.Protocol):
 
     # Receiving
 
-    def _read(self, status: Optional[int] = None) -> None:
-        """Reads what has arrived, and lets the library answer it, until there is nothing more, or too much. `status` is that of
-        the last read."""
-        messages, controls = self._messages, self._controls
+    def _read(self, in_callback: bool = False) -> None:
+        """Reads what has arrived, and lets the library answer it, until there is nothing more, or too much.
+
+        Before more is read, whoever receives gets its messages: so the answers go out even where what follows breaks a rule and
+        ends the connection. A task that waits gets them at once `in_callback` of the loop, any other in the loop's next round.
+        """
+        conn, messages, controls, waiter = self._conn, self._messages, self._controls, self._waiter
         while not self._over:
-            if status is None:
-                status = self._take(self._conn, messages, controls, self._high)
-            heeded = self._heed()
-            if status == WOULD_BLOCK:
-                # The end may follow from what has been sent.
-                if not ((heeded or self._closing) and self._flush() or self._feed_rest()):
-                    break
-            elif status == OK:
-                if not self._dropping:
+            status = self._take(conn, messages, controls)
+            heeded = controls and self._heed()
+            if not status:
+                if in_callback and messages and waiter.waiting:
+                    waiter.wake_at_once()
+                if len(messages) > self._high and not self._dropping:
                     self._pause()
+                    break
+                if messages and not self._dropping and not self._lost:
+                    if not self._read_soon:
+                        self._read_soon = True
+                        self.loop.call_soon(self._go_on_reading)
                     break
                 while len(messages) > self._high:
                     messages.pop()
+            elif status == WOULD_BLOCK:
+                # The end may follow from what has been sent.
+                if not ((heeded or self._closing) and self._flush() or (self._unfed or self._eof) and self._feed_rest()):
+                    break
             elif status in OVER:
                 self._finish()
             else:
                 self._fail(status)
-            status = None
-        if messages or self._over:
-            self._waiter.wake()
+        if waiter.waiting and (messages or self._over):
+            waiter.wake()
+
+    def _go_on_reading(self) -> None:
+        self._read_soon = False
+        if not self._paused:
+            self._read(in_callback=True)
 
     def _feed_rest(self) -> bool:
         """Feeds what there was no room for; whether anything was fed."""
@@ -402,9 +412,7 @@ class Connection(asyncio.Protocol):
         return False
 
     def _heed(self) -> bool:
-        """Looks at the Pings, Pongs and Closes that were read; whether there were any."""
-        if not self._controls:
-            return False
+        """Looks at the Pings, Pongs and Closes that were read, of which there are some."""
         for kind, payload, code in self._controls:
             if kind == PONG:
                 self._ponged(payload)
