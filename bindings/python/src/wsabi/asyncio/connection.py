@@ -7,6 +7,7 @@ has arrived is fed to the library, what the library has to say is written, and w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import sys
@@ -136,7 +137,9 @@ class Connection(asyncio.Protocol):
     @property
     def state(self) -> State:
         """How far the connection has come."""
-        return State.CLOSED if self._lost else self.protocol.state
+        if self._lost:
+            return State.CLOSED
+        return State.CONNECTING if self._opening else self.protocol.state
 
     @property
     def close_code(self) -> Optional[int]:
@@ -367,9 +370,12 @@ class Connection(asyncio.Protocol):
         ends the connection. A task that waits gets them at once `in_callback` of the loop, any other in the loop's next round.
         """
         conn, messages, controls, waiter = self._conn, self._messages, self._controls, self._waiter
+        answers = False
         while not self._over:
             status = self._take(conn, messages, controls)
-            heeded = controls and self._heed()
+            if controls:
+                answers = True
+                self._heed()
             if not status:
                 if in_callback and messages and waiter.waiting:
                     waiter.wake_at_once()
@@ -385,12 +391,14 @@ class Connection(asyncio.Protocol):
                     messages.pop()
             elif status == WOULD_BLOCK:
                 # The end may follow from what has been sent.
-                if not ((heeded or self._closing) and self._flush() or (self._unfed or self._eof) and self._feed_rest()):
+                if not ((answers or self._closing) and self._flush() or (self._unfed or self._eof) and self._feed_rest()):
                     break
             elif status in OVER:
                 self._finish()
             else:
                 self._fail(status)
+        if answers:
+            self._flush()
         if waiter.waiting and (messages or self._over):
             waiter.wake()
 
@@ -411,8 +419,8 @@ class Connection(asyncio.Protocol):
             return True
         return False
 
-    def _heed(self) -> bool:
-        """Looks at the Pings, Pongs and Closes that were read, of which there are some."""
+    def _heed(self) -> None:
+        """Looks at the Pings, Pongs and Closes that were read."""
         for kind, payload, code in self._controls:
             if kind == PONG:
                 self._ponged(payload)
@@ -420,10 +428,9 @@ class Connection(asyncio.Protocol):
                 self._closing = True
                 self._close_received = Close(code, payload.decode())
                 if self._close_sent is None:
-                    self._close_sent, self._received_first = self._close_received, True
+                    self._close_sent, self._received_first = Close(code), True
                 self._look_at_clock()
         self._controls.clear()
-        return True
 
     def _pause(self) -> None:
         """The peer has to wait until some of its messages have been taken."""
@@ -543,14 +550,17 @@ class Connection(asyncio.Protocol):
     async def _send_fragments(self, message: Any, text: Optional[bool]) -> None:
         if isinstance(message, Mapping):
             raise TypeError("a mapping is not a message; send its keys() or values()")
+        with contextlib.suppress(TypeError), memoryview(message) as buffer:
+            message = buffer.tobytes()
+        if isinstance(message, bytes):
+            await self.send(message, text=text)
+            return
         if isinstance(message, AsyncIterable):
             fragments = message.__aiter__()
         elif isinstance(message, Iterable):
             fragments = each_of(message)
         else:
-            with memoryview(message) as buffer:  # TypeError: it is none
-                await self.send(buffer, text=text)
-            return
+            raise TypeError("a message is str, bytes, or an iterable of these")
         self._amid_fragments = self.loop.create_future()
         kind = None
         try:

@@ -86,6 +86,9 @@ class ServerConnection(Connection):
         self.response = response
         if self._lost:
             return
+        if response.status_code == 101 and self.protocol.state == State.REQUEST:
+            self.protocol.accept()  # the program has written the response by itself
+            self.protocol.take_output()
         self.transport.write(serialize(response))
         if response.status_code == 101:
             self._opened()
