@@ -59,7 +59,8 @@ def make_calls() -> Calls:
     read_messages, take_output = quick_raw("ws_read_messages"), quick_raw("ws_output_take")
     size, address = c_size_t(), c_size_t()
     to_size, to_address = byref(size), byref(address)
-    capacity, room = c_size_t(LARGE), (c_char * LARGE)()
+    capacity = c_size_t(LARGE)
+    room: Any = (c_char * LARGE)()
     to_room = byref(room)
 
     def feed(conn: Any, data: bytes) -> int:
@@ -94,7 +95,7 @@ def make_calls() -> Calls:
             while size.value == LARGE:
                 take_output(conn, to_room, capacity, to_size)
                 pieces.append(room[: size.value])
-            taken = b"".join(pieces)
+            return b"".join(pieces)
         return taken
 
     return Calls(feed, take, queue, output)

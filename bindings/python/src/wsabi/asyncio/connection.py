@@ -14,6 +14,7 @@ import sys
 import uuid
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Mapping
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Optional, Union, cast
 
@@ -246,9 +247,9 @@ class Connection(asyncio.Protocol):
             self._flush()
         elif not self._together_until:
             # The answers to messages that arrived together leave together.
-            self._together_until = self.loop.time() + TOGETHER
+            self._together_until = perf_counter() + TOGETHER
             self.loop.call_soon(self._flush_together)
-        elif self.loop.time() > self._together_until:
+        elif perf_counter() > self._together_until:
             self._flush()
         if self._write_paused or self.transport.is_closing():
             await self._drain()
@@ -265,7 +266,7 @@ class Connection(asyncio.Protocol):
             raise ConcurrencyError("a Ping with the same data waits for its Pong")
         answered: asyncio.Future[float] = self.loop.create_future()
         await self._control(PING, payload)
-        self._pings[payload] = answered, self.loop.time()
+        self._pings[payload] = answered, perf_counter()
         return answered
 
     async def pong(self, data: DataLike = b"") -> None:
@@ -477,7 +478,9 @@ class Connection(asyncio.Protocol):
         except asyncio.CancelledError:
             self._messages.extendleft(reversed(parts))
             raise
-        return type(part.data)().join(each.data for each in parts)  # type: ignore[arg-type]
+        if isinstance(part.data, str):
+            return "".join(cast(str, each.data) for each in parts)
+        return b"".join(cast(bytes, each.data) for each in parts)
 
     def _as(self, message: Data, decode: Optional[bool]) -> Data:
         if decode is True and isinstance(message, bytes):
@@ -597,7 +600,7 @@ class Connection(asyncio.Protocol):
     # Pings
 
     def _ponged(self, payload: bytes) -> None:
-        now = self.loop.time()
+        now = perf_counter()
         if payload not in self._pings:
             if self._pinged is not None:
                 self.latency, self._pinged = now - self._pinged, None
@@ -639,7 +642,7 @@ class Connection(asyncio.Protocol):
         self._timer = None
         self._look_at_clock()
         if self._flush() and not self._closing:
-            self._pinged = self.loop.time()
+            self._pinged = perf_counter()
         self._read()
 
     # The end

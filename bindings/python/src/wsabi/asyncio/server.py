@@ -14,6 +14,7 @@ import http
 import logging
 import re
 import socket
+import sys
 from collections.abc import Awaitable, Coroutine, Generator, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Callable, Optional, Union, cast
@@ -311,7 +312,8 @@ def serve(
     told = logging.getLogger("wsabi.server") if logger is None else logger
     if kwargs.get("ssl") is not None:
         kwargs.setdefault("ssl_handshake_timeout", open_timeout)
-        kwargs.setdefault("ssl_shutdown_timeout", close_timeout)
+        if sys.version_info >= (3, 11):
+            kwargs.setdefault("ssl_shutdown_timeout", close_timeout)
 
     async def listen() -> asyncio.AbstractServer:
         loop = asyncio.get_running_loop()
