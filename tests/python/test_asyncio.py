@@ -29,10 +29,12 @@ from wsabi.exceptions import (
     ConnectionClosedError,
     ConnectionClosedOK,
     HandshakeError,
+    InvalidProxy,
     InvalidStatus,
     InvalidURI,
     InvalidUTF8,
     ProtocolError,
+    ProxyError,
 )
 from wsabi.http import Request, Response
 from wsabi.protocol import State
@@ -728,6 +730,109 @@ def test_arguments_that_cannot_be_are_refused_at_once() -> None:
         connect("ws://localhost/", subprotocols="chat")
     with pytest.raises(NotImplementedError):
         connect("ws://localhost/", extensions=[])  # type: ignore[arg-type]
+
+
+# Proxies
+
+
+@contextlib.asynccontextmanager
+async def http_proxy(seen: list[bytes]) -> AsyncIterator[str]:
+    """A proxy that knows CONNECT; all names are of this machine, but for those of refuse.test."""
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        seen.append(head.split(b"\r\n")[0])
+        host, _, port = head.split()[1].rpartition(b":")
+        if host == b"refuse.test":
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
+            return
+        there = await asyncio.open_connection("127.0.0.1", int(port))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await asyncio.gather(pipe(reader, there[1]), pipe(there[0], writer))
+
+    proxy = await asyncio.start_server(serve_one, "127.0.0.1", 0)
+    yield "http://127.0.0.1:%d" % proxy.sockets[0].getsockname()[1]
+    proxy.close()
+    await proxy.wait_closed()
+    await asyncio.sleep(0.05)
+
+
+@run
+async def test_through_a_proxy_a_connection_is_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    seen: list[bytes] = []
+    async with http_proxy(seen) as proxy, serving() as url:
+        async with connect(url, proxy=proxy, max_queue=4) as ws:
+            for message in ("hello", b"x" * 900_000, ""):
+                await ws.send(message)
+                assert await ws.recv() == message
+            for number in range(2000):
+                await ws.send(str(number))
+            assert [await ws.recv() for _ in range(2000)] == [str(number) for number in range(2000)]
+            assert 0 < await (await ws.ping()) < 10
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(ws.recv(), 0.01)
+            assert ws.remote_address[1] == int(proxy.split(":")[2])
+            assert ws.response is not None and "wsabi" in ws.response.headers["Server"]
+        assert ws.close_code == 1000
+        assert seen == [b"CONNECT " + url.split("/")[2].encode() + b" HTTP/1.1"]
+        monkeypatch.setenv("http_proxy", proxy)
+        port = url.split(":")[2].strip("/")
+        ws = await connect(f"ws://elsewhere.test:{port}/")
+        ws.transport.abort()
+        with pytest.raises(ConnectionClosedError):
+            await ws.recv()
+        assert seen[-1].startswith(b"CONNECT elsewhere.test:")
+        with pytest.raises(ProxyError, match="403"):
+            await connect(f"ws://refuse.test:{port}/")
+        monkeypatch.setenv("no_proxy", "localhost")
+        await (await connect(url)).close()
+        assert len(seen) == 3
+        for wrong in ("foo://127.0.0.1:1", "http://"):
+            with pytest.raises(InvalidProxy):
+                await connect(url, proxy=wrong)
+        with pytest.raises(OSError):
+            await connect(url, proxy="http://127.0.0.1:1")
+        with pytest.raises(NotImplementedError, match="proxy"):
+            await connect(url, proxy=proxy, local_addr=("127.0.0.1", 0))
+
+
+@run
+async def test_a_sender_through_a_proxy_waits_for_a_peer_that_does_not_read() -> None:
+    async def handler(websocket: ServerConnection) -> None:
+        websocket.transport.pause_reading()
+        await go_on.wait()
+        websocket.transport.resume_reading()
+        received.append(sum([len(message) async for message in websocket]))
+
+    go_on, received, sent = asyncio.Event(), [], 0
+    async with http_proxy([]) as proxy, serving(handler, compression=None) as url:
+        async with connect(url, proxy=proxy, compression=None) as ws:
+
+            async def send() -> None:
+                nonlocal sent
+                while not go_on.is_set():
+                    await ws.send(b"x" * 100_000)
+                    sent += 1
+
+            task = asyncio.ensure_future(send())
+            await asyncio.sleep(0.5)
+            stalled = sent
+            await asyncio.sleep(0.3)
+            assert sent == stalled < 300
+            go_on.set()
+            await task
+    assert received == [sent * 100_000]
 
 
 # Reconnecting

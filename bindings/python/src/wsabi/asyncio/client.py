@@ -43,7 +43,9 @@ class ClientConnection(Connection):
 
     async def handshake(self) -> None:
         """Sends the request and waits for the answer. HandshakeError: refused, or malformed."""
-        self.protocol.handshake()
+        if self.protocol.handshake() == OK:  # through a proxy
+            self._open()
+            return
         request = self.protocol.take_output()
         first, headers, _ = parse_head(request)
         self.request = Request(first.split(" ")[1], headers)
@@ -148,7 +150,7 @@ class connect:
             "write_limit": write_limit,
             "logger": self.logger,
         }
-        self._create_connection = create_connection or ClientConnection
+        self._create_connection: Callable[..., ClientConnection] = create_connection or ClientConnection
         self._connection: Optional[ClientConnection] = None
         if not Address(uri).secure and kwargs.get("ssl") is not None:
             raise ValueError("ssl does not go with a ws:// URL")
@@ -245,9 +247,21 @@ class connect:
                 kwargs.setdefault("port", address.port)
             _, connection = await loop.create_connection(factory, **kwargs)
             return connection
-        return await _proxy.connect(  # type: ignore[return-value]
-            proxy, kwargs.pop("host", address.host), kwargs.pop("port", address.port), factory, kwargs, self.user_agent_header
-        )
+        return await self._open_through(proxy, address, kwargs)
+
+    async def _open_through(self, proxy: str, address: Address, kwargs: dict[str, Any]) -> ClientConnection:
+        """Connects through a proxy, by the library's own means."""
+        ssl = kwargs.pop("ssl", None)
+        if ssl not in (None, True):
+            raise NotImplementedError("through a proxy, TLS is the library's: leave ssl out, or set proxy=None")
+        if kwargs.pop("server_hostname", address.host) != address.host or kwargs:
+            raise NotImplementedError(f"through a proxy, these have no meaning: {', '.join(kwargs) or 'server_hostname'}")
+
+        def create(protocol: Memory) -> ClientConnection:
+            return self._create_connection(protocol, **self._connection_options)
+
+        connection: ClientConnection = await _proxy.connect(self.uri, self._configure(), proxy, create)
+        return connection
 
     def _redirected(self, error: InvalidStatus) -> str:
         """Where a refusal sends us; raises it where it is no redirection, or one that must not be followed."""
