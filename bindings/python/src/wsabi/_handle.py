@@ -180,8 +180,8 @@ class Handle:
         # Arguments, and where the library writes its answers to: made once, which takes longer than the calls.
         self._out, self._count, self._size = c_size_t(), c_size_t(), c_size_t()
         self._out_ref, self._count_ref, self._size_ref = byref(self._out), byref(self._count), byref(self._size)
-        self._room: Any = (c_char * LARGE)()
-        self._room_ref = byref(self._room)
+        self._room: Any = None  # for output: from the first time on that it is taken, since many connections never do
+        self._room_ref: Any = None
         self._large = False  # there may be more to send than that has room for
         self._lent: Any = None
 
@@ -510,6 +510,9 @@ class Handle:
     def take_output(self) -> bytes:
         """All bytes that wait to be sent, which are then gone from here."""
         with self._moving:
+            if self._room is None:
+                self._room = (c_char * LARGE)()
+                self._room_ref = byref(self._room)
             if not self._large:
                 status = output_take(self._conn, self._room_ref, ROOM, self._size_ref)
                 if status:

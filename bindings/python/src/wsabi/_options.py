@@ -86,7 +86,7 @@ def configure(
         config.add_protocol(subprotocol)
     if compression not in (None, "deflate"):
         raise ValueError(f"unsupported compression: {compression}")
-    max_message, max_frame = max_size if isinstance(max_size, tuple) else (max_size, max_size)
+    max_message, max_frame = max_size if isinstance(max_size, tuple) else (max_size, None)
     config.set(Option.DEFLATE, 1 if compression else 0)
     config.set(Option.MAX_MESSAGE_SIZE, max_message or 0)
     config.set(Option.MAX_FRAME_SIZE, max_frame or 0)
