@@ -179,6 +179,29 @@ def test_four_threads_on_one_connection_lose_nothing(serving: Any) -> None:
             assert [int(number) for which, number in words if which == str(name)] == list(range(count))
 
 
+def test_what_nobody_receives_waits_with_its_sender(serving: Any) -> None:
+    sent = [0]
+
+    def flood(ws: Any) -> None:
+        try:
+            for _ in range(2000):
+                ws.send(b"x" * 100_000, timeout=0.01)
+                sent[0] += 1
+        except TimeoutError:
+            pass
+
+    _, url = serving(flood, compression=None)
+    with connect(url, max_queue=4, compression=None) as ws:
+        deadline = time.monotonic() + 20
+        before = -1
+        while sent[0] != before and time.monotonic() < deadline:
+            before = sent[0]
+            time.sleep(0.5)
+        assert sent[0] < 1000 and len(ws._queue) < 4 + 24 + 1
+        for _ in range(sent[0]):
+            assert len(ws.recv(timeout=5)) == 100_000
+
+
 def test_a_second_receiver_is_refused(serving: Any) -> None:
     _, url = serving(echo)
     with connect(url) as ws:
@@ -515,7 +538,8 @@ def test_tls_by_python_and_by_the_library(serving: Any, certificate: Any, ours: 
             thread.start()
         assert sorted(ws.recv(timeout=10)[0] for _ in threads) == [0, 1, 2, 3]
         assert ws.ping().wait(5)
-    assert ws.close_code == 1000
+        began = time.monotonic()
+    assert ws.close_code == 1000 and time.monotonic() - began < 0.4
     with pytest.raises((exceptions.TLSError, ssl.SSLError)):
         connect(url, ssl=wsabi.TLS() if ours == "library" else ssl.create_default_context())
 

@@ -23,7 +23,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 from . import exceptions
 from ._library import quick, quick_raw, waiting
 from ._tables import WS_MESSAGE_FORMAT, Kind, Option, Role, State, Status
-from .exceptions import Close, ConcurrencyError, InvalidURI
+from .exceptions import Close, InvalidURI
 from .http import Headers
 
 __all__ = ["Buffer", "Close", "Config", "Event", "Handle", "Listener", "Part", "Ping", "Pong", "Prepared"]
@@ -264,16 +264,14 @@ class Handle:
             items.append((text(name.value) or "", text(value.value) or ""))
         return Headers(items)
 
-    # Reading. One thread at a time: ConcurrencyError for a second one.
+    # Reading. One thread at a time; a second one waits for the first, which is not for long but where WS_OPT_BLOCKING is on.
 
     def read(self, into: list[Any], calls: Calls = QUICK) -> int:
         """Reads all messages that lie there whole, and appends them; a status: why there are no more.
 
         WAITING, for sockets, reads one batch, without the GIL; WOULD_BLOCK behind that says nothing about what is left.
         """
-        if not self._reading.acquire(False):
-            raise ConcurrencyError("another thread is receiving on this connection")
-        try:
+        with self._reading:
             if self._lent is not None:
                 self._take_back()
             conn, out_ref, count_ref = self._conn, self._out_ref, self._count_ref
@@ -293,8 +291,6 @@ class Handle:
                         into.append(self._event(data, size, kind, code, final))
                 if not has_input(conn):
                     return WOULD_BLOCK
-        finally:
-            self._reading.release()
 
     def _event(self, data: int, size: int, kind: int, code: int, final: int) -> Event:
         payload = memory[data : data + size]
@@ -332,9 +328,7 @@ class Handle:
             return self._read_one(copy)
 
     def _read_one(self, take: Callable[[int, int, int], Any]) -> tuple[int, Any]:
-        if not self._reading.acquire(False):
-            raise ConcurrencyError("another thread is receiving on this connection")
-        try:
+        with self._reading:
             if self._lent is not None:
                 self._take_back()
             status: int = waiting.ws_read_message(self._conn, self._out_ref)
@@ -344,8 +338,6 @@ class Handle:
             if kind in (TEXT, BINARY):
                 return status, take(data, size, kind)
             return status, self._event(data, size, kind, code, final)
-        finally:
-            self._reading.release()
 
     def _lend(self, data: int, size: int, kind: int) -> memoryview:
         self._lent = (c_ubyte * size).from_address(data)

@@ -119,7 +119,7 @@ class TLSLink:
             if not into and status == WOULD_BLOCK and self._receive():
                 status = self.handle.read(into)
             self._flush()
-            return self.handle.read(into) if status not in (OK, WOULD_BLOCK) and not into else status
+            return status
 
     def read_view(self) -> tuple[int, Union[Event, memoryview]]:
         got: tuple[int, Union[Event, memoryview]] = self._read_one(self.handle.read_view)
@@ -169,7 +169,9 @@ class TLSLink:
         deadline = self.handle.next_deadline_ms
         if deadline is not None:
             seconds = min(seconds, max(0, deadline - now_ms()) / 1000)
-        if self._socket.fileno() >= 0 and not self._socket.pending():
+        if self._unfed or self.handle.has_input or self._socket.fileno() < 0:
+            return
+        if not self._socket.pending():
             wait(self._socket.fileno(), True, self._wants_write or self.pending, seconds)
 
     def wait_to_send(self, seconds: float, reading: bool) -> None:
