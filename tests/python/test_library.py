@@ -281,8 +281,8 @@ def test_arguments_that_cannot_be_are_refused() -> None:
             ClientProtocol("ws://example.com/", **options)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         ClientProtocol("ws://example.com/", subprotocols="chat")
-    for uri in ("http://example.com/", "ws:///", "ws://example.com:99999/", "", "\0"):
-        with pytest.raises((exceptions.InvalidURI, ValueError)):
+    for uri in ("http://example.com/", "ws:///", "ws://example.com:99999/", "", "ws://a/\0b", "\ud800"):
+        with pytest.raises(exceptions.InvalidURI):
             ClientProtocol(uri)
 
 
@@ -323,7 +323,7 @@ def test_handles_come_and_go_without_a_leak() -> None:
 def test_threads_on_one_protocol_do_not_crash() -> None:
     client, server = pair(compression=None, max_size=None, options={Option.MAX_SEND_QUEUE: 0})
     got: list[object] = []
-    count = 300
+    count = 100
 
     def send(name: int) -> None:
         for number in range(count):

@@ -188,12 +188,12 @@ class Handle:
     @classmethod
     def connect(cls, config: Config, url: str) -> Handle:
         """Starts a connection over a socket of the library's. It never waits."""
-        return cls(lambda out: waiting.ws_connect(config, url.encode(), out), url)
+        return cls(lambda out: waiting.ws_connect(config, address(url), out), url)
 
     @classmethod
     def client(cls, config: Config, url: str) -> Handle:
         """A client in memory mode, or over what `set_socket` names."""
-        return cls(lambda out: quick.ws_client_new(config, url.encode(), out), url)
+        return cls(lambda out: quick.ws_client_new(config, address(url), out), url)
 
     @classmethod
     def server(cls, config: Config) -> Handle:
@@ -548,7 +548,7 @@ class Listener:
 
     def __init__(self, config: Config, url: str) -> None:
         self._listener = OwnedListener()
-        status = waiting.ws_listen(config, url.encode(), byref(self._listener))
+        status = waiting.ws_listen(config, address(url), byref(self._listener))
         if status == Status.ERR_URL:
             raise InvalidURI(url, "it cannot be listened at")
         if status == Status.ERR_IO:
@@ -649,6 +649,14 @@ def lend_to(call: Any, first: Any, kind: Optional[int], data: Union[str, Buffer]
     finally:
         release_buffer(byref(buffer))
     return status
+
+
+def address(url: str) -> bytes:
+    """A URL for C."""
+    try:
+        return word(url)
+    except ValueError as error:
+        raise InvalidURI(url, str(error)) from error
 
 
 def word(string: str) -> bytes:
