@@ -255,6 +255,37 @@ def test_every_wait_ends_in_time(serving: Any) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("tls", ["python", "library"])
+def test_deadlines_run_over_tls_too(serving: Any, certificate: Any, tls: str) -> None:
+    chain, key = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    ours: Any = ssl.create_default_context(cafile=str(chain)) if tls == "python" else wsabi.TLS(roots=chain.read_bytes())
+    done = threading.Event()
+
+    def silence() -> None:
+        stream, _ = listener.accept()
+        with stream, context.wrap_socket(stream, server_side=True) as secured:
+            secured.recv(65536)
+            done.wait(10)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=silence)
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            connect(f"wss://localhost:{listener.getsockname()[1]}/", ssl=ours, open_timeout=0.5)
+        assert 0.4 < time.monotonic() - began < 5
+        done.set()
+        thread.join(10)
+    # Nobody answers this end's Pings: the server's handler keeps its thread, and the keeper is too slow for these times.
+    _, url = serving(lambda ws: time.sleep(1.5), ssl=context, name="localhost", ping_interval=None)
+    with connect(url, ssl=ours, ping_interval=0.05, ping_timeout=0.05, close_timeout=0.1) as ws:
+        with pytest.raises(exceptions.ConnectionClosedError) as caught:
+            ws.recv(timeout=5)
+        assert isinstance(caught.value.__cause__, TimeoutError)
+
+
 @pytest.fixture
 def silent() -> Iterator[str]:
     """The URL of a server that does the opening handshake, and nothing else."""

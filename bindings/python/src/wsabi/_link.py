@@ -105,6 +105,9 @@ class TLSLink:
 
     def handshake(self) -> int:
         with self._lock:
+            status = self.handle.tick(now_ms())
+            if status:
+                return status
             self._flush()
             status = self.handle.handshake()
             while status == WOULD_BLOCK and self._receive():
@@ -114,8 +117,7 @@ class TLSLink:
 
     def read(self, into: list[Event]) -> int:
         with self._lock:
-            self.handle.tick(now_ms())
-            status = self.handle.read(into)
+            status = self.handle.tick(now_ms()) or self.handle.read(into)
             if not into and status == WOULD_BLOCK and self._receive():
                 status = self.handle.read(into)
             self._flush()
@@ -131,7 +133,9 @@ class TLSLink:
 
     def _read_one(self, read: Any) -> Any:
         with self._lock:
-            self.handle.tick(now_ms())
+            status = self.handle.tick(now_ms())
+            if status:
+                return status, None
             got = read()
             if got[0] == WOULD_BLOCK and self._receive():
                 got = read()
