@@ -173,6 +173,7 @@ def python(api: Api) -> str:
         "",
     ]
     lines += [f"{name} = {value}" for name, value in api.constants.items()]
+    lines.append(f'WS_VERSION = "{version(api)}"')
     for name, values in api.enums.items():
         lines += ["", "", f"class {python_class(name)}(IntEnum):", f'    """{name}"""', ""]
         prefix = "WS_" if name in ("ws_status", "ws_flag") else os.path.commonprefix(list(values))
@@ -195,6 +196,10 @@ def python(api: Api) -> str:
         lines.append(f'    ("{each.name}", {python_type(api, each.result)}, {taken}),')
     lines += [")", ""]
     return "\n".join(lines)
+
+
+def version(api: Api) -> str:
+    return ".".join(str(api.constants[f"WS_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH"))
 
 
 def python_class(name: str) -> str:

@@ -470,6 +470,15 @@ ws_status_t ws_http_body(const ws_conn *conn,
                          const uint8_t **data,
                          size_t *len);
 
+// Server, at WS_STATE_REQUEST: adds a header to this response, behind those of the configuration, for ws_accept() or
+// ws_reject() to send.
+//
+// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, not a header by HTTP's grammar (CR, LF, NUL), or one of the handshake's own;
+// WS_ERR_MISUSE: there is no request.
+ws_status_t ws_add_header(ws_conn *conn,
+                          const char *name,
+                          const char *value);
+
 // Server, at WS_STATE_REQUEST: takes the request. `protocol` is one of the subprotocols that the client offered; NULL
 // takes the first of the configuration's that it offered. The response carries the headers of the configuration.
 //

@@ -79,16 +79,18 @@ pub struct Failure {
 #[derive(Debug)]
 pub struct Dormant {
     role: Role,
-    config: Arc<WebSocketConfig>,
+    /// Where it is not the usual one.
+    config: Option<Arc<WebSocketConfig>>,
     /// Bytes of the stream so far.
     offset: u64,
 }
 
 impl Dormant {
     /// The connection again.
-    pub fn wake(&self) -> Connection {
-        let mut connection = Connection::new(self.role, Arc::clone(&self.config), None);
-        connection.receiver = Receiver::at(self.offset, &self.config);
+    pub fn wake(&self, usual: &Arc<WebSocketConfig>) -> Connection {
+        let config = self.config.as_ref().unwrap_or(usual);
+        let mut connection = Connection::new(self.role, Arc::clone(config), None);
+        connection.receiver = Receiver::at(self.offset, config);
         connection.keep_memory();
         connection
     }
@@ -111,6 +113,10 @@ pub struct Connection {
     corked: bool,
     /// What has arrived since the last message without giving one: hidden control frames, bytes after the end.
     unrewarded: u32,
+    /// Where in the input the messages begin that were read ahead, and how many they were.
+    ahead: (usize, u16),
+    /// The configuration has changed since.
+    reconfigured: bool,
     /// How much room has been lent to the caller, who is receiving into it.
     input_lent: Option<usize>,
     config: Arc<WebSocketConfig>,
@@ -161,10 +167,13 @@ impl Connection {
     }
 
     /// Becomes the connection that is dormant, with the memory of this one, which has to be dormant itself.
-    pub fn reuse(&mut self, dormant: &Dormant) {
+    pub fn reuse(&mut self, dormant: &Dormant, usual: &Arc<WebSocketConfig>) {
+        let config = dormant.config.as_ref().unwrap_or(usual);
+        if !Arc::ptr_eq(&self.config, config) {
+            self.config = Arc::clone(config);
+        }
         self.role = dormant.role;
-        self.config = Arc::clone(&dormant.config);
-        self.receiver.reuse(dormant.offset, &dormant.config);
+        self.receiver.reuse(dormant.offset, config);
         self.sender.reuse(dormant.role);
         self.deadlines = Deadlines::default();
         (self.corked, self.unrewarded) = (false, 0);
@@ -200,8 +209,10 @@ impl Connection {
     }
 
     /// What is left of it where it [`is_dormant`](Self::is_dormant).
-    pub fn dormant(&self) -> Dormant {
-        Dormant { role: self.role, config: Arc::clone(&self.config), offset: self.receiver.offset() }
+    pub fn dormant(&self, usual: &Arc<WebSocketConfig>) -> Dormant {
+        let is_usual = Arc::ptr_eq(&self.config, usual);
+        let config = (!is_usual).then(|| Arc::clone(&self.config));
+        Dormant { role: self.role, config, offset: self.receiver.offset() }
     }
 
     /// A client that begins with `request`, the bytes that go with `handshake`.
@@ -226,6 +237,8 @@ impl Connection {
             unread: false,
             corked: false,
             unrewarded: 0,
+            ahead: (0, 0),
+            reconfigured: false,
             input_lent: None,
             config,
             handshake: handshake.map(Box::new),
@@ -464,6 +477,17 @@ impl Connection {
         }
     }
 
+    /// Whether nothing has arrived that waits to be read, so that what arrives next is the beginning of a message: then
+    /// [`poll_simple`](Self::poll_simple) will do for most. The loan of what was read before ends.
+    #[inline]
+    pub fn begin_message(&mut self) -> bool {
+        let begins = !self.eof && self.input_lent.is_none() && self.receiver.begin_message();
+        if begins {
+            self.unread = false;
+        }
+        begins
+    }
+
     /// The next message, if it is as simple as most are and has arrived. Everything else is for
     /// [`poll_read`](Self::poll_read).
     #[inline(always)]
@@ -471,6 +495,38 @@ impl Connection {
         let simple = self.receiver.next_simple(self.role)?;
         self.unrewarded = 0;
         Some(simple)
+    }
+
+    /// Where in the input the next byte lies that has not been read.
+    #[inline]
+    pub fn input_position(&self) -> usize {
+        self.receiver.input_position()
+    }
+
+    /// The last `count` messages of [`poll_simple`](Self::poll_simple), from that position of the input on, are read ahead:
+    /// they can be taken back, until the next read.
+    #[inline]
+    pub fn read_behind(&mut self, start: usize, count: u16) {
+        self.reconfigured = false;
+        self.ahead = (start, count);
+    }
+
+    /// Of the messages read ahead the last `left` are to be read again. Where nothing more is read, they are dropped.
+    #[inline]
+    pub fn take_back(&mut self, left: u16) {
+        let (start, count) = self.ahead;
+        if left > 0
+            && self.state.can_read()
+            && self.receiver.take_back(start, count.saturating_sub(left), self.role)
+        {
+            self.unread = true;
+        }
+    }
+
+    /// Whether nothing is to be done before messages that have arrived are handed out.
+    #[inline]
+    pub fn is_calm(&self) -> bool {
+        !self.reconfigured && self.can_read() && (!self.has_output() || self.corked)
     }
 
     /// The payload of what [`poll_simple`](Self::poll_simple) returned last.
@@ -638,7 +694,24 @@ impl Connection {
     }
 
     /// Queues a message, or says that there is no room for it. Pongs and the Close always find room.
+    #[inline]
     pub fn queue(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+        let (kind, payload) = match *message {
+            Outgoing::Text(text) => (Kind::Text, text.as_bytes()),
+            Outgoing::Binary(data) => (Kind::Binary, data),
+            _ => return self.queue_any(message),
+        };
+        if !self.goes_as_it_is(payload.len()) {
+            return self.queue_any(message);
+        }
+        if !self.sender.has_room(payload.len(), &self.config) {
+            return Ok(Accepted::QueueFull);
+        }
+        self.sender.queue_whole(kind, payload)?;
+        Ok(Accepted::Yes)
+    }
+
+    fn queue_any(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
         self.check(message)?;
         self.queue_checked(message)
     }
@@ -722,12 +795,23 @@ impl Connection {
     /// Whether nothing stands in the way of a message of this length: it may be sent at once, as it is.
     #[inline(always)]
     pub fn is_free_to_send(&self, len: usize) -> bool {
+        self.sender.is_empty() && self.goes_as_it_is(len)
+    }
+
+    /// Whether a message of this length may be sent, in one frame, uncompressed.
+    #[inline(always)]
+    fn goes_as_it_is(&self, len: usize) -> bool {
         self.state == State::Active
             && self.handshake.is_none()
             && self.fragments.is_none()
             && self.compression.is_none()
-            && self.sender.is_empty()
             && self.config.max_message_size.is_none_or(|max| len <= max)
+    }
+
+    /// Whether a message of this length can be sent right from the caller's memory, behind others that are.
+    #[inline]
+    pub fn goes_directly(&self, len: usize) -> bool {
+        self.role == Role::Server && self.goes_as_it_is(len)
     }
 
     /// A short message in wire form (see [`Sender::write_short`]).
@@ -948,6 +1032,7 @@ impl Connection {
     /// The configuration, to be changed. What has been accepted already stays accepted.
     pub fn config_mut(&mut self) -> &mut WebSocketConfig {
         self.receiver.end_simple();
+        self.reconfigured = true;
         Arc::make_mut(&mut self.config)
     }
 

@@ -100,6 +100,7 @@ static void a_null_handle_is_an_invalid_argument_everywhere(void) {
   CHECK(data == NULL);
   CHECK_IS(ws_accept(NULL, NULL), refused);
   CHECK_IS(ws_reject(NULL, 400, NULL, 0), refused);
+  CHECK_IS(ws_add_header(NULL, "X", "x"), refused);
   CHECK_IS(ws_read_message(NULL, &message), refused);
   CHECK_IS(ws_latency(NULL), -1);
   CHECK(message == NULL);

@@ -166,6 +166,40 @@ static void a_rejected_client_sees_status_headers_and_body(void) {
   ws_config_free(server);
 }
 
+static void each_response_may_have_headers_of_its_own(void) {
+  ws_config *config = config_with(WS_OPT_AUTO_ACCEPT, 0);
+  int accepted;
+  ws_config_add_header(config, "X-All", "yes");
+  for (accepted = 0; accepted < 2; accepted++) {
+    pair both = new_pair(NULL, config), other = new_pair(NULL, config);
+    CHECK_IS(ws_add_header(both.server, "X-Early", "1"), WS_ERR_MISUSE);
+    CHECK_IS(ws_add_header(both.client, "X-Client", "1"), WS_ERR_MISUSE);
+    carry(both.client, both.server);
+    carry(other.client, other.server);
+    CHECK_IS(ws_handshake(both.server), WS_OK);
+    CHECK_IS(ws_handshake(other.server), WS_OK);
+    CHECK_IS(ws_add_header(both.server, "WWW-Authenticate", "Basic"), WS_OK);
+    CHECK_IS(ws_add_header(both.server, "Upgrade", "h2c"), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_add_header(both.server, "X", "a\r\nb: c"), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_add_header(both.server, NULL, "x"), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_add_header(both.server, "X", NULL), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(accepted ? ws_accept(both.server, NULL) : ws_reject(both.server, 401, NULL, 0), WS_OK);
+    CHECK_IS(ws_accept(other.server, NULL), WS_OK);
+    CHECK_IS(ws_add_header(both.server, "X-Late", "1"), WS_ERR_MISUSE);
+    carry(both.server, both.client);
+    carry(other.server, other.client);
+    CHECK_IS(ws_handshake(both.client), accepted ? WS_OK : WS_ERR_HANDSHAKE);
+    CHECK_IS(ws_handshake(other.client), WS_OK);
+    CHECK(strcmp(ws_header(both.client, "www-authenticate"), "Basic") == 0);
+    CHECK(strcmp(ws_header(both.client, "x-all"), "yes") == 0);
+    CHECK(ws_header(both.client, "x") == NULL && ws_header(both.client, "x-early") == NULL);
+    CHECK(ws_header(other.client, "www-authenticate") == NULL);
+    free_pair(&both);
+    free_pair(&other);
+  }
+  ws_config_free(config);
+}
+
 /* Strings of the handshake stay until ws_free(), also where it comes to nothing. */
 static void strings_of_a_request_stay_when_its_time_is_over(void) {
   ws_config *config = config_with(WS_OPT_AUTO_ACCEPT, 0);
@@ -1343,12 +1377,109 @@ static void messages_read_together_end_before_what_is_wrong(void) {
   ws_free(conn);
 }
 
+/* Where several messages lie there one read may look at them all; whoever reads must not notice. */
+static void what_comes_between_two_reads_holds_for_the_second(void) {
+  const ws_message *const *messages;
+  const ws_message *message;
+  const uint8_t *data;
+  size_t count, len;
+  for (int32_t role = WS_CLIENT; role <= WS_SERVER; role++) {
+    const int32_t peer = WS_CLIENT + WS_SERVER - role;
+    uint8_t frame[64];
+    ws_conn *conn = new_open(NULL, role);
+    feed_frame(conn, peer, 0x81, "first");
+    feed_frame(conn, peer, 0x82, "second");
+    feed_frame(conn, peer, 0x81, "third");
+    feed_frame(conn, peer, 0x81, "fourth");
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, "first"));
+    /* It lies there still, and reading it the other way gives all of it. */
+    CHECK(ws_has_input(conn));
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_BINARY, "second"));
+    CHECK_IS(ws_read_messages(conn, &messages, &count), WS_OK);
+    CHECK_IS(count, 2);
+    CHECK(is_message(messages[0], WS_TEXT, "third"));
+    CHECK(is_message(messages[1], WS_TEXT, "fourth"));
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_WOULD_BLOCK);
+    CHECK(!ws_has_input(conn));
+    ws_free(conn);
+
+    /* A mask over what was looked at already is put back. */
+    conn = new_open(NULL, role);
+    for (int i = 0; i < 3; i++) {
+      len = put_frame(frame, peer, 0x81, "masked", 6);
+      if (peer == WS_CLIENT) {
+        memcpy(frame + 2, "\x11\x22\x33\x44", 4);
+        for (size_t at = 6; at < len; at++) frame[at] ^= frame[2 + (at - 6) % 4];
+      }
+      CHECK_IS(feed(conn, frame, len), len);
+    }
+    for (int i = 0; i < 3; i++) {
+      CHECK_IS(ws_read_message(conn, &message), WS_OK);
+      CHECK(is_message(message, WS_TEXT, "masked"));
+      CHECK_IS(ws_set_option(conn, WS_OPT_MAX_MESSAGE_SIZE, (uint64_t)(100 + i)), WS_OK);
+    }
+    ws_free(conn);
+
+    /* A limit, */
+    conn = new_open(NULL, role);
+    feed_frame(conn, peer, 0x81, "long enough");
+    feed_frame(conn, peer, 0x81, "ok");
+    feed_frame(conn, peer, 0x81, "long enough");
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK_IS(ws_set_option(conn, WS_OPT_MAX_MESSAGE_SIZE, 8), WS_OK);
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, "ok"));
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_CAPACITY);
+    CHECK(says(conn, peer == WS_CLIENT ? "byte 25 " : "byte 17 "));
+    ws_free(conn);
+
+    /* our Close, after which messages still come, */
+    conn = new_open(NULL, role);
+    feed_frame(conn, peer, 0x81, "one");
+    feed_frame(conn, peer, 0x81, "two");
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK_IS(ws_close(conn, 1000, NULL, 0), WS_OK);
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, "two"));
+    CHECK_IS(ws_output(conn, &data, &len), WS_OK);
+    CHECK(len > 0 && data[0] == 0x88);
+    ws_free(conn);
+
+    /* the end of our patience, after which none does, */
+    conn = new_open(NULL, role);
+    CHECK_IS(ws_set_option(conn, WS_OPT_IDLE_TIMEOUT_MS, 1000), WS_OK);
+    CHECK_IS(ws_tick(conn, 1), WS_OK);
+    feed_frame(conn, peer, 0x81, "one");
+    feed_frame(conn, peer, 0x81, "two");
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK_IS(ws_tick(conn, 5000), WS_ERR_TIMEOUT);
+    CHECK(ws_read_message(conn, &message) != WS_OK);
+    ws_free(conn);
+
+    /* what is broken behind them. */
+    conn = new_open(NULL, role);
+    feed_frame(conn, peer, 0x81, "one");
+    feed_frame(conn, peer, 0x81, "two");
+    feed_frame(conn, peer, 0x81, "\xff");
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, "two"));
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_UTF8);
+    CHECK(message == NULL);
+    CHECK_IS(ws_read_message(conn, NULL), WS_ERR_INVALID_ARGUMENT);
+    ws_free(conn);
+  }
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   RUN(a_handshake_tells_target_headers_and_subprotocol);
   RUN(reading_completes_the_handshake);
   RUN(a_server_stops_at_a_request_and_accepts_it);
   RUN(a_rejected_client_sees_status_headers_and_body);
+  RUN(each_response_may_have_headers_of_its_own);
   RUN(strings_of_a_request_stay_when_its_time_is_over);
   RUN(strings_of_a_refusal_stay_while_its_body_arrives);
   RUN(a_malformed_handshake_is_refused_in_words);
@@ -1387,6 +1518,7 @@ int main(int argc, char **argv) {
   RUN(a_ping_goes_out_each_interval_and_silence_ends_the_connection);
   RUN(silence_over_the_idle_timeout_ends_the_connection);
   RUN(the_clock_of_the_library_does_not_go_backwards);
+  RUN(what_comes_between_two_reads_holds_for_the_second);
   RUN(messages_that_lie_there_are_read_together);
   RUN(messages_read_together_end_before_what_is_wrong);
   RUN(messages_read_together_are_sent_on_together);

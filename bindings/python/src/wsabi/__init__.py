@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ._options import VERSION as __version__
-from ._tables import State
+from ._options import TLS
+from ._tables import WS_VERSION as __version__
+from ._tables import Option, State
 from .exceptions import *
 from .exceptions import __all__ as _exceptions
 from .http import Headers, Request, Response
 
-__all__ = ["Headers", "Request", "Response", "State", "__version__", *_exceptions]
+__all__ = ["TLS", "Headers", "Option", "Request", "Response", "State", "__version__", *_exceptions]

@@ -70,15 +70,45 @@ LARGE = 4096  # bytes of output from which on lending and copying once is better
 ROOM = c_size_t(LARGE)
 
 
+class Owned(c_void_p):
+    """An address of the library's that is freed with the last reference to it.
+
+    It is NULL from then on, which the library answers with INVALID_ARGUMENT: what is in a cycle with it may still run after its
+    `__del__` (PEP 442), for instance at the end of the program.
+    """
+
+    free: Callable[[Any], None]
+    view: Optional[memoryview] = None
+
+    def __del__(self) -> None:
+        address, self.value = self.value, None
+        if self.view is not None:
+            self.view.release()
+        if address is not None:
+            self.free(address)
+
+
+class OwnedConfig(Owned):
+    free = quick.ws_config_free
+
+
+class OwnedConn(Owned):
+    free = quick.ws_free
+
+
+class OwnedListener(Owned):
+    free = quick.ws_listener_free
+
+
+class OwnedPrepared(Owned):
+    free = quick.ws_prepared_free
+
+
 class Config:
     """What a connection or a listener begins with. It is copied when it is used."""
 
     def __init__(self) -> None:
-        self._as_parameter_ = c_void_p(quick.ws_config_new())
-
-    def __del__(self, free: Callable[[c_void_p], None] = quick.ws_config_free) -> None:
-        if hasattr(self, "_as_parameter_"):
-            free(self._as_parameter_)
+        self._as_parameter_ = OwnedConfig(quick.ws_config_new())
 
     def set(self, option: Option, value: int) -> None:
         """Sets an option. ValueError: it cannot have that value."""
@@ -126,25 +156,8 @@ class Prepared:
     """A message framed once, to be sent on many connections. A server shares its bytes; it goes uncompressed."""
 
     def __init__(self, kind: int, data: Union[str, Buffer]) -> None:
-        out = c_void_p()
-        check(lend_to(waiting.ws_prepare_message, kind, None, data, byref(out)))
-        self._as_parameter_ = out
-
-    def __del__(self, free: Callable[[c_void_p], None] = quick.ws_prepared_free) -> None:
-        if hasattr(self, "_as_parameter_"):
-            free(self._as_parameter_)
-
-
-class Owner:
-    """Owns a ws_conn: it is freed with the last reference to this, be that a handle or a view of a message."""
-
-    __slots__ = ("conn",)
-
-    def __init__(self, conn: c_void_p) -> None:
-        self.conn = conn
-
-    def __del__(self, free: Callable[[c_void_p], None] = quick.ws_free) -> None:
-        free(self.conn)
+        self._as_parameter_ = OwnedPrepared()
+        check(lend_to(waiting.ws_prepare_message, kind, None, data, byref(self._as_parameter_)))
 
 
 class Handle:
@@ -155,25 +168,22 @@ class Handle:
     """
 
     def __init__(self, make: Callable[[Any], int], url: str = "") -> None:
-        conn = c_void_p()
+        conn = OwnedConn()
         status = make(byref(conn))
         if status == Status.ERR_URL:
             raise InvalidURI(url, "it cannot be used here")
         check(status)
-        self._owner = Owner(conn)
         self._conn = conn
         self.parts = False
         self._reading = Lock()
         self._moving = Lock()  # bytes, in memory mode
         # Arguments, and where the library writes its answers to: made once, which takes longer than the calls.
-        self._ref = byref(c_ubyte.from_address(conn.value or 0))
         self._out, self._count, self._size = c_size_t(), c_size_t(), c_size_t()
         self._out_ref, self._count_ref, self._size_ref = byref(self._out), byref(self._count), byref(self._size)
         self._room: Any = None  # for output: from the first time on that it is taken, since many connections never do
         self._room_ref: Any = None
         self._large = False  # there may be more to send than that has room for
         self._lent: Any = None
-        self._view: Optional[memoryview] = None
 
     @classmethod
     def connect(cls, config: Config, url: str) -> Handle:
@@ -205,6 +215,16 @@ class Handle:
         """Drives the opening handshake; a status."""
         status: int = waiting.ws_handshake(self._conn)
         return status
+
+    def add_header(self, name: str, value: str) -> None:
+        """A server adds a header to its response to the request that waits."""
+        self.check(quick.ws_add_header(self._conn, word(name), word(value)))
+
+    def add_headers(self, headers: Headers) -> None:
+        """All of these, but those that the library writes itself."""
+        for name, value in headers.raw_items():
+            if name.lower() not in WRITTEN:
+                self.add_header(name, value)
 
     def accept(self, subprotocol: Optional[str] = None) -> None:
         """A server takes the request that waits."""
@@ -256,10 +276,10 @@ class Handle:
         try:
             if self._lent is not None:
                 self._take_back()
-            ref, out_ref, count_ref = self._ref, self._out_ref, self._count_ref
+            conn, out_ref, count_ref = self._conn, self._out_ref, self._count_ref
             read_messages, has_input = calls
             while True:
-                status = read_messages(ref, out_ref, count_ref)
+                status = read_messages(conn, out_ref, count_ref)
                 if status:
                     return status
                 out = self._out.value // POINTER_SIZE
@@ -271,7 +291,7 @@ class Handle:
                         into.append(str(memory[data : data + size], "utf-8"))
                     else:
                         into.append(self._event(data, size, kind, code, final))
-                if not has_input(ref):
+                if not has_input(conn):
                     return WOULD_BLOCK
         finally:
             self._reading.release()
@@ -299,6 +319,8 @@ class Handle:
         """Reads one message into a writable buffer; a status, and how many bytes it has. One that does not fit is given as it
         is, so that it is not lost."""
         with memoryview(buffer).cast("B") as room:
+            if room.readonly:
+                raise BufferError("the buffer is read-only")
 
             def copy(data: int, size: int, kind: int) -> Union[Event, int]:
                 if size > len(room):
@@ -327,15 +349,25 @@ class Handle:
 
     def _lend(self, data: int, size: int, kind: int) -> memoryview:
         self._lent = (c_ubyte * size).from_address(data)
-        self._lent.owner = self._owner
-        self._view = memoryview(self._lent).toreadonly().cast("B")
-        return self._view
+        self._lent.owner = self._conn
+        self._conn.view = memoryview(self._lent).toreadonly().cast("B")
+        return self._conn.view
+
+    @property
+    def is_lending(self) -> bool:
+        """A view of the message read last has not been released."""
+        if self._conn.view is None:
+            return False
+        try:
+            return self._conn.view.nbytes >= 0
+        except ValueError:
+            return False
 
     def _take_back(self) -> None:
         """Releases the view that was lent last. A slice of it, which nobody else counts, is a reference to its array."""
-        if self._view is not None:
-            self._view.release()
-            self._view = None
+        if self._conn.view is not None:
+            self._conn.view.release()
+            self._conn.view = None
         if sys.getrefcount(self._lent) > 2:
             raise BufferError("the message received last is still in use: release what was made from its view")
         self._lent = None
@@ -352,7 +384,7 @@ class Handle:
             data = data.encode()
         if type(data) is bytes:
             self._large |= len(data) > LARGE
-            return queue_message(self._ref, kind, data, c_size_t(len(data)))
+            return queue_message(self._conn, kind, data, c_size_t(len(data)))
         self._large = True
         return lend_to(waiting.ws_queue_message, self._conn, kind, data)
 
@@ -464,7 +496,7 @@ class Handle:
         """Takes received bytes, and says how many it had room for. Where that is fewer, read until WOULD_BLOCK, then go on."""
         with self._moving:
             if type(data) is bytes:
-                status = feed(self._ref, data, c_size_t(len(data)), self._size_ref)
+                status = feed(self._conn, data, c_size_t(len(data)), self._size_ref)
             else:
                 status = lend_to(waiting.ws_feed, self._conn, None, data, self._size_ref)
             if status:
@@ -482,7 +514,7 @@ class Handle:
                 self._room = (c_char * LARGE)()
                 self._room_ref = byref(self._room)
             if not self._large:
-                status = output_take(self._ref, self._room_ref, ROOM, self._size_ref)
+                status = output_take(self._conn, self._room_ref, ROOM, self._size_ref)
                 if status:
                     raise self.error(status)
                 size = self._size.value
@@ -494,13 +526,13 @@ class Handle:
                 pieces = []
             self._large = False
             while True:
-                output(self._ref, self._out_ref, self._size_ref)
+                output(self._conn, self._out_ref, self._size_ref)
                 size = self._size.value
                 if not size:
                     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
                 start = self._out.value
                 pieces.append(memory[start : start + size])
-                output_advance(self._ref, c_size_t(size))
+                output_advance(self._conn, c_size_t(size))
 
     def tick(self, now_ms: int) -> int:
         """Hands the clock in; a status."""
@@ -523,19 +555,14 @@ class Listener:
     """Accepts connections over TCP, TLS or a Unix socket. It is closed with the last reference to it."""
 
     def __init__(self, config: Config, url: str) -> None:
-        out = c_void_p()
-        status = waiting.ws_listen(config, url.encode(), byref(out))
+        self._listener = OwnedListener()
+        status = waiting.ws_listen(config, url.encode(), byref(self._listener))
         if status == Status.ERR_URL:
             raise InvalidURI(url, "it cannot be listened at")
         if status == Status.ERR_IO:
             errno = ctypes.get_errno()
             raise OSError(errno, f"{url} cannot be listened at: {os.strerror(errno) if errno else 'no such host'}")
         check(status)
-        self._listener = out
-
-    def __del__(self, free: Callable[[c_void_p], None] = quick.ws_listener_free) -> None:
-        if hasattr(self, "_listener"):
-            free(self._listener)
 
     def accept(self) -> Optional[Handle]:
         """The next connection; None: none waits. Its opening handshake is still to come."""
@@ -571,6 +598,8 @@ def now_ms() -> int:
 
 
 # Details: buffers in, payloads out.
+
+WRITTEN = ("connection", "content-length", "transfer-encoding", "upgrade")
 
 unpack = struct.Struct("@" + WS_MESSAGE_FORMAT).unpack_from
 POINTER_SIZE = ctypes.sizeof(c_void_p)

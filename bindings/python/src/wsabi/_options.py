@@ -7,16 +7,46 @@ from collections.abc import Sequence
 from typing import Optional, Union
 
 from ._handle import Config
-from ._tables import WS_VERSION_MAJOR, WS_VERSION_MINOR, WS_VERSION_PATCH, Option
+from ._tables import WS_VERSION, Option
 from .http import Headers, HeadersLike
 
-__all__ = ["Limit", "USER_AGENT", "VERSION", "configure", "milliseconds"]
+__all__ = ["Limit", "Queue", "TLS", "USER_AGENT", "configure", "milliseconds"]
 
-VERSION = f"{WS_VERSION_MAJOR}.{WS_VERSION_MINOR}.{WS_VERSION_PATCH}"
-USER_AGENT = f"Python/{platform.python_version()} wsabi/{VERSION}"
+USER_AGENT = f"Python/{platform.python_version()} wsabi/{WS_VERSION}"
 
 # The largest message, or that and the largest frame, in bytes; None: no limit.
 Limit = Union[int, None, tuple[Optional[int], Optional[int]]]
+
+# How many messages wait to be received before no more are read; of two numbers, the first. None: any number.
+Queue = Limit
+
+
+class TLS:
+    """TLS by the library, with certificates in PEM, where `ssl` takes it in place of an SSLContext.
+
+    `roots`: whom to trust instead of the system's; a server asks its clients for such a certificate. `chain` and `key`: what this
+    end shows, for which a server has no default. `verify` False: a client talks to anybody, for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        roots: Optional[bytes] = None,
+        chain: Optional[bytes] = None,
+        key: Optional[bytes] = None,
+        verify: bool = True,
+    ) -> None:
+        if (chain is None) != (key is None):
+            raise ValueError("a chain goes with its key")
+        self.roots, self.chain, self.key, self.verify = roots, chain, key, verify
+
+    def apply(self, config: Config) -> None:
+        """Puts this into a configuration."""
+        if self.roots is not None:
+            config.set_tls_roots(self.roots)
+        if self.chain is not None and self.key is not None:
+            config.set_tls_identity(self.chain, self.key)
+        config.set(Option.TLS_VERIFY, int(self.verify))
 
 
 def configure(

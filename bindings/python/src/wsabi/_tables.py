@@ -14,6 +14,7 @@ WS_VERSION_MAJOR = 0
 WS_VERSION_MINOR = 1
 WS_VERSION_PATCH = 0
 WS_ABI_VERSION = 1
+WS_VERSION = "0.1.0"
 
 
 class Status(IntEnum):
@@ -172,6 +173,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("ws_protocol", c_char_p, (c_void_p,)),
     ("ws_http_status", c_int32, (c_void_p,)),
     ("ws_http_body", c_int32, (c_void_p, c_void_p, c_void_p)),
+    ("ws_add_header", c_int32, (c_void_p, c_char_p, c_char_p)),
     ("ws_accept", c_int32, (c_void_p, c_char_p)),
     ("ws_reject", c_int32, (c_void_p, c_int32, c_char_p, c_size_t)),
     ("ws_read_message", c_int32, (c_void_p, c_void_p)),

@@ -23,7 +23,7 @@ from ._handle import BINARY, TEXT, WOULD_BLOCK, Buffer, Handle, Part, Ping, Pong
 from ._options import USER_AGENT, Limit, configure
 from ._tables import Kind, Option, State, Status
 from .exceptions import Close, ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
-from .http import HeadersLike, Request, Response
+from .http import Headers, HeadersLike, Request, Response
 
 __all__ = [
     "BINARY",
@@ -157,7 +157,11 @@ class Protocol:
     def tick(self, now: float) -> None:
         """Hands the clock in: Pings that are due are queued, and deadlines end the connection. Then take events and bytes."""
         if not self.closed:
-            self.handle.tick(int(now * 1000))
+            status = self.handle.tick(int(now * 1000))
+            if status and self.opened:
+                self._over(status, [])
+            elif status:
+                self._failed(status)
 
     @property
     def next_deadline(self) -> Optional[float]:
@@ -354,13 +358,15 @@ class ServerProtocol(Protocol):
         self.request: Optional[Request] = None
         super().__init__(Handle.server(config))
 
-    def accept(self, subprotocol: Optional[str] = None) -> None:
-        """Takes the request. None: the first of this end's subprotocols that was offered."""
+    def accept(self, subprotocol: Optional[str] = None, headers: Optional[HeadersLike] = None) -> None:
+        """Takes the request, with more headers. None: the first of this end's subprotocols that was offered."""
+        self.handle.add_headers(Headers(headers))
         self.handle.accept(subprotocol)
         self.opened = True
 
-    def reject(self, status: int, body: Union[str, bytes] = b"") -> None:
+    def reject(self, status: int, body: Union[str, bytes] = b"", headers: Optional[HeadersLike] = None) -> None:
         """Refuses the request with an HTTP status from 300 to 599; the connection is over with it."""
+        self.handle.add_headers(Headers(headers))
         self.handle.reject(status, body.encode() if isinstance(body, str) else body)
         self.handshake_exc = exceptions.InvalidStatus(f"refused with HTTP {status}", status)
         self.closed = True

@@ -53,7 +53,7 @@ class Memory(Handle):
     @property
     def conn(self) -> Any:
         """What `Calls` wants. It is freed with this object."""
-        return self._ref
+        return self._conn
 
 
 def make_calls() -> Calls:

@@ -1,0 +1,18 @@
+"""WebSockets for threads: `connect()` and `serve()`, with the names of `websockets.sync`."""
+
+from __future__ import annotations
+
+from .client import ClientConnection, connect, unix_connect
+from .connection import Connection
+from .server import Server, ServerConnection, serve, unix_serve
+
+__all__ = [
+    "ClientConnection",
+    "Connection",
+    "Server",
+    "ServerConnection",
+    "connect",
+    "serve",
+    "unix_connect",
+    "unix_serve",
+]
