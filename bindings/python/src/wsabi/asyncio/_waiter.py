@@ -8,7 +8,7 @@ any make (`_asyncio_future_blocking`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextvars import Context
 from typing import Any, Callable, Optional
 
@@ -28,10 +28,10 @@ class Waiter:
         self._cancelled = False
         self.waiting = False  # a task waits
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[Any, None, None]:
         self.waiting = self._asyncio_future_blocking = True
         self._cancelled = False
-        return iter((self,))  # half the time of a generator
+        return iter((self,))  # type: ignore[return-value] # half the time of a generator
 
     def wake(self) -> None:
         """Lets the task that waits, if any, go on with the next round of the loop."""
