@@ -29,6 +29,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     faulthandler.cancel_dump_traceback_later()
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Iterator[None]:
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    # Where everything can be installed, nothing may be missing.
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        report.outcome, report.longrepr = "failed", f"skipped, with CI=true: {report.longrepr}"
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     count = {name: len(terminalreporter.stats.get(name, [])) for name in ("passed", "failed", "error", "skipped")}
     terminalreporter.write_line(

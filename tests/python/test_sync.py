@@ -179,6 +179,29 @@ def test_four_threads_on_one_connection_lose_nothing(serving: Any) -> None:
             assert [int(number) for which, number in words if which == str(name)] == list(range(count))
 
 
+def test_what_nobody_receives_waits_with_its_sender(serving: Any) -> None:
+    sent = [0]
+
+    def flood(ws: Any) -> None:
+        try:
+            for _ in range(2000):
+                ws.send(b"x" * 100_000, timeout=0.01)
+                sent[0] += 1
+        except TimeoutError:
+            pass
+
+    _, url = serving(flood, compression=None)
+    with connect(url, max_queue=4, compression=None) as ws:
+        deadline = time.monotonic() + 20
+        before = -1
+        while sent[0] != before and time.monotonic() < deadline:
+            before = sent[0]
+            time.sleep(0.5)
+        assert sent[0] < 1000 and len(ws._queue) < 4 + 24 + 1
+        for _ in range(sent[0]):
+            assert len(ws.recv(timeout=5)) == 100_000
+
+
 def test_a_second_receiver_is_refused(serving: Any) -> None:
     _, url = serving(echo)
     with connect(url) as ws:
@@ -230,6 +253,37 @@ def test_every_wait_ends_in_time(serving: Any) -> None:
         with pytest.raises(TimeoutError):
             connect(f"wss://127.0.0.1:{port}/", open_timeout=0.3, ssl=ssl.create_default_context())
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("tls", ["python", "library"])
+def test_deadlines_run_over_tls_too(serving: Any, certificate: Any, tls: str) -> None:
+    chain, key = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    ours: Any = ssl.create_default_context(cafile=str(chain)) if tls == "python" else wsabi.TLS(roots=chain.read_bytes())
+    done = threading.Event()
+
+    def silence() -> None:
+        stream, _ = listener.accept()
+        with stream, context.wrap_socket(stream, server_side=True) as secured:
+            secured.recv(65536)
+            done.wait(10)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=silence)
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            connect(f"wss://localhost:{listener.getsockname()[1]}/", ssl=ours, open_timeout=0.5)
+        assert 0.4 < time.monotonic() - began < 5
+        done.set()
+        thread.join(10)
+    # Nobody answers this end's Pings: the server's handler keeps its thread, and the keeper is too slow for these times.
+    _, url = serving(lambda ws: time.sleep(1.5), ssl=context, name="localhost", ping_interval=None)
+    with connect(url, ssl=ours, ping_interval=0.05, ping_timeout=0.05, close_timeout=0.1) as ws:
+        with pytest.raises(exceptions.ConnectionClosedError) as caught:
+            ws.recv(timeout=5)
+        assert isinstance(caught.value.__cause__, TimeoutError)
 
 
 @pytest.fixture
@@ -515,7 +569,8 @@ def test_tls_by_python_and_by_the_library(serving: Any, certificate: Any, ours: 
             thread.start()
         assert sorted(ws.recv(timeout=10)[0] for _ in threads) == [0, 1, 2, 3]
         assert ws.ping().wait(5)
-    assert ws.close_code == 1000
+        began = time.monotonic()
+    assert ws.close_code == 1000 and time.monotonic() - began < 0.4
     with pytest.raises((exceptions.TLSError, ssl.SSLError)):
         connect(url, ssl=wsabi.TLS() if ours == "library" else ssl.create_default_context())
 

@@ -12,17 +12,15 @@ from typing import Any
 
 import pytest
 
-websockets = pytest.importorskip("websockets")
+import websockets.exceptions as their_exceptions
+import websockets.sync.client as their_client
+import websockets.sync.connection as their_connection
+import websockets.sync.server as their_server
 
-import websockets.exceptions as their_exceptions  # noqa: E402
-import websockets.sync.client as their_client  # noqa: E402
-import websockets.sync.connection as their_connection  # noqa: E402
-import websockets.sync.server as their_server  # noqa: E402
-
-import wsabi.exceptions as our_exceptions  # noqa: E402
-import wsabi.sync.client as our_client  # noqa: E402
-import wsabi.sync.connection as our_connection  # noqa: E402
-import wsabi.sync.server as our_server  # noqa: E402
+import wsabi.exceptions as our_exceptions
+import wsabi.sync.client as our_client
+import wsabi.sync.connection as our_connection
+import wsabi.sync.server as our_server
 
 # (client, its exceptions, server)
 PAIRS: list[Any] = [

@@ -23,7 +23,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 from . import exceptions
 from ._library import quick, quick_raw, waiting
 from ._tables import WS_MESSAGE_FORMAT, Kind, Option, Role, State, Status
-from .exceptions import Close, ConcurrencyError, InvalidURI
+from .exceptions import Close, InvalidURI
 from .http import Headers
 
 __all__ = ["Buffer", "Close", "Config", "Event", "Handle", "Listener", "Part", "Ping", "Pong", "Prepared"]
@@ -188,12 +188,12 @@ class Handle:
     @classmethod
     def connect(cls, config: Config, url: str) -> Handle:
         """Starts a connection over a socket of the library's. It never waits."""
-        return cls(lambda out: waiting.ws_connect(config, url.encode(), out), url)
+        return cls(lambda out: waiting.ws_connect(config, address(url), out), url)
 
     @classmethod
     def client(cls, config: Config, url: str) -> Handle:
         """A client in memory mode, or over what `set_socket` names."""
-        return cls(lambda out: quick.ws_client_new(config, url.encode(), out), url)
+        return cls(lambda out: quick.ws_client_new(config, address(url), out), url)
 
     @classmethod
     def server(cls, config: Config) -> Handle:
@@ -264,16 +264,14 @@ class Handle:
             items.append((text(name.value) or "", text(value.value) or ""))
         return Headers(items)
 
-    # Reading. One thread at a time: ConcurrencyError for a second one.
+    # Reading. One thread at a time; a second one waits for the first, which is not for long but where WS_OPT_BLOCKING is on.
 
     def read(self, into: list[Any], calls: Calls = QUICK) -> int:
         """Reads all messages that lie there whole, and appends them; a status: why there are no more.
 
         WAITING, for sockets, reads one batch, without the GIL; WOULD_BLOCK behind that says nothing about what is left.
         """
-        if not self._reading.acquire(False):
-            raise ConcurrencyError("another thread is receiving on this connection")
-        try:
+        with self._reading:
             if self._lent is not None:
                 self._take_back()
             conn, out_ref, count_ref = self._conn, self._out_ref, self._count_ref
@@ -293,8 +291,6 @@ class Handle:
                         into.append(self._event(data, size, kind, code, final))
                 if not has_input(conn):
                     return WOULD_BLOCK
-        finally:
-            self._reading.release()
 
     def _event(self, data: int, size: int, kind: int, code: int, final: int) -> Event:
         payload = memory[data : data + size]
@@ -332,9 +328,7 @@ class Handle:
             return self._read_one(copy)
 
     def _read_one(self, take: Callable[[int, int, int], Any]) -> tuple[int, Any]:
-        if not self._reading.acquire(False):
-            raise ConcurrencyError("another thread is receiving on this connection")
-        try:
+        with self._reading:
             if self._lent is not None:
                 self._take_back()
             status: int = waiting.ws_read_message(self._conn, self._out_ref)
@@ -344,8 +338,6 @@ class Handle:
             if kind in (TEXT, BINARY):
                 return status, take(data, size, kind)
             return status, self._event(data, size, kind, code, final)
-        finally:
-            self._reading.release()
 
     def _lend(self, data: int, size: int, kind: int) -> memoryview:
         self._lent = (c_ubyte * size).from_address(data)
@@ -556,7 +548,7 @@ class Listener:
 
     def __init__(self, config: Config, url: str) -> None:
         self._listener = OwnedListener()
-        status = waiting.ws_listen(config, url.encode(), byref(self._listener))
+        status = waiting.ws_listen(config, address(url), byref(self._listener))
         if status == Status.ERR_URL:
             raise InvalidURI(url, "it cannot be listened at")
         if status == Status.ERR_IO:
@@ -657,6 +649,14 @@ def lend_to(call: Any, first: Any, kind: Optional[int], data: Union[str, Buffer]
     finally:
         release_buffer(byref(buffer))
     return status
+
+
+def address(url: str) -> bytes:
+    """A URL for C."""
+    try:
+        return word(url)
+    except ValueError as error:
+        raise InvalidURI(url, str(error)) from error
 
 
 def word(string: str) -> bytes:

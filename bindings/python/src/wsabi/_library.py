@@ -64,7 +64,7 @@ def quick_raw(name: str) -> Callable[..., int]:
     return function
 
 
-if sys.maxsize < 2**32:
-    raise ImportError("wsabi needs a Python of 64 bits")
+if sys.maxsize < 2**32 or ctypes.addressof(ctypes.c_int()) > sys.maxsize:
+    raise ImportError("wsabi needs a Python of 64 bits, on a system that puts no tags into addresses")
 LIBRARY = find()
 quick, waiting = load(LIBRARY)

@@ -105,6 +105,9 @@ class TLSLink:
 
     def handshake(self) -> int:
         with self._lock:
+            status = self.handle.tick(now_ms())
+            if status:
+                return status
             self._flush()
             status = self.handle.handshake()
             while status == WOULD_BLOCK and self._receive():
@@ -114,12 +117,11 @@ class TLSLink:
 
     def read(self, into: list[Event]) -> int:
         with self._lock:
-            self.handle.tick(now_ms())
-            status = self.handle.read(into)
+            status = self.handle.tick(now_ms()) or self.handle.read(into)
             if not into and status == WOULD_BLOCK and self._receive():
                 status = self.handle.read(into)
             self._flush()
-            return self.handle.read(into) if status not in (OK, WOULD_BLOCK) and not into else status
+            return status
 
     def read_view(self) -> tuple[int, Union[Event, memoryview]]:
         got: tuple[int, Union[Event, memoryview]] = self._read_one(self.handle.read_view)
@@ -131,7 +133,9 @@ class TLSLink:
 
     def _read_one(self, read: Any) -> Any:
         with self._lock:
-            self.handle.tick(now_ms())
+            status = self.handle.tick(now_ms())
+            if status:
+                return status, None
             got = read()
             if got[0] == WOULD_BLOCK and self._receive():
                 got = read()
@@ -169,7 +173,9 @@ class TLSLink:
         deadline = self.handle.next_deadline_ms
         if deadline is not None:
             seconds = min(seconds, max(0, deadline - now_ms()) / 1000)
-        if self._socket.fileno() >= 0 and not self._socket.pending():
+        if self._unfed or self.handle.has_input or self._socket.fileno() < 0:
+            return
+        if not self._socket.pending():
             wait(self._socket.fileno(), True, self._wants_write or self.pending, seconds)
 
     def wait_to_send(self, seconds: float, reading: bool) -> None:

@@ -14,7 +14,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
-from threading import Condition, Event as Flag, Lock
+from threading import Condition, Event as Flag, Lock, RLock
 from types import TracebackType
 from typing import Any, Callable, Literal, Optional, TypeVar, Union, overload
 
@@ -52,8 +52,9 @@ class Connection:
         self._addresses: tuple[Any, Any] = (None, None)
         self._queue: deque[Any] = deque()  # messages that have been read and not received
         self._receiving = Lock()
-        self._sending = Lock()
-        self._reading = Lock()  # whoever has it reads for all
+        # These are for one thread, and not for one call: an exception of a signal's handler may come between taking one and using it.
+        self._sending = RLock()
+        self._reading = RLock()  # whoever has it reads for all
         self._news = Condition()
         self._waiters = 0
         self._over = False

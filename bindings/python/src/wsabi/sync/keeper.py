@@ -7,6 +7,7 @@ knows nothing of what they read.
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 import weakref
 from typing import TYPE_CHECKING, Optional
@@ -69,4 +70,12 @@ def stop() -> None:
         running.join(5)
 
 
+def after_fork() -> None:
+    """In the child there is no such thread, and whoever had the lock is gone."""
+    global lock, wake, thread, kept
+    lock, wake, thread, kept = threading.Lock(), threading.Event(), None, weakref.WeakSet()
+
+
 atexit.register(stop)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)
