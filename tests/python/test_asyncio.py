@@ -6,6 +6,7 @@ import array
 import asyncio
 import contextlib
 import gc
+import inspect
 import logging
 import os
 import re
@@ -37,7 +38,7 @@ from wsabi.exceptions import (
     ProxyError,
 )
 from wsabi.http import Request, Response
-from wsabi.protocol import State
+from wsabi.protocol import Option, State
 
 PATIENCE = 30  # seconds for one test
 
@@ -54,14 +55,7 @@ def run(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
         asyncio.run(limited(), debug=True)
 
     within_time.__name__ = test.__name__
-    signature = getattr(test, "__annotations__", {})
-    names = [name for name in signature if name != "return"]
-    # pytest finds fixtures by the names of parameters.
-    import inspect
-
-    within_time.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
-    )
+    within_time.__signature__ = inspect.signature(test)  # type: ignore[attr-defined] # by which pytest finds the fixtures
     return within_time
 
 
@@ -215,7 +209,7 @@ async def test_parts_that_nobody_wants_any_more_become_a_message_again() -> None
         await websocket.wait_closed()
 
     async with serving(handler) as url, connect(url, proxy=None) as ws:
-        ws.protocol.set(__import__("wsabi.protocol", fromlist=["Option"]).Option.DELIVER_FRAGMENTS, 1)
+        ws.protocol.set(Option.DELIVER_FRAGMENTS, 1)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(ws.recv(), 0.1)  # cancelled amid the message
         go_on.set()
@@ -680,12 +674,13 @@ async def test_basic_auth() -> None:
         async with serving(handler, process_request=basic_auth("realm", **how)) as url:  # type: ignore[arg-type]
             good = {"Authorization": "Basic aGVsbG86aWxvdmV5b3U="}
             await (await connect(url, additional_headers=good, proxy=None)).wait_closed()
+            await (await connect(url.replace("ws://", "ws://hello:ilove%79ou@"), proxy=None)).wait_closed()
             for bad in (None, {"Authorization": "Basic aGVsbG86bm8="}, {"Authorization": "Bearer x"}, {"Authorization": "Basic !"}):
                 with pytest.raises(InvalidStatus) as refused:
                     await connect(url, additional_headers=bad, proxy=None)
                 assert refused.value.status == 401
                 assert refused.value.headers["WWW-Authenticate"] == 'Basic realm="realm", charset="UTF-8"'
-    assert names == ["hello"] * 3
+    assert names == ["hello"] * 6
     with pytest.raises(ValueError):
         basic_auth("realm")
     with pytest.raises(TypeError):
@@ -719,7 +714,7 @@ async def test_redirections_are_followed_and_secrets_stay_with_the_server_that_t
 
 
 def test_arguments_that_cannot_be_are_refused_at_once() -> None:
-    for uri in ("http://localhost/", "localhost", "ws:///", "ws://localhost:99999/"):
+    for uri in ("http://localhost/", "localhost", "ws:///", "ws://localhost:99999/", "ws://user@localhost/"):
         with pytest.raises(InvalidURI):
             connect(uri)
     with pytest.raises(ValueError):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import inspect
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 from test_asyncio import echo, run, serving, url_of
-from wsabi.asyncio import connect, serve, unix_connect, unix_serve
+from wsabi.asyncio import client, connect, serve, server, unix_connect, unix_serve
 from wsabi.asyncio.server import ServerConnection
 from wsabi.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
 from wsabi.http import Headers, Request, Response
@@ -92,8 +93,8 @@ async def test_our_client_and_the_server_of_websockets() -> None:
                 await websocket.send(message)
 
     for compression in (None, "deflate"):
-        async with theirs.serve(handler, "localhost", 0, compression=compression, subprotocols=["chat"]) as server:
-            url = url_of(server)
+        async with theirs.serve(handler, "localhost", 0, compression=compression, subprotocols=["chat"]) as listening:
+            url = url_of(listening)
             async with connect(url, compression=compression, subprotocols=["x", "chat"], proxy=None) as ws:
                 assert ws.subprotocol == "chat" and ws.response is not None
                 assert ("permessage-deflate" in ws.response.headers.get("Sec-WebSocket-Extensions", "")) == bool(compression)
@@ -104,7 +105,7 @@ async def test_our_client_and_the_server_of_websockets() -> None:
                     await ws.recv()
                 assert closed.value.rcvd == (4000, "as asked")
             ws = await connect(url, subprotocols=["chat"], proxy=None)
-            server.close()
+            listening.close()
             with pytest.raises(ConnectionClosedOK) as going:
                 await ws.recv()
             assert going.value.code == 1001
@@ -112,19 +113,19 @@ async def test_our_client_and_the_server_of_websockets() -> None:
 
 @run
 async def test_over_tls_and_a_unix_socket_with_websockets(certificate: tuple[Path, Path], tmp_path: Path) -> None:
-    client, server = peer("websockets.asyncio.client"), peer("websockets.asyncio.server")
+    their_client, their_server = peer("websockets.asyncio.client"), peer("websockets.asyncio.server")
     shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     shown.load_cert_chain(*certificate)
     trusted = ssl.create_default_context(cafile=str(certificate[0]))
-    async with serving(ssl=shown) as url, client.connect(url, ssl=trusted, proxy=None) as ws:
+    async with serving(ssl=shown) as url, their_client.connect(url, ssl=trusted, proxy=None) as ws:
         await battery(ws)
-    async with server.serve(echo, "localhost", 0, ssl=shown) as listening:
+    async with their_server.serve(echo, "localhost", 0, ssl=shown) as listening:
         async with connect(url_of(listening, scheme="wss"), ssl=trusted, proxy=None) as ours:
             await battery(ours)
     path = str(tmp_path / "socket")
-    async with unix_serve(echo, path), client.unix_connect(path) as ws:
+    async with unix_serve(echo, path), their_client.unix_connect(path) as ws:
         await battery(ws)
-    async with server.unix_serve(echo, path), unix_connect(path) as ours:
+    async with their_server.unix_serve(echo, path), unix_connect(path) as ours:
         await battery(ours)
 
 
@@ -136,6 +137,27 @@ def test_a_program_for_websockets_changes_its_import_and_nothing_else() -> None:
         told: list[str] = []
         exec(compile(program.replace("websockets", package), package, "exec"), {"print": told.append, "__name__": "program"})
         assert told == ["Hello world!", "2 clients", "chat", "received 1000 (OK)", "401", "done"], package
+
+
+def test_functions_methods_and_defaults_are_those_of_websockets() -> None:
+    their_client, their_server = peer("websockets.asyncio.client"), peer("websockets.asyncio.server")
+    ours_alone = {"self", "user_agent_header", "server_header", "process_exception", "reconnect_delays"}  # the same, by our own means
+    for theirs, ours in ((their_client.connect.__init__, client.connect.__init__), (their_server.serve, server.serve)):
+        mine = inspect.signature(ours).parameters
+        for each in inspect.signature(theirs).parameters.values():
+            assert each.name in mine, f"{each.name} is missing"
+            if each.name not in ours_alone:
+                assert (mine[each.name].default, mine[each.name].kind) == (each.default, each.kind), each.name
+    for kind, methods in (
+        ("ClientConnection", "recv recv_streaming send close wait_closed ping pong"),
+        ("ServerConnection", "recv recv_streaming send close wait_closed ping pong respond"),
+        ("Server", "close wait_closed get_loop is_serving start_serving serve_forever connections sockets"),
+    ):
+        for name in methods.split():
+            value = getattr(getattr(their_client, kind, None) or getattr(their_server, kind), name)
+            mine_ = getattr(getattr(client, kind, None) or getattr(server, kind), name)
+            if callable(value):
+                assert list(inspect.signature(value).parameters) == list(inspect.signature(mine_).parameters), name
 
 
 # aiohttp
@@ -207,11 +229,11 @@ async def test_our_client_and_an_application_on_uvicorn() -> None:
             await send({"type": "websocket.send", name: event[name]})
 
     config = uvicorn.Config(application, "localhost", 0, log_level="error", lifespan="off", ws="websockets-sansio")
-    server = uvicorn.Server(config)
-    serving_ = asyncio.ensure_future(server._serve())
-    while not server.started:
+    running = uvicorn.Server(config)
+    ended = asyncio.ensure_future(running._serve())
+    while not running.started:
         await asyncio.sleep(0.01)
-    url = "ws://localhost:%d/" % server.servers[0].sockets[0].getsockname()[1]
+    url = "ws://localhost:%d/" % running.servers[0].sockets[0].getsockname()[1]
     for compression in (None, "deflate"):
         async with connect(url, compression=compression, subprotocols=["chat"], proxy=None) as ws:
             assert ws.subprotocol == "chat"
@@ -220,8 +242,8 @@ async def test_our_client_and_an_application_on_uvicorn() -> None:
             with pytest.raises(ConnectionClosedError) as closed:
                 await ws.recv()
             assert closed.value.rcvd == (3003, "as asked")
-    server.should_exit = True
-    await serving_
+    running.should_exit = True
+    await ended
 
 
 # uvloop
@@ -277,8 +299,8 @@ async def page_server(report: asyncio.Future[Any]) -> AsyncIterator[str]:
         with contextlib.suppress(ConnectionClosed):
             await echo(websocket)
 
-    async with serve(handler, "127.0.0.1", 0, subprotocols=["chat"], process_request=process_request) as server:
-        yield "http://127.0.0.1:%d/" % server.sockets[0].getsockname()[1]
+    async with serve(handler, "127.0.0.1", 0, subprotocols=["chat"], process_request=process_request) as listening:
+        yield "http://127.0.0.1:%d/" % listening.sockets[0].getsockname()[1]
 
 
 @contextlib.asynccontextmanager

@@ -32,6 +32,8 @@ class Calls(NamedTuple):
     feed: Callable[[Any, bytes], int]
     # Reads what lies there whole, as many messages as one call hands out: these into the first, all else into the second; a status.
     take: Callable[[Any, deque[Message], list[Control]], int]
+    # Whether another read may find something.
+    has_more: Callable[[Any], int]
     # Queues a message; a status.
     queue: Callable[[Any, int, bytes], int]
     # All bytes that wait to be sent, which are then gone from there.
@@ -98,7 +100,7 @@ def make_calls() -> Calls:
             return b"".join(pieces)
         return taken
 
-    return Calls(feed, take, queue, output)
+    return Calls(feed, take, quick_raw("ws_has_input"), queue, output)
 
 
 CALLS: WeakKeyDictionary[asyncio.AbstractEventLoop, Calls] = WeakKeyDictionary()

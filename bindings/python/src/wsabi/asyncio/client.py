@@ -6,6 +6,7 @@ It knows URLs, addresses, redirections and when to try again. The opening handsh
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import random
 import ssl as ssl_module
@@ -216,7 +217,11 @@ class connect:
             raise TimeoutError("timed out during the opening handshake") from error
 
     def _configure(self) -> Config:
-        return configure(additional_headers=self.additional_headers, **self._handshake_options)
+        headers = Headers(self.additional_headers)
+        authorization = Address(self.uri).authorization
+        if authorization is not None and "Authorization" not in headers:
+            headers["Authorization"] = authorization
+        return configure(additional_headers=headers, **self._handshake_options)
 
     async def _open_transport(self) -> ClientConnection:
         """Connects to where the URL or the keyword arguments say, directly or through a proxy."""
@@ -225,7 +230,7 @@ class connect:
         kwargs = dict(self._kwargs)
 
         def factory() -> ClientConnection:
-            config, url = self._configure(), self.uri.encode()
+            config, url = self._configure(), address.uri.encode()
             protocol = Memory(lambda out: quick.ws_client_new(config, url, out), self.uri)
             return self._create_connection(protocol, **self._connection_options)
 
@@ -260,7 +265,7 @@ class connect:
         def create(protocol: Memory) -> ClientConnection:
             return self._create_connection(protocol, **self._connection_options)
 
-        connection: ClientConnection = await _proxy.connect(self.uri, self._configure(), proxy, create)
+        connection: ClientConnection = await _proxy.connect(address.uri, self._configure(), proxy, create)
         return connection
 
     def _redirected(self, error: InvalidStatus) -> str:
@@ -327,7 +332,7 @@ OVER = (-5, -6)
 
 
 class Address:
-    """Where a URL leads to."""
+    """Where a URL leads to, the URL without name and password, and the header that these become (RFC 7617)."""
 
     def __init__(self, uri: str) -> None:
         parsed = urllib.parse.urlsplit(uri)
@@ -341,3 +346,10 @@ class Address:
             self.port = parsed.port or (443 if self.secure else 80)
         except ValueError:
             raise InvalidURI(uri, "the port is no number up to 65535") from None
+        self.uri = parsed._replace(netloc=parsed.netloc.rpartition("@")[2]).geturl()
+        self.authorization: Optional[str] = None
+        if parsed.username is not None:
+            if parsed.password is None:
+                raise InvalidURI(uri, "there is a user name without a password")
+            pair = urllib.parse.unquote(parsed.username) + ":" + urllib.parse.unquote(parsed.password)
+            self.authorization = "Basic " + base64.b64encode(pair.encode()).decode()

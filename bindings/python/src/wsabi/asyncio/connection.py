@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
         self.latency = 0.0
 
         self._conn = protocol.conn
-        self._feed, self._take, self._queue, self._output = Calls.of(self.loop)
+        self._feed, self._take, self._has_more, self._queue, self._output = Calls.of(self.loop)
 
         self._opening = True
         # Receiving
@@ -166,7 +166,8 @@ class Connection(asyncio.Protocol):
         while not messages:
             if self._over:
                 await self._end()
-            self._before_waiting()
+            if self._together_until or self._waiter.waiting:
+                self._before_waiting()
             await self._waiter
         message = messages.popleft()
         if self._paused and len(messages) <= self._low:
@@ -209,7 +210,8 @@ class Connection(asyncio.Protocol):
                     await self._end()
                 except ConnectionClosedOK:
                     raise StopAsyncIteration from None
-            self._before_waiting()
+            if self._together_until or self._waiter.waiting:
+                self._before_waiting()
             await self._waiter
         message = messages.popleft()
         if self._paused and len(messages) <= self._low:
@@ -244,7 +246,10 @@ class Connection(asyncio.Protocol):
         if status:
             await self._refused(status, kind, message)
         if not self._messages:
-            self._flush()
+            self._together_until = 0.0
+            output = self._output(self._conn)
+            if output:
+                self.transport.write(output)
         elif not self._together_until:
             # The answers to messages that arrived together leave together.
             self._together_until = perf_counter() + TOGETHER
@@ -380,16 +385,20 @@ class Connection(asyncio.Protocol):
             if not status:
                 if in_callback and messages and waiter.waiting:
                     waiter.wake_at_once()
-                if len(messages) > self._high and not self._dropping:
+                if not messages:
+                    if not (answers or self._unfed or self._eof or self._has_more(conn)):
+                        return
+                elif self._dropping:
+                    while len(messages) > self._high:
+                        messages.pop()
+                elif len(messages) > self._high:
                     self._pause()
                     break
-                if messages and not self._dropping and not self._lost:
+                elif not self._lost:
                     if not self._read_soon:
                         self._read_soon = True
                         self.loop.call_soon(self._go_on_reading)
                     break
-                while len(messages) > self._high:
-                    messages.pop()
             elif status == WOULD_BLOCK:
                 # The end may follow from what has been sent.
                 if not ((answers or self._closing) and self._flush() or (self._unfed or self._eof) and self._feed_rest()):
@@ -450,7 +459,8 @@ class Connection(asyncio.Protocol):
         while not self._messages:
             if self._over:
                 await self._end()
-            self._before_waiting()
+            if self._together_until or self._waiter.waiting:
+                self._before_waiting()
             await self._waiter
         message = self._messages.popleft()
         if self._paused and len(self._messages) <= self._low:
