@@ -450,6 +450,10 @@ def test_a_name_and_a_password(serving: Any) -> None:
         else:
             with pytest.raises(exceptions.InvalidStatus) as caught:
                 connect(url, additional_headers={"Authorization": f"Basic {encoded}"})
+    with connect(url.replace("://", "://me:secret@")) as ws:
+        assert ws.recv(timeout=5) == "me"
+    with pytest.raises(exceptions.InvalidURI):
+        connect(url.replace("://", "://me@"))
     with pytest.raises(exceptions.InvalidStatus) as caught:
         connect(url)
     assert caught.value.status == 401
@@ -511,8 +515,9 @@ def test_what_cannot_be_connected_to(serving: Any) -> None:
     closed.close()
     with pytest.raises(ConnectionRefusedError):
         connect(f"ws://127.0.0.1:{port}/")
-    with pytest.raises(exceptions.InvalidURI):
-        connect("http://127.0.0.1/")
+    for uri in ("http://127.0.0.1/", "ws://[::1/", "ws://a\0b/", "ws:///", "ws://127.0.0.1:99999/", "ws://a b/", "ws://a\nb/"):
+        with pytest.raises(exceptions.InvalidURI):
+            connect(uri)
     with pytest.raises(exceptions.InvalidProxy):
         connect("ws://127.0.0.1/", proxy="gopher://127.0.0.1/")
     with pytest.raises(OSError):
