@@ -1,10 +1,10 @@
-"""The handles of the C ABI as objects: a configuration, a connection, a listener, a message framed once.
+"""The handles of the C ABI as objects: connections and listeners, and (in `_config`) what they are made of.
 
-It knows pointers, lengths and lifetimes, and turns statuses into exceptions. It knows no protocol rule, no socket and no
+It knows lifetimes, and turns statuses into exceptions; `_buffers` knows pointers. It knows no protocol rule, no socket and no
 clock; the layers above (protocol, sync, asyncio) touch the library through it alone.
 
 A buffer goes in without a copy: bytes as they are, anything else that is C-contiguous by its buffer, which is held for as long
-as the call takes. Payloads come out as `bytes` or `str`, or as a memoryview that lives until the next read (`view()`).
+as the call takes. Payloads come out as `bytes` or `str`, or as a memoryview that lives until the next read (`read_view()`).
 
 Any thread may call any method. What has to be done in one go (a read and taking its messages out, output and advancing it) is
 done under a lock of the handle's own, so that no thread sees memory that another one has given back.
@@ -14,24 +14,20 @@ from __future__ import annotations
 
 import ctypes
 import os
-import struct
 import sys
-from ctypes import PYFUNCTYPE, byref, c_char, c_size_t, c_ssize_t, c_ubyte, c_uint64, c_void_p, py_object, string_at
+from ctypes import byref, c_char, c_size_t, c_ubyte, c_uint64, c_void_p, string_at
 from threading import Lock
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from . import exceptions
+from ._buffers import POINTER_SIZE, Buffer, lend_to, memory, pointers, text, unpack, view, word
+from ._config import Config, OwnedConn, OwnedListener, Prepared, check
 from ._library import quick, quick_raw, waiting
-from ._tables import WS_MESSAGE_FORMAT, Kind, Option, Role, State, Status
+from ._tables import Kind, Option, Role, State, Status
 from .exceptions import Close, InvalidURI
 from .http import Headers
 
 __all__ = ["Buffer", "Close", "Config", "Event", "Handle", "Listener", "Part", "Ping", "Pong", "Prepared"]
-
-# What can be sent as binary: bytes, bytearray, memoryview, array.array, and all else with a C-contiguous buffer. (There is no
-# type for these before Python 3.12.)
-Buffer = Any
-
 
 # How to read, and how to ask whether to read on: WAITING hands out a batch at a time, since a socket may never run dry.
 Calls = tuple[Callable[..., int], Callable[..., int]]
@@ -68,96 +64,6 @@ TEXT, BINARY, CLOSE, PING, PONG = (int(kind) for kind in Kind)
 NEVER = 2**64 - 1
 LARGE = 4096  # bytes of output from which on lending and copying once is better than a call less
 ROOM = c_size_t(LARGE)
-
-
-class Owned(c_void_p):
-    """An address of the library's that is freed with the last reference to it.
-
-    It is NULL from then on, which the library answers with INVALID_ARGUMENT: what is in a cycle with it may still run after its
-    `__del__` (PEP 442), for instance at the end of the program.
-    """
-
-    free: Callable[[Any], None]
-    view: Optional[memoryview] = None
-
-    def __del__(self) -> None:
-        address, self.value = self.value, None
-        if self.view is not None:
-            self.view.release()
-        if address is not None:
-            self.free(address)
-
-
-class OwnedConfig(Owned):
-    free = quick.ws_config_free
-
-
-class OwnedConn(Owned):
-    free = quick.ws_free
-
-
-class OwnedListener(Owned):
-    free = quick.ws_listener_free
-
-
-class OwnedPrepared(Owned):
-    free = quick.ws_prepared_free
-
-
-class Config:
-    """What a connection or a listener begins with. It is copied when it is used."""
-
-    def __init__(self) -> None:
-        self._as_parameter_ = OwnedConfig(quick.ws_config_new())
-
-    def set(self, option: Option, value: int) -> None:
-        """Sets an option. ValueError: it cannot have that value."""
-        if not 0 <= value <= NEVER or quick.ws_config_set(self._as_parameter_, option, value):
-            raise ValueError(f"{option.name} cannot be {value}")
-
-    def get(self, option: Option) -> int:
-        """Reads an option."""
-        value = c_uint64()
-        check(quick.ws_config_get(self._as_parameter_, option, byref(value)))
-        return value.value
-
-    def add_header(self, name: str, value: str) -> None:
-        """Adds a header to the request of a client, or the response of a server."""
-        if quick.ws_config_add_header(self._as_parameter_, word(name), word(value)):
-            raise ValueError(f"not a header that can be added: {name!r}: {value!r}")
-
-    def add_protocol(self, name: str) -> None:
-        """Adds a subprotocol, the favourite first."""
-        if quick.ws_config_add_protocol(self._as_parameter_, word(name)):
-            raise ValueError(f"not a subprotocol, or there already: {name!r}")
-
-    def set_proxy(self, url: Optional[str]) -> None:
-        """Sets the proxy of ws_connect: http, socks5 or socks5h."""
-        if quick.ws_config_set_proxy(self._as_parameter_, None if url is None else word(url)):
-            assert url is not None
-            raise exceptions.InvalidProxy(url, "neither http://, socks5:// nor socks5h:// with a host and a port")
-
-    def set_tls_roots(self, pem: bytes) -> None:
-        """Sets the certificates to trust instead of the system's."""
-        refused = waiting.ws_config_set_tls_roots(self._as_parameter_, pem, len(pem))
-        if refused:
-            raise exceptions.from_status(refused, "not certificates in PEM")
-
-    def set_tls_identity(self, chain_pem: bytes, key_pem: bytes) -> None:
-        """Sets the certificate that this end shows, and its key."""
-        refused = waiting.ws_config_set_tls_identity(
-            self._as_parameter_, chain_pem, len(chain_pem), key_pem, len(key_pem)
-        )
-        if refused:
-            raise exceptions.from_status(refused, "not a certificate and its key in PEM")
-
-
-class Prepared:
-    """A message framed once, to be sent on many connections. A server shares its bytes; it goes uncompressed."""
-
-    def __init__(self, kind: int, data: Union[str, Buffer]) -> None:
-        self._as_parameter_ = OwnedPrepared()
-        check(lend_to(waiting.ws_prepare_message, kind, None, data, byref(self._as_parameter_)))
 
 
 class Handle:
@@ -589,18 +495,10 @@ def now_ms() -> int:
     return now
 
 
-# Details: buffers in, payloads out.
+# Details
 
+# What the library writes into a response itself.
 WRITTEN = ("connection", "content-length", "transfer-encoding", "upgrade")
-
-unpack = struct.Struct("@" + WS_MESSAGE_FORMAT).unpack_from
-POINTER_SIZE = ctypes.sizeof(c_void_p)
-
-# Windows on all of the memory, through which only what the library has just lent is looked at: a slice of one takes a third of
-# the time of string_at(), which is a call.
-memory: Any = (c_char * sys.maxsize).from_address(0)
-view = memoryview(memory).cast("B")
-pointers: Any = (c_size_t * (sys.maxsize // POINTER_SIZE)).from_address(0)
 
 # The calls of the fast path, without types: an argument is then passed as it is, in half the time. Lengths have to be c_size_t,
 # and addresses references, since an int goes as a C int.
@@ -612,64 +510,9 @@ output_advance = quick_raw("ws_output_advance")
 get_state = quick.ws_get_state
 
 
-class PyBuffer(ctypes.Structure):
-    """Py_buffer of the buffer protocol (PEP 3118)."""
-
-    _fields_ = [
-        ("buf", c_void_p),
-        ("obj", c_void_p),
-        ("len", c_ssize_t),
-        ("itemsize", c_ssize_t),
-        ("readonly", ctypes.c_int),
-        ("ndim", ctypes.c_int),
-        ("format", c_void_p),
-        ("shape", c_void_p),
-        ("strides", c_void_p),
-        ("suboffsets", c_void_p),
-        ("internal", c_void_p),
-    ]
-
-
-get_buffer = PYFUNCTYPE(ctypes.c_int, py_object, c_void_p, ctypes.c_int)(("PyObject_GetBuffer", ctypes.pythonapi))
-release_buffer = PYFUNCTYPE(None, c_void_p)(("PyBuffer_Release", ctypes.pythonapi))
-
-
-def lend_to(call: Any, first: Any, kind: Optional[int], data: Union[str, Buffer], *rest: Any) -> int:
-    """Calls a function of the library with the bytes of `data`, uncopied. BufferError: they do not lie in one piece."""
-    before = (first,) if kind is None else (first, kind)
-    if isinstance(data, str):
-        data = data.encode()
-    if isinstance(data, bytes):
-        status: int = call(*before, data, len(data), *rest)
-        return status
-    buffer = PyBuffer()
-    get_buffer(data, byref(buffer), 0)
-    try:
-        status = call(*before, buffer.buf, buffer.len, *rest)
-    finally:
-        release_buffer(byref(buffer))
-    return status
-
-
 def address(url: str) -> bytes:
     """A URL for C."""
     try:
         return word(url)
     except ValueError as error:
         raise InvalidURI(url, str(error)) from error
-
-
-def word(string: str) -> bytes:
-    """A string for C. ValueError: it has a NUL in it, behind which C would not look."""
-    if "\0" in string:
-        raise ValueError(f"a NUL in {string!r}")
-    return string.encode("utf-8", "surrogateescape")
-
-
-def text(words: Optional[bytes]) -> Optional[str]:
-    return None if words is None else words.decode("utf-8", "surrogateescape")
-
-
-def check(status: int) -> None:
-    if status:
-        raise exceptions.from_status(status)

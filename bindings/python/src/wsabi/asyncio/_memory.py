@@ -13,7 +13,8 @@ from ctypes import byref, c_char, c_size_t
 from typing import Any, Callable, NamedTuple, Union
 from weakref import WeakKeyDictionary
 
-from .._handle import LARGE, POINTER_SIZE, Handle, Part, memory, pointers, unpack
+from .._buffers import POINTER_SIZE, memory, pointers, unpack
+from .._handle import LARGE, Handle, Part
 from .._library import quick_raw
 from .._tables import Kind
 
