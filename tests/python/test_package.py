@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -42,6 +43,7 @@ def test_a_wheel_brings_the_library_and_works_in_a_fresh_place(tmp_path: Path) -
     assert re.fullmatch(r"wsabi-[0-9.]+-py3-none-(?!any)\w+\.whl", wheel.name)
     names = zipfile.ZipFile(wheel).namelist()
     assert "wsabi/libwsabi.so.1" in names and "wsabi/py.typed" in names and not any("test" in name for name in names)
+    assert {"LICENSE-MIT", "LICENSE-APACHE"} <= {Path(name).name for name in names if "dist-info/licenses/" in name}
     fresh = tmp_path / "fresh"
     command(sys.executable, "-m", "venv", str(fresh))
     command(str(fresh / "bin" / "pip"), "install", "--no-index", "--disable-pip-version-check", str(wheel))
@@ -54,6 +56,15 @@ print(wsabi.__version__, wsabi._library.LIBRARY)
     version, library = command(str(fresh / "bin" / "python"), "-I", "-W", "error", "-c", script).split()
     assert library.startswith(str(fresh)) and f"wsabi-{version}-" in wheel.name
     assert "usage: python -m wsabi" in command(str(fresh / "bin" / "python"), "-m", "wsabi", "--help")
+
+
+def test_a_clone_builds_its_own_library(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    if shutil.which("cargo") is None:
+        pytest.skip("cargo is not installed")
+    wheel = build("wheel", tmp_path / "wheels")
+    library = zipfile.ZipFile(wheel).read("wsabi/libwsabi.so.1")
+    assert library[:4] == b"\x7fELF" and b"ws_output_take" in library
 
 
 def test_sources_outside_of_a_clone_say_what_they_need(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import logging
 import os
@@ -434,6 +435,58 @@ def test_a_server_may_refuse(serving: Any, caplog: Any) -> None:
     caplog.clear()
 
 
+def test_a_name_and_a_password(serving: Any) -> None:
+    from wsabi.sync import basic_auth
+
+    def name(ws: Any) -> None:
+        ws.send(ws.username)
+
+    _, url = serving(name, process_request=basic_auth("here", [("me", "secret"), ("you", "öffentlich")]))
+    for user, words, right in (("me", "secret", True), ("you", "öffentlich", True), ("me", "öffentlich", False)):
+        encoded = base64.b64encode(f"{user}:{words}".encode()).decode()
+        if right:
+            with connect(url, additional_headers={"Authorization": f"Basic {encoded}"}) as ws:
+                assert ws.recv(timeout=5) == user
+        else:
+            with pytest.raises(exceptions.InvalidStatus) as caught:
+                connect(url, additional_headers={"Authorization": f"Basic {encoded}"})
+    with connect(url.replace("://", "://me:secret@")) as ws:
+        assert ws.recv(timeout=5) == "me"
+    with pytest.raises(exceptions.InvalidURI):
+        connect(url.replace("://", "://me@"))
+    with pytest.raises(exceptions.InvalidStatus) as caught:
+        connect(url)
+    assert caught.value.status == 401
+    assert caught.value.headers["WWW-Authenticate"] == 'Basic realm="here", charset="UTF-8"'
+    with pytest.raises(ValueError):
+        basic_auth("here")
+
+
+def test_one_message_to_all(serving: Any, caplog: Any) -> None:
+    from wsabi.sync import broadcast
+
+    server, url = serving(echo)
+    connections = [connect(url) for _ in range(3)]
+    for ws in connections:
+        ws.send("here")
+        ws.recv(timeout=5)
+    broadcast(server.connections, "to all")
+    broadcast(server.connections, b"bytes")
+    for ws in connections:
+        assert (ws.recv(timeout=5), ws.recv(timeout=5)) == ("to all", b"bytes")
+    connections[0].close()
+    broadcast(connections, "from here")
+    assert [ws.recv(timeout=5) for ws in connections[1:]] == ["from here"] * 2
+    connections[1]._link.write_fragment(1, "half", False)
+    with caplog.at_level(logging.WARNING):
+        broadcast(connections, "skipped")
+    assert "skipped broadcast" in caplog.text
+    with pytest.raises(Exception, match="fragments|broadcast"):
+        broadcast(connections, "skipped", raise_exceptions=True)
+    for ws in connections:
+        ws.close()
+
+
 def test_redirects_are_followed_and_not_for_ever() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     place = f"127.0.0.1:{listener.getsockname()[1]}"
@@ -462,8 +515,9 @@ def test_what_cannot_be_connected_to(serving: Any) -> None:
     closed.close()
     with pytest.raises(ConnectionRefusedError):
         connect(f"ws://127.0.0.1:{port}/")
-    with pytest.raises(exceptions.InvalidURI):
-        connect("http://127.0.0.1/")
+    for uri in ("http://127.0.0.1/", "ws://[::1/", "ws://a\0b/", "ws:///", "ws://127.0.0.1:99999/", "ws://a b/", "ws://a\nb/"):
+        with pytest.raises(exceptions.InvalidURI):
+            connect(uri)
     with pytest.raises(exceptions.InvalidProxy):
         connect("ws://127.0.0.1/", proxy="gopher://127.0.0.1/")
     with pytest.raises(OSError):

@@ -185,7 +185,7 @@ def test_tls_and_unix_sockets_are_the_same(peers: Any, certificate: Any, tmp_pat
 
 
 # What README.md says is not there.
-MISSING = {"extensions", "process_exception", "reconnect_delays", "legacy", "kwargs"}
+MISSING = {"extensions", "process_exception", "reconnect_delays", "legacy", "kwargs", "proxy_ssl", "proxy_server_hostname"}
 
 
 @pytest.mark.parametrize("name", ["connect", "serve"])

@@ -12,7 +12,7 @@ import ssl
 from threading import Lock
 from typing import Any, Optional, Union
 
-from ._handle import OK, WAITING, WOULD_BLOCK, Buffer, Config, Event, Handle, now_ms
+from ._handle import OK, WAITING, WOULD_BLOCK, Buffer, Config, Event, Handle, Prepared, now_ms
 from ._tables import Status
 
 __all__ = ["NO_LINK", "Link", "NativeLink", "TLSLink"]
@@ -56,6 +56,9 @@ class NativeLink:
 
     def write_fragment(self, kind: int, data: Union[str, Buffer], final: bool) -> int:
         return self.handle.write_fragment(kind, data, final)
+
+    def write_prepared(self, prepared: Prepared) -> int:
+        return self.handle.write_prepared(prepared)
 
     def flush(self) -> int:
         return self.handle.write_pending()
@@ -154,6 +157,12 @@ class TLSLink:
             self._flush()
             return status
 
+    def write_prepared(self, prepared: Prepared) -> int:
+        with self._lock:
+            status = self.handle.write_prepared(prepared)
+            self._flush()
+            return status
+
     def flush(self) -> int:
         with self._lock:
             self._flush()
@@ -247,6 +256,9 @@ class NoLink:
         return ALREADY_CLOSED
 
     def write_fragment(self, kind: int, data: Union[str, Buffer], final: bool) -> int:
+        return ALREADY_CLOSED
+
+    def write_prepared(self, prepared: Prepared) -> int:
         return ALREADY_CLOSED
 
     def flush(self) -> int:

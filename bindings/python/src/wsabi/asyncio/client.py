@@ -6,7 +6,6 @@ It knows URLs, addresses, redirections and when to try again. The opening handsh
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import random
 import ssl as ssl_module
@@ -16,6 +15,7 @@ from collections.abc import AsyncIterator, Generator, Sequence
 from types import TracebackType
 from typing import Any, Callable, Literal, Optional, Union
 
+from .._address import Address
 from .._handle import Config
 from .._library import quick
 from .._options import USER_AGENT, Limit, configure
@@ -329,27 +329,3 @@ def backoff(
 
 OK, WOULD_BLOCK = 0, -1
 OVER = (-5, -6)
-
-
-class Address:
-    """Where a URL leads to, the URL without name and password, and the header that these become (RFC 7617)."""
-
-    def __init__(self, uri: str) -> None:
-        parsed = urllib.parse.urlsplit(uri)
-        if parsed.scheme not in ("ws", "wss"):
-            raise InvalidURI(uri, "scheme isn't ws or wss")
-        if not parsed.hostname:
-            raise InvalidURI(uri, "there is no host in it")
-        self.secure = parsed.scheme == "wss"
-        self.host = parsed.hostname
-        try:
-            self.port = parsed.port or (443 if self.secure else 80)
-        except ValueError:
-            raise InvalidURI(uri, "the port is no number up to 65535") from None
-        self.uri = parsed._replace(netloc=parsed.netloc.rpartition("@")[2]).geturl()
-        self.authorization: Optional[str] = None
-        if parsed.username is not None:
-            if parsed.password is None:
-                raise InvalidURI(uri, "there is a user name without a password")
-            pair = urllib.parse.unquote(parsed.username) + ":" + urllib.parse.unquote(parsed.password)
-            self.authorization = "Basic " + base64.b64encode(pair.encode()).decode()

@@ -6,19 +6,17 @@ It knows tasks and HTTP responses. What a valid request is, the library says.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import email.utils
 import hmac
 import http
 import logging
-import re
 import socket
 import sys
-from collections.abc import Awaitable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import Any, Callable, Optional, Union, cast
 
+from .._deciding import Credentials, Origins, allowed, known_credentials, offered, presented
 from .._library import quick
 from .._options import USER_AGENT, Limit, configure
 from .._tables import Option, State
@@ -34,7 +32,6 @@ Handler = Callable[["ServerConnection"], Awaitable[None]]
 ProcessRequest = Callable[["ServerConnection", Request], Union[Awaitable[Optional[Response]], Optional[Response]]]
 ProcessResponse = Callable[["ServerConnection", Request, Response], Union[Awaitable[Optional[Response]], Optional[Response]]]
 SelectSubprotocol = Callable[["ServerConnection", Sequence[str]], Optional[str]]
-Origins = Sequence[Union[str, "re.Pattern[str]", None]]
 
 FAILED = "Failed to open a WebSocket connection.\nSee server log for more information.\n"
 
@@ -371,7 +368,7 @@ def unix_serve(handler: Handler, path: Optional[str] = None, **kwargs: Any) -> S
 
 def basic_auth(
     realm: str = "",
-    credentials: Union[tuple[str, str], Iterable[tuple[str, str]], None] = None,
+    credentials: Optional[Credentials] = None,
     check_credentials: Optional[Callable[[str, str], Union[Awaitable[bool], bool]]] = None,
 ) -> Callable[[ServerConnection, Request], Awaitable[Optional[Response]]]:
     """A `process_request` that wants a name and a password (RFC 7617): one of these, or what `check_credentials` approves of.
@@ -405,41 +402,3 @@ def basic_auth(
 # Details
 
 WOULD_BLOCK = -1
-
-
-def allowed(origin: Optional[str], origins: Origins) -> bool:
-    return any(
-        each == origin or (isinstance(each, re.Pattern) and origin is not None and each.fullmatch(origin) is not None)
-        for each in origins
-    )
-
-
-def offered(headers: Headers) -> list[str]:
-    """The subprotocols of a request, its favourite first."""
-    return [name.strip() for value in headers.get_all("Sec-WebSocket-Protocol") for name in value.split(",") if name.strip()]
-
-
-def known_credentials(credentials: Union[tuple[str, str], Iterable[tuple[str, str]]]) -> dict[str, str]:
-    pairs = list(credentials)
-    if len(pairs) == 2 and all(isinstance(word, str) for word in pairs):
-        return {cast(str, pairs[0]): cast(str, pairs[1])}
-    known = {}
-    for pair in pairs:
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(word, str) for word in pair):
-            raise TypeError("credentials are a name and a password, or a list of such pairs")
-        known[pair[0]] = pair[1]
-    return known
-
-
-def presented(authorization: Optional[str]) -> tuple[str, str, Optional[str]]:
-    """Name and password of an Authorization header, and what is wrong with it."""
-    if authorization is None:
-        return "", "", "Missing credentials\n"
-    scheme, _, encoded = authorization.partition(" ")
-    try:
-        name, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        name = colon = password = ""
-    if scheme.lower() != "basic" or not colon:
-        return "", "", "Unsupported credentials\n"
-    return name, password, None

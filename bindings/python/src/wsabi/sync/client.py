@@ -7,6 +7,7 @@ Unix socket or an SSLContext asks for one.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import logging
 import os
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, Optional, Union
 
 from .. import exceptions
+from .._address import Address
 from .._handle import Config, Handle
 from .._link import Link, NativeLink, TLSLink
 from .._log import LoggerLike
@@ -48,8 +50,6 @@ def connect(
     additional_headers: Optional[HeadersLike] = None,
     user_agent_header: Optional[str] = USER_AGENT,
     proxy: Union[str, Literal[True], None] = True,
-    proxy_ssl: Optional[ssl_module.SSLContext] = None,
-    proxy_server_hostname: Optional[str] = None,
     open_timeout: Optional[float] = 10,
     ping_interval: Optional[float] = 20,
     ping_timeout: Optional[float] = 20,
@@ -77,10 +77,15 @@ def connect(
     for _ in range(MAX_REDIRECTS):
         if isinstance(ssl, ssl_module.SSLContext) and not uri.lower().startswith("wss:"):
             raise ValueError("ssl argument is incompatible with a ws:// URI")
+        credentials: HeadersLike = {}
+        if not uri.lower().startswith("ws+unix:"):
+            address = Address(uri)
+            uri = address.uri
+            credentials = {"Authorization": address.authorization} if address.authorization else {}
         config = configure(
             origin=origin,
             subprotocols=subprotocols,
-            additional_headers=headers,
+            additional_headers=[*Headers(credentials).raw_items(), *headers.raw_items()],
             user_agent_header=user_agent_header,
             compression=compression,
             max_size=max_size,
@@ -94,7 +99,7 @@ def connect(
         if isinstance(ssl, TLS):
             ssl.apply(config)
         link: Link
-        by_python = sock or unix or kwargs or server_hostname or isinstance(ssl, ssl_module.SSLContext) or proxy_ssl
+        by_python = sock or unix or kwargs or server_hostname or isinstance(ssl, ssl_module.SSLContext)
         if by_python:
             try:
                 if unix:
@@ -102,7 +107,7 @@ def connect(
                 elif sock is not None:
                     stream = sock
                 else:
-                    stream = open_tcp(uri, proxy, proxy_ssl, proxy_server_hostname, deadline, kwargs)
+                    stream = open_tcp(uri, proxy, deadline, kwargs)
                 link = link_over(stream, config, uri, ssl, server_hostname, deadline)
             except socket.timeout as error:  # not a TimeoutError before Python 3.10
                 raise TimeoutError("timed out during opening handshake") from error
@@ -163,36 +168,25 @@ def open_unix(path: Optional[str], deadline: Optional[float]) -> socket.socket:
 def open_tcp(
     uri: str,
     proxy: Union[str, Literal[True], None],
-    proxy_ssl: Optional[ssl_module.SSLContext],
-    proxy_server_hostname: Optional[str],
     deadline: Optional[float],
     kwargs: dict[str, Any],
 ) -> socket.socket:
     """Opens TCP to the server of the URL, through an HTTP proxy if there is one."""
-    host, port, secure = place(uri)
+    address = Address(uri)
+    host, port, secure = address.host, address.port, address.secure
     if proxy is True:
         proxy = proxy_of_environment(host, port, secure)
     if proxy is None:
-        stream = socket.create_connection(kwargs.pop("address", (host, port)), left(deadline), **kwargs)
+        more = {name: value for name, value in kwargs.items() if name != "address"}
+        stream = socket.create_connection(kwargs.get("address", (host, port)), left(deadline), **more)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         return stream
     parts = urllib.parse.urlsplit(proxy)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme != "http" or not parts.hostname:
         raise exceptions.InvalidProxy(proxy, "with an SSLContext or a socket of Python's, it has to be an HTTP proxy")
-    tunnel: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = proxy_ssl or ssl_module.create_default_context()
-        tunnel = http.client.HTTPSConnection(
-            proxy_server_hostname or parts.hostname, parts.port or 443, timeout=left(deadline), context=context
-        )
-        if proxy_server_hostname:
-            raise exceptions.InvalidProxy(proxy, "proxy_server_hostname is not supported")
-    else:
-        tunnel = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=left(deadline))
+    tunnel = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=left(deadline))
     headers = {}
     if parts.username is not None:
-        import base64
-
         words = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
         headers["Proxy-Authorization"] = "Basic " + base64.b64encode(words.encode()).decode()
     tunnel.set_tunnel(host, port, headers)
@@ -220,8 +214,8 @@ def link_over(
 ) -> Link:
     """A link over a connected socket, which belongs to it."""
     try:
-        host, _, secure = place(uri)
-        if not secure:
+        address = Address(uri)
+        if not address.secure:
             handle = Handle.client(config, uri)
             handle.set_socket(stream.fileno())
             return NativeLink(handle, stream)
@@ -229,7 +223,7 @@ def link_over(
             raise ValueError("a socket of Python's goes with an SSLContext")
         context = ssl or ssl_module.create_default_context()
         stream.settimeout(left(deadline))
-        secured = context.wrap_socket(stream, server_hostname=server_hostname or host)
+        secured = context.wrap_socket(stream, server_hostname=server_hostname or address.host)
         try:
             return TLSLink(Handle.client(config, uri), secured)
         except BaseException:
@@ -240,20 +234,7 @@ def link_over(
         raise
 
 
-# Details: URLs, as far as a socket of Python's needs them. What may be asked for is the library's to say.
-
-
-def place(uri: str) -> tuple[str, int, bool]:
-    """Host, port, and whether it is wss."""
-    try:
-        parts = urllib.parse.urlsplit(uri)
-        secure = parts.scheme.lower() == "wss"
-        port = parts.port or (443 if secure else 80)
-    except ValueError as error:
-        raise exceptions.InvalidURI(uri, str(error)) from error
-    if parts.scheme.lower() not in ("ws", "wss") or not parts.hostname:
-        raise exceptions.InvalidURI(uri, "scheme isn't ws or wss, or there is no host")
-    return parts.hostname, port, secure
+# Details: ways.
 
 
 def proxy_of_environment(host: str, port: int, secure: bool) -> Optional[str]:
@@ -280,7 +261,8 @@ def redirected(uri: str, error: exceptions.InvalidStatus, pinned: bool) -> Optio
 
 
 def same_origin(one: str, other: str) -> bool:
-    return place(one) == place(other)
+    ours, theirs = Address(one), Address(other)
+    return (ours.host, ours.port, ours.secure) == (theirs.host, theirs.port, theirs.secure)
 
 
 def left(deadline: Optional[float]) -> Optional[float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 import warnings
 from collections import deque
@@ -19,7 +20,7 @@ from types import TracebackType
 from typing import Any, Callable, Literal, Optional, TypeVar, Union, overload
 
 from .. import exceptions
-from .._handle import BINARY, OK, TEXT, WOULD_BLOCK, Buffer, Event, Part, Ping, Pong
+from .._handle import BINARY, OK, TEXT, WOULD_BLOCK, Buffer, Event, Part, Ping, Pong, Prepared
 from .._link import NO_LINK, Link
 from .._log import LoggerLike
 from .._options import Queue
@@ -28,7 +29,7 @@ from ..exceptions import Close, ConcurrencyError, ConnectionClosed, ConnectionCl
 from ..http import Request, Response
 from . import keeper
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "broadcast"]
 
 Data = Union[str, bytes]
 C = TypeVar("C", bound="Connection")
@@ -571,6 +572,38 @@ class Connection:
 
     def _alone(self, lock: Any, what: str) -> Alone:
         return Alone(lock, f"another thread is {what} this connection")
+
+
+def broadcast(
+    connections: Iterable[Connection],
+    message: Union[str, Buffer],
+    *,
+    raise_exceptions: bool = False,
+    text: Optional[bool] = None,
+) -> None:
+    """Sends a message to all of these that are open, without waiting for any: it is framed once, and goes uncompressed.
+
+    Who cannot take it (a message in fragments is under way, or too much waits already) is passed over, which its logger tells; with
+    `raise_exceptions`, an ExceptionGroup does (Python 3.11 and later, before that the first exception).
+    """
+    is_text = isinstance(message, str) if text is None else text
+    prepared = Prepared(TEXT if is_text else BINARY, message)
+    failures: list[Exception] = []
+    for connection in connections:
+        if connection._over or not connection._link.handle.can_write:
+            continue
+        status = connection._link.write_prepared(prepared)
+        if status in (OK, CONNECTION_CLOSED, ALREADY_CLOSED):
+            continue
+        error = connection._link.handle.error(status)
+        if raise_exceptions:
+            failures.append(error)
+        else:
+            connection.logger.warning("skipped broadcast: %s", error)
+    if failures:
+        if sys.version_info < (3, 11):
+            raise failures[0]
+        raise ExceptionGroup("skipped broadcast", failures)
 
 
 class Pinged(Flag):

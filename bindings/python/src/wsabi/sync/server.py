@@ -5,13 +5,12 @@ It knows listening sockets, threads and what a program wants to decide about a r
 
 from __future__ import annotations
 
+import hmac
 import logging
 import os
-import re
 import select
 import socket
 import ssl as ssl_module
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -20,15 +19,16 @@ from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
 from .. import exceptions
+from .._deciding import Credentials, Origins, allowed, known_credentials, offered, presented
 from .._handle import Config, Handle, Listener
 from .._link import Link, NativeLink, TLSLink
 from .._log import LoggerLike
 from .._options import TLS, USER_AGENT, Limit, Queue, configure
 from .._tables import Option, State
 from ..http import Headers, Request, Response
-from .connection import Connection
+from .connection import Connection, broadcast
 
-__all__ = ["Server", "ServerConnection", "serve", "unix_serve"]
+__all__ = ["Server", "ServerConnection", "basic_auth", "broadcast", "serve", "unix_serve"]
 
 BACKLOG = 128
 
@@ -39,6 +39,7 @@ class ServerConnection(Connection):
     def __init__(self, link: Link, logger: LoggerLike, max_queue: Queue = 16) -> None:
         super().__init__(link, logger, max_queue)
         self.server: Optional[Server] = None
+        self.username = ""  # of basic_auth()
 
     def respond(self, status: int, text: str) -> Response:
         """A response in plain text, for `process_request` to return."""
@@ -47,7 +48,6 @@ class ServerConnection(Connection):
 
 
 Handler = Callable[[ServerConnection], None]
-Origins = Sequence[Union[str, "re.Pattern[str]", None]]
 ProcessRequest = Callable[[ServerConnection, Request], Optional[Response]]
 ProcessResponse = Callable[[ServerConnection, Request, Response], Optional[Response]]
 SelectSubprotocol = Callable[[ServerConnection, Sequence[str]], Optional[str]]
@@ -118,6 +118,36 @@ def serve(
 def unix_serve(handler: Handler, path: Optional[str] = None, **kwargs: Any) -> Server:
     """Listens at a Unix socket; otherwise as `serve()`."""
     return serve(handler, unix=True, path=path, **kwargs)
+
+
+def basic_auth(
+    realm: str = "",
+    credentials: Optional[Credentials] = None,
+    check_credentials: Optional[Callable[[str, str], bool]] = None,
+) -> ProcessRequest:
+    """A `process_request` that wants a name and a password (RFC 7617): one of these, or what `check_credentials` approves of.
+
+    `connection.username` is the name then.
+    """
+    if (credentials is None) == (check_credentials is None):
+        raise ValueError("either credentials or check_credentials are wanted")
+    known = {} if credentials is None else known_credentials(credentials)
+
+    def is_right(name: str, password: str) -> bool:
+        if check_credentials is not None:
+            return check_credentials(name, password)
+        return name in known and hmac.compare_digest(known[name].encode(), password.encode())
+
+    def process_request(connection: ServerConnection, request: Request) -> Optional[Response]:
+        name, password, problem = presented(request.headers.get("Authorization"))
+        if problem is None and is_right(name, password):
+            connection.username = name
+            return None
+        response = connection.respond(401, problem or "Invalid credentials\n")
+        response.headers["WWW-Authenticate"] = f'Basic realm="{realm}", charset="UTF-8"'
+        return response
+
+    return process_request
 
 
 class Server:
@@ -299,10 +329,9 @@ class Deciding:
                     connection._until(lambda: connection._over, 1)
                 connection._end()
                 return False
-            offered = [name.strip() for each in request.headers.get_all("Sec-WebSocket-Protocol") for name in each.split(",")]
             chosen = None
             if self.select_subprotocol is not None:
-                chosen = self.select_subprotocol(connection, offered)
+                chosen = self.select_subprotocol(connection, offered(request.headers))
             handle.accept(chosen)
             connection._link.flush()
         connection._opened()
@@ -314,7 +343,7 @@ class Deciding:
             return connection.respond(503, "Server is shutting down.\n")
         try:
             response = None if self.process_request is None else self.process_request(connection, request)
-            if response is None and self.origins is not None and not self.is_welcome(request.headers.get("Origin")):
+            if response is None and self.origins is not None and not allowed(request.headers.get("Origin"), self.origins):
                 response = connection.respond(403, "This origin may not connect.\n")
             if self.process_response is not None:
                 given = response or Response(101, "Switching Protocols")
@@ -327,12 +356,6 @@ class Deciding:
         except Exception:
             connection.logger.error("opening handshake failed", exc_info=True)
             return connection.respond(500, "Internal server error.\n")
-
-    def is_welcome(self, origin: Optional[str]) -> bool:
-        for each in self.origins or ():
-            if each == origin or (isinstance(each, re.Pattern) and origin is not None and each.fullmatch(origin)):
-                return True
-        return False
 
 
 # Details: listening.
