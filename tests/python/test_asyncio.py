@@ -276,6 +276,66 @@ async def test_a_peer_that_never_reads_holds_up_the_sender_and_takes_no_memory()
 
 
 @run
+async def test_neither_pings_nor_broadcasts_pile_up_for_a_peer_that_never_reads() -> None:
+    servers: list[ServerConnection] = []
+
+    async def handler(websocket: ServerConnection) -> None:
+        websocket.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        servers.append(websocket)
+        with contextlib.suppress(ConnectionClosed):
+            await websocket.recv()
+
+    quiet = logging.getLogger("test of a peer that never reads")
+    quiet.addHandler(logging.NullHandler())
+    quiet.propagate = False
+    async with serving(handler, compression=None, close_timeout=0.2, logger=quiet) as url:
+        sock = socket.create_connection(("localhost", int(url.split(":")[2].strip("/"))))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setblocking(False)
+        sock.send(REQUEST)
+        assert b"101" in await asyncio.get_running_loop().sock_recv(sock, 1000)
+        ping = b"\x89\xfd" + bytes(4) + b"x" * 125
+        pings, sent = ping * 10, 0
+        for _ in range(3000):
+            with contextlib.suppress(BlockingIOError):
+                sent += sock.send(pings[sent % len(ping) :])
+            await asyncio.sleep(0)
+        (websocket,) = servers
+        assert websocket._write_paused  # or this shows nothing
+        assert websocket.transport.get_write_buffer_size() < 200_000
+        for _ in range(1000):
+            broadcast(servers, b"x" * 100_000)
+        assert websocket.transport.get_write_buffer_size() < 200_000
+        assert websocket.protocol.queued_bytes < 17 << 20
+        sock.close()
+
+
+@run
+async def test_who_goes_on_sending_after_breaking_a_rule_is_not_listened_to() -> None:
+    lost: list[ServerConnection] = []
+
+    async def handler(websocket: ServerConnection) -> None:
+        lost.append(websocket)
+        with contextlib.suppress(ConnectionClosed):
+            await websocket.recv()
+
+    async with serving(handler) as url:
+        reader, writer = await asyncio.open_connection("localhost", int(url.split(":")[2].strip("/")))
+        writer.write(REQUEST + b"\x83\x80\0\0\0\0")
+        await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(OSError):
+            for _ in range(50):
+                writer.write(b"x" * 100_000)
+                await writer.drain()
+        answer = await reader.read()
+        assert answer[0] == 0x88 and answer[2:4] == b"\x03\xea"
+        assert len(lost[0]._unfed) == 0
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+@run
 async def test_compressed_messages_are_not_inflated_ahead_of_who_takes_them() -> None:
     async def handler(websocket: ServerConnection) -> None:
         for _ in range(500):
@@ -352,6 +412,8 @@ async def test_who_receives_may_close_and_who_closes_may_receive() -> None:
         assert closed.value.rcvd_then_sent is False
         with pytest.raises(ConnectionClosedError):
             await ws.send("too late")
+        with pytest.raises(ConnectionClosedError):
+            await ws.recv_streaming().__anext__()
         with pytest.raises(ConnectionClosedError):
             await ws.ping()
         await ws.close()

@@ -245,7 +245,9 @@ class Connection(asyncio.Protocol):
         status = self._queue(self._conn, kind, message)
         if status:
             await self._refused(status, kind, message)
-        if not self._messages:
+        if self._write_paused:
+            pass  # it goes out when the peer has taken what went before
+        elif not self._messages:
             self._together_until = 0.0
             output = self._output(self._conn)
             if output:
@@ -313,6 +315,8 @@ class Connection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high, low)
 
     def data_received(self, data: bytes) -> None:
+        if self._over:
+            return  # what the peer still sends while our last words are on their way
         if self._unfed:
             self._unfed += data
             return
@@ -336,9 +340,12 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        for drainer in self._drainers:
-            if not drainer.done():
-                drainer.set_result(None)
+        if self._flush() and self._closing:
+            self._read()
+        if not self._write_paused:
+            for drainer in self._drainers:
+                if not drainer.done():
+                    drainer.set_result(None)
 
     def connection_lost(self, exc: Optional[Exception]) -> None:
         self._lost = True
@@ -507,8 +514,14 @@ class Connection(asyncio.Protocol):
     # Sending
 
     def _flush(self) -> bool:
-        """Writes what waits to be sent; whether there was anything."""
+        """Writes what waits to be sent; whether there was anything.
+
+        While the peer takes nothing, it stays in the library, where it has its bounds: neither Pings nor `broadcast()` fill
+        the memory of a process whose peer does not read.
+        """
         self._together_until = 0.0
+        if self._write_paused:
+            return False
         output = self._output(self._conn)
         if not output:
             return False
@@ -536,8 +549,9 @@ class Connection(asyncio.Protocol):
 
     async def _refused(self, status: int, kind: int, data: bytes) -> None:
         """The library did not take a message, with this status: tries again where that helps."""
-        if status == Status.ERR_SEND_QUEUE_FULL:
+        while status == Status.ERR_SEND_QUEUE_FULL:
             self._flush()
+            await self._drain()
             status = self._queue(self._conn, kind, data)
         if status == Status.ERR_CAPACITY:
             # `max_size` is for what is received; the library's limit is for both.
@@ -596,8 +610,9 @@ class Connection(asyncio.Protocol):
 
     async def _send_fragment(self, kind: int, data: DataLike, is_final: bool) -> None:
         status = self.protocol.write_fragment(kind, data, is_final)
-        if status == Status.ERR_SEND_QUEUE_FULL:
+        while status == Status.ERR_SEND_QUEUE_FULL:
             self._flush()
+            await self._drain()
             status = self.protocol.write_fragment(kind, data, is_final)
         if status in OVER:
             await self.wait_closed()

@@ -335,11 +335,18 @@ def serve(
         try:
             async with timeout(open_timeout):
                 await connection.handshake(process_request, process_response, origins, select_subprotocol)
-        except Exception:
+        except asyncio.TimeoutError:
             connection.transport.abort()
             return
-        if connection.state != State.OPEN:
-            connection.transport.close()
+        except Exception:
+            connection.transport.abort()
+            connection.logger.error("opening handshake failed", exc_info=True)
+            return
+        except asyncio.CancelledError:
+            connection.transport.abort()
+            raise
+        if connection._opening:
+            connection.transport.close()  # refused
             return
         server._open.add(connection)
         try:
