@@ -15,8 +15,10 @@ C_TESTS := $(patsubst tests/c/%.c,build/bin/%,$(wildcard tests/c/test_*.c))
 
 SCALE := $(addprefix build/bin/,broadcast_server cluster_chat cable idle)
 
-.PHONY: all lib examples demo test test-rust test-c test-peers test-scale setup-scale idle autobahn autobahn-full lint install clean
-.PHONY: bench bench-memory bench-tcp bench-quick bench-setup report
+PYTHON := build/python/venv/bin/python
+
+.PHONY: all lib examples demo test test-rust test-c test-python test-peers test-scale setup-scale setup-python bindings idle autobahn autobahn-full lint install clean
+.PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-setup report
 
 all: lib examples
 
@@ -48,12 +50,12 @@ build/bin/%: tests/scale/%.c include/wsabi.h | lib
 build/bin/peer_client: tests/peers/peer_client.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
 
-## Shows server and client at work over TCP, TLS and a Unix socket.
+## Shows server and client at work over TCP, TLS and a Unix socket, in C and in Python.
 demo: lib examples
 	sh examples-c/demo.sh
 
 ## Everything but the conformance suite, which is `make autobahn`.
-test: setup-scale test-rust test-c test-peers test-scale
+test: setup-scale test-rust test-c test-python test-peers test-scale
 
 test-rust:
 	$(CARGO) fmt --check
@@ -62,6 +64,23 @@ test-rust:
 
 test-c: lib examples $(C_TESTS)
 	sh tests/c/run.sh
+
+# Warnings are errors, in the programs that the tests start, too. The peers are for their Chromium.
+test-python: lib setup-python
+	sh tests/peers/setup.sh
+	$(PYTHON) bindings/generate.py --check
+	$(PYTHON) -m mypy --strict --cache-dir build/python/mypy bindings/python/src/wsabi
+	WSABI_LIBRARY=$(abspath build/lib/libwsabi.so) PYTHONPATH=$(abspath bindings/python/src) \
+		$(PYTHON) -W error tests/python/conformance.py
+	WSABI_LIBRARY=$(abspath build/lib/libwsabi.so) PYTHONPATH=$(abspath bindings/python/src) \
+		$(PYTHON) -W error -m pytest -q -p no:cacheprovider tests/python
+
+setup-python:
+	sh tests/python/setup.sh
+
+## The tables of the bindings, from include/wsabi.h.
+bindings: lib setup-python
+	$(PYTHON) bindings/generate.py
 
 test-peers: lib examples build/bin/peer_client
 	sh tests/peers/setup.sh
@@ -80,10 +99,12 @@ idle: lib setup-scale $(SCALE)
 	CARGO_TARGET_DIR=target $(CARGO) build --release --quiet --manifest-path tests/scale/tungstenite/Cargo.toml
 	python3 tests/scale/idle.py
 
-## The Autobahn TestSuite against the C programs, both ways.
+## The Autobahn TestSuite against the C programs, and against Python, both ways.
 autobahn: lib examples build/bin/autobahn_client
 	sh tests/autobahn/setup.sh
 	python3 tests/autobahn/run.py --server build/bin/echo_server --client build/bin/autobahn_client
+	WSABI_LIBRARY=$(abspath build/lib/libwsabi.so) PYTHONPATH=$(abspath bindings/python/src) python3 tests/autobahn/run.py \
+		--name python --server 'python3 tests/autobahn/python_server.py' --client 'python3 tests/autobahn/python_client.py'
 
 autobahn-full: lib examples build/bin/autobahn_client
 	sh tests/autobahn/setup.sh
@@ -98,6 +119,11 @@ bench-memory:
 
 bench-tcp: bench-setup
 	python3 benches/tcp/run.py --json build/bench/tcp.json
+
+## Echo servers in Python, beside websockets and picows; fails where we are slower than websockets.
+bench-python: lib
+	sh benches/python/setup.sh
+	python3 benches/python/run.py --json build/bench/python.json
 
 ## A line for each goal, with its figure and its bound, in less than a minute; fails where one falls short.
 bench-quick: lib build/bench/bin/wsabi

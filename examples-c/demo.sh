@@ -168,4 +168,19 @@ run "$bin/compression" 'client_no_context_takeover; level=6' >>"$work/told"
 tell "$work/told"
 grep -q 'to 1$' "$work/told"
 
+step 'Python: python -m wsabi talks to the echo server in C'
+start_server ws://127.0.0.1:0/ --deflate ''
+export WSABI_LIBRARY=build/lib/libwsabi.so PYTHONPATH=bindings/python/src
+printf 'hello from Python\nand again\n' | run python3 -m wsabi "$url" >"$work/told"
+tell "$work/told"
+test "$(cat "$work/told")" = "hello from Python
+and again"
+stop_server
+
+step 'Python: ten lines of wsabi.sync, from README.md'
+awk '/^```python$/ { inside = 1; next } /^```$/ { inside = 0 } inside' README.md >"$work/ten_lines.py"
+run python3 "$work/ten_lines.py" >"$work/told"
+tell "$work/told"
+grep -q '^hello$' "$work/told"
+
 printf '\ndemo: all %d steps worked\n' "$number"

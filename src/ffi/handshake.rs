@@ -136,6 +136,29 @@ pub unsafe extern "C" fn ws_http_body(
     }
 }
 
+/// Server, at WS_STATE_REQUEST: adds a header to this response, behind those of the configuration, for ws_accept() or
+/// ws_reject() to send.
+///
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, not a header by HTTP's grammar (CR, LF, NUL), or one of the handshake's own;
+/// WS_ERR_MISUSE: there is no request.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; `name` and `value` are NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_add_header(
+    conn: *mut ws_conn,
+    name: *const c_char,
+    value: *const c_char,
+) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::call_on(conn, |conn| {
+            let (name, value) = (guard::string(name)?, guard::string(value)?);
+            conn.alive()?.with(|core| core.add_header(name, value))?
+        })
+    }
+}
+
 /// Server, at WS_STATE_REQUEST: takes the request. `protocol` is one of the subprotocols that the client offered; NULL
 /// takes the first of the configuration's that it offered. The response carries the headers of the configuration.
 ///

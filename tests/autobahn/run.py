@@ -4,7 +4,8 @@
     tests/autobahn/setup.sh
     tests/autobahn/run.py --server build/bin/echo_server --client build/bin/autobahn_client
 
-Reports, logs and results.json are left in build/autobahn/. The exit status is 0 only when every selected case ran, is
+Any command that keeps to the same convention can stand in for these, quoted as one argument; its `--name` is where its reports
+go. Reports, logs and results.json are left in build/autobahn/ or build/autobahn/NAME/. The exit status is 0 only when every selected case ran, is
 OK (or is one of the suite's own informational ones) and is what expected.json says.
 """
 
@@ -14,6 +15,7 @@ import json
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -69,7 +71,7 @@ def main():
     except (KeyboardInterrupt, asyncio.CancelledError):
         return "interrupted"
 
-    write_json(BUILD / "results.json", {side: reports[side].cases for side in sides})
+    write_json(options.folder / "results.json", {side: reports[side].cases for side in sides})
     expected = read_json(EXPECTED) if EXPECTED.exists() else {}
     if options.update:
         for side in sides:
@@ -86,8 +88,9 @@ def main():
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description="Runs the Autobahn TestSuite against wsabi.")
-    parser.add_argument("--server", default=REPO / "build/bin/echo_server", type=Path, help="the echo server")
-    parser.add_argument("--client", default=REPO / "build/bin/autobahn_client", type=Path, help="the echoing client")
+    parser.add_argument("--server", default=[REPO / "build/bin/echo_server"], type=shlex.split, help="the echo server")
+    parser.add_argument("--client", default=[REPO / "build/bin/autobahn_client"], type=shlex.split, help="the echoing client")
+    parser.add_argument("--name", default="", help="of these programs, where they are not the C ones")
     parser.add_argument("--side", choices=["server", "client", "both"], default="both")
     parser.add_argument("--cases", nargs="+", default=DEFAULT_CASES, metavar="CASES",
                         help=f"groups ({', '.join(GROUPS)}), case numbers, or patterns such as '6.4.*'")
@@ -97,6 +100,8 @@ def parse_arguments():
     options = parser.parse_args()
     if not WSTEST.exists():
         parser.error("the suite is not there: run tests/autobahn/setup.sh first")
+    options.folder = BUILD / options.name
+    options.folder.mkdir(exist_ok=True)
     options.patterns, options.count = select_cases(options.cases, options.full)
     return options
 
@@ -127,7 +132,7 @@ async def run_sides(sides, options):
 
 
 async def run_side(side, runner, options):
-    folder = BUILD / side
+    folder = options.folder / side
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     problems = []
@@ -144,8 +149,8 @@ async def run_side(side, runner, options):
 
 
 async def run_server_side(folder, options):
-    async with Program(options.server, "ws://127.0.0.1:0/", "--deflate", "threshold=0",
-                           log=folder / "echo_server.log") as server:
+    async with Program(*options.server, "ws://127.0.0.1:0/", "--deflate", "threshold=0",
+                           log=folder / "server.log") as server:
         url = await server.announced_url()
         spec = write_spec(folder, options, servers=[{"agent": AGENT, "url": url}])
         async with Program(WSTEST, "-m", "fuzzingclient", "-s", spec, log=folder / "wstest.log") as fuzzer:
@@ -160,7 +165,7 @@ async def run_client_side(folder, options):
     # -u 0: no web server, which would take port 8080.
     async with Program(WSTEST, "-m", "fuzzingserver", "-u", "0", "-s", spec, log=folder / "wstest.log") as fuzzer:
         await fuzzer.listens_on(url)
-        async with Program(options.client, url, AGENT, log=folder / "autobahn_client.log") as client:
+        async with Program(*options.client, url, AGENT, log=folder / "client.log") as client:
             await client.ended_well()
 
 
@@ -279,7 +284,7 @@ def judge(side, report, expected, options):
     lines += [f"{side}: {problem}" for problem in report.problems]
 
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    lines.append(f"autobahn {side}: {len(report.cases)} cases, {summary}")
+    lines.append(f"autobahn {(options.name + ' ').lstrip()}{side}: {len(report.cases)} cases, {summary}")
     return Judgement(lines, passed, failed)
 
 

@@ -166,6 +166,40 @@ static void a_rejected_client_sees_status_headers_and_body(void) {
   ws_config_free(server);
 }
 
+static void each_response_may_have_headers_of_its_own(void) {
+  ws_config *config = config_with(WS_OPT_AUTO_ACCEPT, 0);
+  int accepted;
+  ws_config_add_header(config, "X-All", "yes");
+  for (accepted = 0; accepted < 2; accepted++) {
+    pair both = new_pair(NULL, config), other = new_pair(NULL, config);
+    CHECK_IS(ws_add_header(both.server, "X-Early", "1"), WS_ERR_MISUSE);
+    CHECK_IS(ws_add_header(both.client, "X-Client", "1"), WS_ERR_MISUSE);
+    carry(both.client, both.server);
+    carry(other.client, other.server);
+    CHECK_IS(ws_handshake(both.server), WS_OK);
+    CHECK_IS(ws_handshake(other.server), WS_OK);
+    CHECK_IS(ws_add_header(both.server, "WWW-Authenticate", "Basic"), WS_OK);
+    CHECK_IS(ws_add_header(both.server, "Upgrade", "h2c"), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_add_header(both.server, "X", "a\r\nb: c"), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_add_header(both.server, NULL, "x"), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_add_header(both.server, "X", NULL), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(accepted ? ws_accept(both.server, NULL) : ws_reject(both.server, 401, NULL, 0), WS_OK);
+    CHECK_IS(ws_accept(other.server, NULL), WS_OK);
+    CHECK_IS(ws_add_header(both.server, "X-Late", "1"), WS_ERR_MISUSE);
+    carry(both.server, both.client);
+    carry(other.server, other.client);
+    CHECK_IS(ws_handshake(both.client), accepted ? WS_OK : WS_ERR_HANDSHAKE);
+    CHECK_IS(ws_handshake(other.client), WS_OK);
+    CHECK(strcmp(ws_header(both.client, "www-authenticate"), "Basic") == 0);
+    CHECK(strcmp(ws_header(both.client, "x-all"), "yes") == 0);
+    CHECK(ws_header(both.client, "x") == NULL && ws_header(both.client, "x-early") == NULL);
+    CHECK(ws_header(other.client, "www-authenticate") == NULL);
+    free_pair(&both);
+    free_pair(&other);
+  }
+  ws_config_free(config);
+}
+
 /* Strings of the handshake stay until ws_free(), also where it comes to nothing. */
 static void strings_of_a_request_stay_when_its_time_is_over(void) {
   ws_config *config = config_with(WS_OPT_AUTO_ACCEPT, 0);
@@ -724,6 +758,40 @@ static void lent_output_stays_put_whatever_is_queued_meanwhile(void) {
     ws_free(server);
   }
   free(payload);
+}
+
+static void output_can_be_taken_in_pieces_of_any_size(void) {
+  size_t sizes[] = {1, 7, 4096, 1000000}, i, j, n, total;
+  for (i = 0; i < 4; i++) {
+    pair both;
+    static uint8_t room[1000000], wire[1000000], large[300000];
+    const ws_message *message;
+    CHECK_IS(open_pair(&both, NULL, NULL), WS_OK);
+    memset(large, 'x', sizeof large);
+    CHECK_IS(ws_output_take(both.server, room, sizes[i], &n), WS_OK);
+    CHECK(n == 0);
+    for (j = 0; j < 3; j++) CHECK_IS(ws_queue_message(both.server, WS_BINARY, large, sizeof large), WS_OK);
+    total = 0;
+    do {
+      CHECK_IS(ws_output_take(both.server, room, sizes[i], &n), WS_OK);
+      CHECK(n <= sizes[i]);
+      memcpy(wire + total, room, n);
+      total += n;
+    } while (n == sizes[i]);
+    CHECK(total == 3 * (10 + sizeof large) && ws_queued_bytes(both.server) == 0);
+    for (j = 0; j < total; j += n) {
+      CHECK_IS(ws_feed(both.client, wire + j, total - j, &n), WS_OK);
+      while (ws_read_message(both.client, &message) == WS_OK) {
+        CHECK(message->kind == WS_BINARY && message->len == sizeof large);
+        CHECK(memcmp(message->data, large, sizeof large) == 0);
+      }
+    }
+    CHECK_IS(ws_output_take(both.server, NULL, 0, &n), WS_OK);
+    CHECK(n == 0);
+    CHECK_IS(ws_output_take(both.server, NULL, 1, &n), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_output_take(both.server, room, 1, NULL), WS_ERR_INVALID_ARGUMENT);
+    free_pair(&both);
+  }
 }
 
 static void no_more_can_be_committed_than_was_lent(void) {
@@ -1411,6 +1479,7 @@ int main(int argc, char **argv) {
   RUN(reading_completes_the_handshake);
   RUN(a_server_stops_at_a_request_and_accepts_it);
   RUN(a_rejected_client_sees_status_headers_and_body);
+  RUN(each_response_may_have_headers_of_its_own);
   RUN(strings_of_a_request_stay_when_its_time_is_over);
   RUN(strings_of_a_refusal_stay_while_its_body_arrives);
   RUN(a_malformed_handshake_is_refused_in_words);
@@ -1431,6 +1500,7 @@ int main(int argc, char **argv) {
   RUN(lent_input_stays_put_whatever_is_read_or_sent_meanwhile);
   RUN(lent_input_can_be_written_to_after_the_connection_has_failed);
   RUN(lent_output_stays_put_whatever_is_queued_meanwhile);
+  RUN(output_can_be_taken_in_pieces_of_any_size);
   RUN(no_more_can_be_committed_than_was_lent);
   RUN(a_received_message_stays_until_the_next_read);
   RUN(feeding_more_than_there_is_room_for_loses_nothing);

@@ -80,6 +80,15 @@ impl Core {
         }
     }
 
+    /// Server: adds a header to the response to the request that waits.
+    pub fn add_header(&mut self, name: &str, value: &str) -> Result<()> {
+        if !self.connection().awaits_decision() {
+            return Err(Error::Misuse("there is no request to decide on"));
+        }
+        let setup = Arc::make_mut(&mut self.setup);
+        Arc::make_mut(&mut setup.handshake).add_header(name, value)
+    }
+
     /// Server: takes the request (see [`Connection::accept`]) and sends what it can of the response.
     pub fn accept(&mut self, protocol: Option<&str>) -> Result<()> {
         let options = Arc::clone(&self.setup.handshake);

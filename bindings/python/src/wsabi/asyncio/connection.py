@@ -1,0 +1,788 @@
+"""A connection of an event loop: joins a transport of asyncio's to the library's memory mode, and both to tasks.
+
+It knows tasks, futures, back-pressure and when to write. It must not know frames, nor decide what the protocol decides: what
+has arrived is fed to the library, what the library has to say is written, and what it has read is queued here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import sys
+import uuid
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Mapping
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Optional, Union, cast
+
+from .._handle import Buffer, Part, Prepared
+from .._tables import Kind, Option, State, Status
+from ..exceptions import (
+    Close,
+    ConcurrencyError,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    ProtocolError,
+)
+from ..http import Request, Response
+from ._memory import Calls, Control, Memory, Message
+from ._waiter import Waiter
+
+__all__ = ["Connection", "broadcast"]
+
+Data = Union[str, bytes]
+DataLike = Union[str, Buffer]
+Fragments = Union[Iterable[DataLike], AsyncIterable[DataLike]]
+Limits = Union[int, None, tuple[Optional[int], Optional[int]]]
+
+DEFAULT_MAX_QUEUE = 16
+DEFAULT_WRITE_LIMIT = 2**15
+# How long a message waits at most for the answers to those that arrived together with the one that it answers, in seconds.
+TOGETHER = 0.001
+
+
+class Connection(asyncio.Protocol):
+    """What `ClientConnection` and `ServerConnection` have in common.
+
+    Any number of tasks may send, ping and close; one at a time receives. A task that is cancelled while it receives loses no
+    message. All methods belong to the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        protocol: Memory,
+        *,
+        ping_interval: Optional[float] = 20,
+        ping_timeout: Optional[float] = 20,
+        close_timeout: Optional[float] = 10,
+        max_queue: Limits = DEFAULT_MAX_QUEUE,
+        write_limit: Limits = DEFAULT_WRITE_LIMIT,
+        logger: Optional[Any] = None,
+    ) -> None:
+        self.protocol = protocol
+        self.ping_interval = ping_interval
+        self.ping_timeout = ping_timeout
+        self.close_timeout = close_timeout
+        self.logger = logging.getLogger("wsabi.asyncio") if logger is None else logger
+        self.loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport = None  # type: ignore[assignment] # until connection_made()
+        self.request: Optional[Request] = None
+        self.response: Optional[Response] = None
+        self.latency = 0.0
+
+        self._conn = protocol.conn
+        self._feed, self._take, self._has_more, self._queue, self._output = Calls.of(self.loop)
+
+        self._opening = True
+        # Receiving
+        self._messages: deque[Message] = deque()
+        self._controls: list[Control] = []
+        self._high, self._low = marks(max_queue)
+        self._unfed = b""  # has arrived, and the library had no room for it yet
+        self._eof = False  # nothing more will arrive
+        self._paused = False  # the transport does not receive
+        self._read_soon = False  # there may be more to read, in the loop's next round
+        self._waiter = Waiter(self.loop)  # of the task that receives
+        self._amid_parts = False  # a task has taken a part of a message, and not the last one
+        # Sending
+        self._write_limit = write_limit
+        self._together_until = 0.0  # output waits until then; 0: there is none
+        self._write_paused = False
+        self._drainers: set[asyncio.Future[None]] = set()
+        self._amid_fragments: Optional[asyncio.Future[None]] = None
+        # Pings
+        self._pings: dict[bytes, tuple[asyncio.Future[float], float]] = {}
+        self._pinged: Optional[float] = None  # when the last Ping for ping_interval went out
+        # The end
+        self._closing = False  # a Close has passed, or the connection has failed
+        self._over = False  # the library has reported the end
+        self._failure: Optional[BaseException] = None
+        self._close_sent: Optional[Close] = None
+        self._close_received: Optional[Close] = None
+        self._received_first: Optional[bool] = None
+        self._dropping = False  # what arrives is not queued any more
+        self._lost = False
+        self._lost_waiter: asyncio.Future[None] = self.loop.create_future()
+        self._timer: Optional[asyncio.TimerHandle] = None
+        self._abort_timer: Optional[asyncio.TimerHandle] = None
+
+    # Who is connected
+
+    @property
+    def id(self) -> uuid.UUID:
+        """A name for this connection that no other has, for logs."""
+        found: Optional[uuid.UUID] = self.__dict__.get("_id")
+        if found is None:
+            found = self.__dict__["_id"] = uuid.uuid4()
+        return found
+
+    @property
+    def local_address(self) -> Any:
+        """This end's address: (host, port) for IPv4."""
+        return self.transport.get_extra_info("sockname")
+
+    @property
+    def remote_address(self) -> Any:
+        """The peer's address: (host, port) for IPv4."""
+        return self.transport.get_extra_info("peername")
+
+    @property
+    def subprotocol(self) -> Optional[str]:
+        """The subprotocol agreed on."""
+        return self.protocol.subprotocol
+
+    @property
+    def state(self) -> State:
+        """How far the connection has come."""
+        if self._lost:
+            return State.CLOSED
+        return State.CONNECTING if self._opening else self.protocol.state
+
+    @property
+    def close_code(self) -> Optional[int]:
+        """The code of the peer's Close, 1005 where it had none; 1006 where there was no Close; None before the end."""
+        return self._close_exc().code if self._lost else None
+
+    @property
+    def close_reason(self) -> Optional[str]:
+        """The reason of the peer's Close; None before the end."""
+        return self._close_exc().reason if self._lost else None
+
+    # Receiving
+
+    async def recv(self, decode: Optional[bool] = None) -> Data:
+        """The next message: `str` for text, `bytes` for binary; `decode` True or False has every message as `str` or `bytes`.
+
+        ConnectionClosed: there is none, and there will be none. ConcurrencyError: another task receives. To be cancelled,
+        here, loses nothing.
+        """
+        if self._amid_parts:
+            raise ConcurrencyError("another task is receiving on this connection")
+        messages = self._messages
+        while not messages:
+            if self._over:
+                await self._end()
+            if self._together_until or self._waiter.waiting:
+                self._before_waiting()
+            await self._waiter
+        message = messages.popleft()
+        if self._paused and len(messages) <= self._low:
+            self._resume()
+        if type(message) is Part:
+            message = await self._whole(message)
+        if decode is None:
+            return message  # type: ignore[return-value]
+        return self._as(cast(Data, message), decode)
+
+    async def recv_streaming(self, decode: Optional[bool] = None) -> AsyncIterator[Data]:
+        """The next message in parts, as they arrive, so that a long one needs little memory. All parts have to be taken."""
+        if self._amid_parts:
+            raise ConcurrencyError("another task is receiving on this connection")
+        if not self._messages and not self._over:
+            self.protocol.set(Option.DELIVER_FRAGMENTS, 1)
+        try:
+            while True:
+                part = await self._next()
+                self._amid_parts = type(part) is Part and not part.final
+                yield self._as(part.data if type(part) is Part else cast(Data, part), decode)
+                if not self._amid_parts:
+                    return
+        finally:
+            if not self._amid_parts:
+                self.protocol.set(Option.DELIVER_FRAGMENTS, 0)
+
+    def __aiter__(self) -> AsyncIterator[Data]:
+        """The messages that come; it ends where the connection is closed well, and raises ConnectionClosedError otherwise."""
+        return self
+
+    async def __anext__(self) -> Data:
+        # recv(), spelled out: a coroutine less for each message.
+        if self._amid_parts:
+            raise ConcurrencyError("another task is receiving on this connection")
+        messages = self._messages
+        while not messages:
+            if self._over:
+                try:
+                    await self._end()
+                except ConnectionClosedOK:
+                    raise StopAsyncIteration from None
+            if self._together_until or self._waiter.waiting:
+                self._before_waiting()
+            await self._waiter
+        message = messages.popleft()
+        if self._paused and len(messages) <= self._low:
+            self._resume()
+        if type(message) is Part:
+            message = await self._whole(message)
+        return message  # type: ignore[return-value]
+
+    # Sending
+
+    async def send(self, message: Union[DataLike, Fragments], *, text: Optional[bool] = None) -> None:
+        """Sends a message: `str` as text, anything with a C-contiguous buffer as binary, unless `text` says otherwise.
+
+        An iterable or asynchronous iterable of these is sent in fragments. Waits while more than `write_limit` bytes wait for
+        the peer. ConnectionClosed: the connection is over, or closing. PayloadTooBig, UnicodeError: not sent. TypeError: not
+        a message.
+        """
+        while self._amid_fragments is not None:
+            await asyncio.shield(self._amid_fragments)
+        if type(message) is bytes:
+            kind = TEXT if text else BINARY
+        elif isinstance(message, str):
+            kind = BINARY if text is False else TEXT
+            message = message.encode()
+        elif isinstance(message, BUFFERS):
+            kind = TEXT if text else BINARY
+            message = bytes(message)
+        else:
+            await self._send_fragments(message, text)
+            return
+        status = self._queue(self._conn, kind, message)
+        if status:
+            await self._refused(status, kind, message)
+        if self._write_paused:
+            pass  # it goes out when the peer has taken what went before
+        elif not self._messages:
+            self._together_until = 0.0
+            output = self._output(self._conn)
+            if output:
+                self.transport.write(output)
+        elif not self._together_until:
+            # The answers to messages that arrived together leave together.
+            self._together_until = perf_counter() + TOGETHER
+            self.loop.call_soon(self._flush_together)
+        elif perf_counter() > self._together_until:
+            self._flush()
+        if self._write_paused or self.transport.is_closing():
+            await self._drain()
+
+    async def ping(self, data: Optional[DataLike] = None) -> Awaitable[float]:
+        """Sends a Ping. Returns what can be awaited for its Pong, and then tells the latency in seconds."""
+        if data is None:
+            payload = secrets.token_bytes(4)
+            while payload in self._pings:
+                payload = secrets.token_bytes(4)
+        else:
+            payload = data.encode() if isinstance(data, str) else bytes(data)
+        if payload in self._pings:
+            raise ConcurrencyError("a Ping with the same data waits for its Pong")
+        answered: asyncio.Future[float] = self.loop.create_future()
+        await self._control(PING, payload)
+        self._pings[payload] = answered, perf_counter()
+        return answered
+
+    async def pong(self, data: DataLike = b"") -> None:
+        """Sends a Pong that nobody asked for."""
+        await self._control(PONG, data.encode() if isinstance(data, str) else bytes(data))
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Closes the connection, and waits until it is over. Nothing happens where it is over.
+
+        Messages that have arrived can still be received; those that would not find room any more are dropped. ProtocolError:
+        a code that must not be sent, or a reason over 123 bytes.
+        """
+        if self._opening:
+            self.transport.abort()
+        else:
+            self._begin_closing(code, reason)
+        await self.wait_closed()
+
+    async def wait_closed(self) -> None:
+        """Waits until the connection is over."""
+        await asyncio.shield(self._lost_waiter)
+
+    async def __aenter__(self: Any) -> Any:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[type[BaseException]],
+        exception: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        await self.close(1000 if kind is None else 1011)
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        high, low = self._write_limit if isinstance(self._write_limit, tuple) else (self._write_limit, None)
+        self.transport.set_write_buffer_limits(high, low)
+
+    def data_received(self, data: bytes) -> None:
+        if self._over:
+            return  # what the peer still sends while our last words are on their way
+        if self._unfed:
+            self._unfed += data
+            return
+        fed = self._feed(self._conn, data)
+        if fed < len(data):
+            self._unfed = data[max(fed, 0) :]
+        if self._opening:
+            self._open()
+            return
+        self._read(in_callback=True)
+
+    def eof_received(self) -> None:
+        self._eof = True
+        if self._opening:
+            self._open()
+        else:
+            self._read()
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if self._flush() and self._closing:
+            self._read()
+        if not self._write_paused:
+            for drainer in self._drainers:
+                if not drainer.done():
+                    drainer.set_result(None)
+
+    def connection_lost(self, exc: Optional[Exception]) -> None:
+        self._lost = True
+        if self._failure is None:
+            self._failure = exc
+        self.eof_received()
+        for timer in (self._timer, self._abort_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._abort_timer = None
+        self.resume_writing()
+        self._end_pings()
+        if not self._lost_waiter.done():
+            self._lost_waiter.set_result(None)
+        self._waiter.wake()
+
+    # The opening handshake
+
+    def _open(self) -> None:
+        """More of the opening handshake has arrived, or the end. The client and the server each have their own."""
+        raise NotImplementedError
+
+    def _opened(self) -> None:
+        """The opening handshake is done; what came behind it is read."""
+        self._opening = False
+        self._look_at_clock()
+        self._read()
+
+    # Receiving
+
+    def _read(self, in_callback: bool = False) -> None:
+        """Reads what has arrived, and lets the library answer it, until there is nothing more, or too much.
+
+        Before more is read, whoever receives gets its messages: so the answers go out even where what follows breaks a rule and
+        ends the connection. A task that waits gets them at once `in_callback` of the loop, any other in the loop's next round.
+        """
+        conn, messages, controls, waiter = self._conn, self._messages, self._controls, self._waiter
+        answers = False
+        while not self._over:
+            status = self._take(conn, messages, controls)
+            if controls:
+                answers = True
+                self._heed()
+            if not status:
+                if in_callback and messages and waiter.waiting:
+                    waiter.wake_at_once()
+                if not messages:
+                    if not (answers or self._unfed or self._eof or self._has_more(conn)):
+                        return
+                elif self._dropping:
+                    while len(messages) > self._high:
+                        messages.pop()
+                elif len(messages) > self._high:
+                    self._pause()
+                    break
+                elif not self._lost:
+                    if not self._read_soon:
+                        self._read_soon = True
+                        self.loop.call_soon(self._go_on_reading)
+                    break
+            elif status == WOULD_BLOCK:
+                # The end may follow from what has been sent.
+                if not ((answers or self._closing) and self._flush() or (self._unfed or self._eof) and self._feed_rest()):
+                    break
+            elif status in OVER:
+                self._finish()
+            else:
+                self._fail(status)
+        if answers:
+            self._flush()
+        if waiter.waiting and (messages or self._over):
+            waiter.wake()
+
+    def _go_on_reading(self) -> None:
+        self._read_soon = False
+        if not self._paused:
+            self._read(in_callback=True)
+
+    def _feed_rest(self) -> bool:
+        """Feeds what there was no room for; whether anything was fed."""
+        if self._unfed:
+            fed = self._feed(self._conn, self._unfed)
+            self._unfed = self._unfed[max(fed, 0) :]
+            return fed > 0
+        if self._eof:
+            self._eof = False
+            self.protocol.feed_eof()
+            return True
+        return False
+
+    def _heed(self) -> None:
+        """Looks at the Pings, Pongs and Closes that were read."""
+        for kind, payload, code in self._controls:
+            if kind == PONG:
+                self._ponged(payload)
+            elif kind == CLOSE:
+                self._closing = True
+                self._close_received = Close(code, payload.decode())
+                if self._close_sent is None:
+                    self._close_sent, self._received_first = Close(code), True
+                self._look_at_clock()
+        self._controls.clear()
+
+    def _pause(self) -> None:
+        """The peer has to wait until some of its messages have been taken."""
+        if not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        self._paused = False
+        self._read()
+        if not self._paused:
+            self.transport.resume_reading()
+
+    async def _next(self) -> Message:
+        """The next message, or part of one."""
+        while not self._messages:
+            if self._over:
+                await self._end()
+            if self._together_until or self._waiter.waiting:
+                self._before_waiting()
+            await self._waiter
+        message = self._messages.popleft()
+        if self._paused and len(self._messages) <= self._low:
+            self._resume()
+        return message
+
+    def _before_waiting(self) -> None:
+        if self._waiter.waiting:
+            raise ConcurrencyError("another task is receiving on this connection")
+        if self._together_until:
+            self._flush()
+
+    async def _end(self) -> None:
+        """There are no messages any more."""
+        await self.wait_closed()
+        raise self._close_exc()
+
+    async def _whole(self, part: Part) -> Data:
+        """The message that begins with this part. Where this is cancelled, its parts go back to where they came from."""
+        parts = [part]
+        try:
+            while not parts[-1].final:
+                following = await self._next()
+                parts.append(following if type(following) is Part else Part(cast(Data, following), True))
+        except asyncio.CancelledError:
+            self._messages.extendleft(reversed(parts))
+            raise
+        if isinstance(part.data, str):
+            return "".join(cast(str, each.data) for each in parts)
+        return b"".join(cast(bytes, each.data) for each in parts)
+
+    def _as(self, message: Data, decode: Optional[bool]) -> Data:
+        if decode is True and isinstance(message, bytes):
+            try:
+                return message.decode()
+            except UnicodeDecodeError as error:
+                self._failure = error
+                self._begin_closing(1007, f"{error.reason} at position {error.start}")
+                raise self._close_exc() from error
+        if decode is False and isinstance(message, str):
+            return message.encode()
+        return message
+
+    # Sending
+
+    def _flush(self) -> bool:
+        """Writes what waits to be sent; whether there was anything.
+
+        While the peer takes nothing, it stays in the library, where it has its bounds: neither Pings nor `broadcast()` fill
+        the memory of a process whose peer does not read.
+        """
+        self._together_until = 0.0
+        if self._write_paused:
+            return False
+        output = self._output(self._conn)
+        if not output:
+            return False
+        if not self._lost:
+            self.transport.write(output)
+        return True
+
+    def _flush_together(self) -> None:
+        if self._together_until:
+            self._flush()
+
+    async def _drain(self) -> None:
+        """Waits until the transport takes more, so that a peer that does not read holds up whoever sends to it."""
+        if self.transport.is_closing():
+            await asyncio.sleep(0)  # lets the transport tell that it is lost
+        while self._write_paused and not self._lost:
+            drainer: asyncio.Future[None] = self.loop.create_future()
+            self._drainers.add(drainer)
+            try:
+                await drainer
+            finally:
+                self._drainers.discard(drainer)
+        if self._lost:
+            raise self._close_exc()
+
+    async def _refused(self, status: int, kind: int, data: bytes) -> None:
+        """The library did not take a message, with this status: tries again where that helps."""
+        while status == Status.ERR_SEND_QUEUE_FULL:
+            self._flush()
+            await self._drain()
+            status = self._queue(self._conn, kind, data)
+        if status == Status.ERR_CAPACITY:
+            # `max_size` is for what is received; the library's limit is for both.
+            limit = self.protocol.get(Option.MAX_MESSAGE_SIZE)
+            self.protocol.set(Option.MAX_MESSAGE_SIZE, 0)
+            try:
+                status = self._queue(self._conn, kind, data)
+            finally:
+                self.protocol.set(Option.MAX_MESSAGE_SIZE, limit)
+        if status in OVER:
+            await self.wait_closed()
+            raise self._close_exc()
+        if status == Status.ERR_INVALID_ARGUMENT:
+            raise ProtocolError(self.protocol.message())
+        self.protocol.check(status)
+
+    async def _control(self, kind: int, payload: bytes) -> None:
+        status = self._queue(self._conn, kind, payload)
+        if status:
+            await self._refused(status, kind, payload)
+        self._flush()
+
+    async def _send_fragments(self, message: Any, text: Optional[bool]) -> None:
+        if isinstance(message, Mapping):
+            raise TypeError("a mapping is not a message; send its keys() or values()")
+        with contextlib.suppress(TypeError), memoryview(message) as buffer:
+            message = buffer.tobytes()
+        if isinstance(message, bytes):
+            await self.send(message, text=text)
+            return
+        if isinstance(message, AsyncIterable):
+            fragments = message.__aiter__()
+        elif isinstance(message, Iterable):
+            fragments = each_of(message)
+        else:
+            raise TypeError("a message is str, bytes, or an iterable of these")
+        self._amid_fragments = self.loop.create_future()
+        kind = None
+        try:
+            async for fragment in fragments:
+                is_text = isinstance(fragment, str)
+                if kind is None:
+                    kind, first_is_text = (TEXT if (is_text if text is None else text) else BINARY), is_text
+                elif is_text != first_is_text:
+                    raise TypeError("the fragments of a message are all str, or all bytes")
+                await self._send_fragment(kind, fragment, False)
+            if kind is not None:
+                await self._send_fragment(kind, b"", True)
+        except BaseException:
+            if kind is not None:  # a message that cannot be finished any more
+                self._begin_closing(1011, "error in fragmented message")
+            raise
+        finally:
+            self._amid_fragments.set_result(None)
+            self._amid_fragments = None
+
+    async def _send_fragment(self, kind: int, data: DataLike, is_final: bool) -> None:
+        status = self.protocol.write_fragment(kind, data, is_final)
+        while status == Status.ERR_SEND_QUEUE_FULL:
+            self._flush()
+            await self._drain()
+            status = self.protocol.write_fragment(kind, data, is_final)
+        if status in OVER:
+            await self.wait_closed()
+            raise self._close_exc()
+        self.protocol.check(status)
+        self._flush()
+        if self._write_paused or self.transport.is_closing():
+            await self._drain()
+
+    # Pings
+
+    def _ponged(self, payload: bytes) -> None:
+        now = perf_counter()
+        if payload not in self._pings:
+            if self._pinged is not None:
+                self.latency, self._pinged = now - self._pinged, None
+            return
+        # A Pong answers the Pings before it, too (RFC 6455 section 5.5.3).
+        for pinged in list(self._pings):
+            answered, since = self._pings.pop(pinged)
+            if not answered.done():
+                answered.set_result(now - since)
+            if pinged == payload:
+                self.latency = now - since
+                return
+
+    def _end_pings(self) -> None:
+        for answered, _ in self._pings.values():
+            if not answered.done():
+                answered.set_exception(self._close_exc())
+                answered.exception()  # nobody has to look at it
+        self._pings.clear()
+
+    # Time, on the event loop's clock
+
+    def _now(self) -> int:
+        return int(self.loop.time() * 1000)
+
+    def _look_at_clock(self) -> None:
+        """Tells the library the time, and comes back when something is due."""
+        status = self.protocol.tick(self._now())
+        if status and not self._over:
+            self._fail(status)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = None if self._lost else self.protocol.next_deadline_ms
+        if due is not None:
+            self._timer = self.loop.call_at((due + 1) / 1000, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._look_at_clock()
+        if self._flush() and not self._closing:
+            self._pinged = perf_counter()
+        self._read()
+
+    # The end
+
+    def _begin_closing(self, code: int, reason: str) -> None:
+        if self.protocol.can_write:
+            status = self.protocol.close(code, reason)
+            if status:
+                raise ProtocolError(self.protocol.message())
+            self._close_sent, self._received_first = Close(code or 1005, reason), False
+            self._closing = True
+            self._look_at_clock()
+        # From here on the peer's Close must find its way past messages that nobody takes.
+        self._dropping = True
+        if self._paused:
+            self._resume()
+        else:
+            self._read()
+
+    def _fail(self, status: int) -> None:
+        """The library has given the connection up. It has told the peer why, where it could."""
+        self._closing = True
+        if self._failure is None:
+            self._failure = self.protocol.error(status)
+        code = self.protocol.close_code
+        if self._close_sent is None and self._close_received is None and code != 1006:
+            self._close_sent = Close(code)
+
+    def _finish(self) -> None:
+        """Both Closes have passed, or the connection has failed and the peer has been told."""
+        self._over = True
+        if self._lost:
+            return
+        if isinstance(self._failure, TimeoutError):
+            self.transport.abort()
+            return
+        if self._failure is not None and self.transport.can_write_eof():
+            # What the peer is still sending must not make the system take back our last words.
+            self.transport.write_eof()
+            if self._paused:
+                self.transport.resume_reading()
+        else:
+            self.transport.close()
+        if self.close_timeout is not None:
+            self._abort_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+
+    def _close_exc(self) -> ConnectionClosed:
+        received, sent = self._close_received, self._close_sent
+        well = received is not None and sent is not None and received.code in WELL and sent.code in WELL
+        kind = ConnectionClosedOK if well else ConnectionClosedError
+        in_order = self._received_first if received is not None and sent is not None else None
+        exception = kind(received, sent, in_order, "" if self._failure is None else str(self._failure))
+        exception.__cause__ = self._failure
+        return exception
+
+
+def broadcast(
+    connections: Iterable[Connection],
+    message: DataLike,
+    *,
+    text: Optional[bool] = None,
+    raise_exceptions: bool = False,
+) -> None:
+    """Sends a message to all of these that are open, without waiting for any: it is framed once, and goes uncompressed.
+
+    Whoever is amid a message in fragments is passed over. With `raise_exceptions`, an ExceptionGroup tells of all that did not
+    get it (Python 3.11 and later); otherwise the connection's logger does.
+    """
+    if isinstance(message, (str, *BUFFERS)):
+        is_text = isinstance(message, str) if text is None else text
+    else:
+        raise TypeError("a message is str or bytes")
+    prepared = Prepared(TEXT if is_text else BINARY, message)
+    failures: list[Exception] = []
+    for connection in connections:
+        if connection._opening or not connection.protocol.can_write:
+            continue
+        status = connection.protocol.write_prepared(prepared)
+        if status == Status.ERR_SEND_QUEUE_FULL:
+            connection._flush()
+            status = connection.protocol.write_prepared(prepared)
+        if not status:
+            connection._flush()
+        elif raise_exceptions:
+            failures.append(connection.protocol.error(status))
+        else:
+            connection.logger.warning("skipped broadcast: %s", connection.protocol.error(status))
+    if failures:
+        if sys.version_info < (3, 11):
+            raise failures[0]
+        raise ExceptionGroup("skipped broadcast", failures)
+
+
+# Details
+
+OK, WOULD_BLOCK = int(Status.OK), int(Status.ERR_WOULD_BLOCK)
+OVER = (int(Status.ERR_CONNECTION_CLOSED), int(Status.ERR_ALREADY_CLOSED))
+TEXT, BINARY, CLOSE, PING, PONG = (int(kind) for kind in Kind)
+BUFFERS = (bytes, bytearray, memoryview)
+WELL = (1000, 1001, 1005)
+
+
+def marks(limits: Limits) -> tuple[float, float]:
+    """The high- and the low-water mark of a queue: the low one is a quarter of the high one."""
+    high, low = limits if isinstance(limits, tuple) else (limits, None)
+    if high is None:
+        high = None if low is None else 4 * low
+    if high is None:
+        return float("inf"), float("inf")
+    low = high // 4 if low is None else low
+    if not 0 <= low <= high:
+        raise ValueError("the low-water mark is between 0 and the high-water mark")
+    return high, low
+
+
+async def each_of(fragments: Iterable[Any]) -> AsyncIterator[Any]:
+    for fragment in fragments:
+        yield fragment

@@ -1,0 +1,463 @@
+"""Serving: a thread for each connection, as `websockets.sync.server` has it.
+
+It knows listening sockets, threads and what a program wants to decide about a request; it parses nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import select
+import socket
+import ssl as ssl_module
+import threading
+import time
+from collections.abc import Sequence
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Callable, Optional, Union
+
+from .. import exceptions
+from .._deciding import Credentials, Origins, allowed, known_credentials, offered, presented
+from .._handle import Config, Handle, Listener
+from .._link import Link, NativeLink, TLSLink
+from .._log import LoggerLike
+from .._options import TLS, USER_AGENT, Limit, Queue, configure
+from .._tables import Option, State
+from ..http import Headers, Request, Response
+from .connection import Connection, broadcast
+
+__all__ = ["Server", "ServerConnection", "basic_auth", "broadcast", "serve", "unix_serve"]
+
+BACKLOG = 128
+
+
+class ServerConnection(Connection):
+    """The server's end. `request` is what the client asked for; `response` is None (the library makes it)."""
+
+    def __init__(self, link: Link, logger: LoggerLike, max_queue: Queue = 16) -> None:
+        super().__init__(link, logger, max_queue)
+        self.server: Optional[Server] = None
+        self.username = ""  # of basic_auth()
+
+    def respond(self, status: int, text: str) -> Response:
+        """A response in plain text, for `process_request` to return."""
+        headers = Headers({"Content-Type": "text/plain; charset=utf-8"})
+        return Response(int(status), HTTPStatus(status).phrase, headers, text.encode())
+
+
+Handler = Callable[[ServerConnection], None]
+ProcessRequest = Callable[[ServerConnection, Request], Optional[Response]]
+ProcessResponse = Callable[[ServerConnection, Request, Response], Optional[Response]]
+SelectSubprotocol = Callable[[ServerConnection, Sequence[str]], Optional[str]]
+
+
+def serve(
+    handler: Handler,
+    host: Optional[str] = None,
+    port: Optional[int] = None,
+    *,
+    sock: Optional[socket.socket] = None,
+    ssl: Union[ssl_module.SSLContext, TLS, None] = None,
+    origins: Optional[Origins] = None,
+    subprotocols: Optional[Sequence[str]] = None,
+    select_subprotocol: Optional[SelectSubprotocol] = None,
+    compression: Optional[str] = "deflate",
+    process_request: Optional[ProcessRequest] = None,
+    process_response: Optional[ProcessResponse] = None,
+    server_header: Optional[str] = USER_AGENT,
+    open_timeout: Optional[float] = 10,
+    ping_interval: Optional[float] = 20,
+    ping_timeout: Optional[float] = 20,
+    close_timeout: Optional[float] = 10,
+    max_size: Limit = 2**20,
+    max_queue: Queue = 16,
+    logger: Optional[LoggerLike] = None,
+    create_connection: Optional[type[ServerConnection]] = None,
+    options: Optional[dict[Option, int]] = None,
+    **kwargs: Any,
+) -> Server:
+    """Listens, and gives a Server: `with serve(handler, host, port) as server: server.serve_forever()`.
+
+    `handler` is called for each connection in a thread of its own, and the connection is closed when it returns: with 1000, or
+    1011 where it raises. `ssl` is an SSLContext, or a `wsabi.TLS` with a certificate. `origins` are those that may connect: strings,
+    compiled patterns, or None for none. `process_request` may return a Response to refuse a request (`connection.respond()`);
+    `process_response` may add headers to the one that there is (of a 101 it is given those alone), or return another.
+    More keyword arguments go to `socket.create_server()`. The others are those of `connect()`.
+    """
+    config = configure(
+        subprotocols=subprotocols,
+        server_header=server_header,
+        compression=compression,
+        max_size=max_size,
+        open_timeout=open_timeout,
+        close_timeout=close_timeout,
+        ping_interval=ping_interval,
+        ping_timeout=ping_timeout,
+        deliver_control=True,
+        auto_accept=False,
+        options={Option.BLOCKING: 0, **(options or {})},
+    )
+    accept: Accepting
+    if isinstance(ssl, TLS):
+        if sock is not None or kwargs:
+            raise ValueError("a socket of Python's goes with an SSLContext")
+        ssl.apply(config)
+        accept = ByLibrary(config, f"wss://{bracketed(host or '0.0.0.0')}:{port or 0}/")
+    else:
+        if sock is None:
+            sock = listening(host, port, kwargs)
+        sock.setblocking(False)
+        accept = ByPython(config, sock, ssl, open_timeout)
+    deciding = Deciding(origins, select_subprotocol, process_request, process_response)
+    logger = logger or logging.getLogger("wsabi.server")
+    return Server(accept, handler, deciding, create_connection or ServerConnection, logger, max_queue)
+
+
+def unix_serve(handler: Handler, path: Optional[str] = None, **kwargs: Any) -> Server:
+    """Listens at a Unix socket; otherwise as `serve()`."""
+    return serve(handler, unix=True, path=path, **kwargs)
+
+
+def basic_auth(
+    realm: str = "",
+    credentials: Optional[Credentials] = None,
+    check_credentials: Optional[Callable[[str, str], bool]] = None,
+) -> ProcessRequest:
+    """A `process_request` that wants a name and a password (RFC 7617): one of these, or what `check_credentials` approves of.
+
+    `connection.username` is the name then.
+    """
+    if (credentials is None) == (check_credentials is None):
+        raise ValueError("either credentials or check_credentials are wanted")
+    known = {} if credentials is None else known_credentials(credentials)
+
+    def is_right(name: str, password: str) -> bool:
+        if check_credentials is not None:
+            return check_credentials(name, password)
+        return name in known and hmac.compare_digest(known[name].encode(), password.encode())
+
+    def process_request(connection: ServerConnection, request: Request) -> Optional[Response]:
+        name, password, problem = presented(request.headers.get("Authorization"))
+        if problem is None and is_right(name, password):
+            connection.username = name
+            return None
+        response = connection.respond(401, problem or "Invalid credentials\n")
+        response.headers["WWW-Authenticate"] = f'Basic realm="{realm}", charset="UTF-8"'
+        return response
+
+    return process_request
+
+
+class Server:
+    """Accepts connections, until it is shut down."""
+
+    def __init__(
+        self,
+        accept: Accepting,
+        handler: Handler,
+        deciding: Deciding,
+        create_connection: type[ServerConnection],
+        logger: LoggerLike,
+        max_queue: Queue,
+    ) -> None:
+        self.logger = logger
+        self._accept = accept
+        self._handler = handler
+        self._deciding = deciding
+        self._create_connection = create_connection
+        self._max_queue = max_queue
+        self._lock = threading.Lock()
+        self._connections: set[ServerConnection] = set()
+        self._threads: set[threading.Thread] = set()
+        self._closing = False
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._serving = threading.Lock()
+
+    @property
+    def socket(self) -> socket.socket:
+        """The listening socket. AttributeError: it is the library's (`fileno()`, `port`)."""
+        if isinstance(self._accept, ByPython):
+            return self._accept.socket
+        raise AttributeError("the listening socket is the library's")
+
+    @property
+    def port(self) -> int:
+        """The port that it listens at; 0 for a Unix socket."""
+        return self._accept.port
+
+    @property
+    def connections(self) -> set[ServerConnection]:
+        """Those that are open."""
+        with self._lock:
+            return set(self._connections)
+
+    def fileno(self) -> int:
+        """The listening socket."""
+        return self._accept.fileno()
+
+    def serve_forever(self) -> None:
+        """Accepts connections until another thread calls `shutdown()`, or an exception (KeyboardInterrupt) comes."""
+        with self._serving:
+            while not self._closing:
+                try:
+                    readable, _, _ = select.select([self._accept, self._wake_out], [], [])
+                    if self._closing or self._accept not in readable:
+                        continue
+                    link = self._accept.accept()
+                except (OSError, ValueError) as error:
+                    if self._closing:
+                        return
+                    self.logger.error("a connection cannot be accepted: %s", error)
+                    time.sleep(0.1)  # for instance for want of descriptors
+                    continue
+                if link is not None:
+                    thread = threading.Thread(target=self._run, args=(link,), daemon=True)
+                    with self._lock:
+                        self._threads.add(thread)
+                    thread.start()
+
+    def shutdown(self, close_connections: bool = True, code: int = 1001, reason: str = "") -> None:
+        """Stops accepting, closes the connections with this code, unless that is not wanted, and waits for their handlers."""
+        self._closing = True
+        try:
+            self._wake_in.send(b"x")
+        except OSError:
+            pass
+        with self._serving:
+            self._accept.close()
+        while True:
+            with self._lock:
+                threads = [thread for thread in self._threads if thread is not threading.current_thread()]
+                connections = set(self._connections)
+            if not threads:
+                break
+            if close_connections:
+                closers = [threading.Thread(target=quietly, args=(each, code, reason)) for each in connections]
+                for closer in closers:
+                    closer.start()
+                for closer in closers:
+                    closer.join()
+            threads[0].join(0.05)
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.shutdown()
+
+    def _run(self, accepted: Callable[[], Link]) -> None:
+        """The life of a connection, in its thread."""
+        try:
+            link = accepted()
+            connection = self._create_connection(link, self.logger, self._max_queue)
+            connection.server = self
+            try:
+                if not self._deciding.open(connection, self):
+                    return
+            except BaseException:
+                connection._end()
+                raise
+            with self._lock:
+                self._connections.add(connection)
+            try:
+                with connection:
+                    self._handler(connection)
+            except exceptions.ConnectionClosed:
+                self.logger.debug("the connection was closed under its handler", exc_info=True)
+            except Exception:
+                self.logger.error("connection handler failed", exc_info=True)
+            finally:
+                with self._lock:
+                    self._connections.discard(connection)
+        except (exceptions.WebSocketException, OSError) as error:
+            self.logger.info("opening handshake failed: %s", error)
+        except Exception:
+            self.logger.error("opening handshake failed", exc_info=True)
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    @property
+    def is_closing(self) -> bool:
+        """`shutdown()` has been called."""
+        return self._closing
+
+
+def quietly(connection: ServerConnection, code: int, reason: str) -> None:
+    try:
+        connection.close(code, reason)
+    except Exception:
+        connection.logger.debug("closing failed", exc_info=True)
+
+
+class Deciding:
+    """What becomes of a request."""
+
+    def __init__(
+        self,
+        origins: Optional[Origins],
+        select_subprotocol: Optional[SelectSubprotocol],
+        process_request: Optional[ProcessRequest],
+        process_response: Optional[ProcessResponse],
+    ) -> None:
+        self.origins = origins
+        self.select_subprotocol = select_subprotocol
+        self.process_request = process_request
+        self.process_response = process_response
+
+    def open(self, connection: ServerConnection, server: Server) -> bool:
+        """Does the opening handshake; whether the connection is open."""
+        connection._handshake()
+        handle = connection._link.handle
+        if handle.state == State.REQUEST:
+            request = connection.request = Request(handle.target or "", handle.headers())
+            response = self.answer(connection, request, server)
+            if response is not None:
+                handle.add_headers(response.headers)
+                handle.reject(response.status_code, response.body)
+                deadline = time.monotonic() + 10
+                while not connection._over and time.monotonic() < deadline:
+                    connection._until(lambda: connection._over, 1)
+                connection._end()
+                return False
+            chosen = None
+            if self.select_subprotocol is not None:
+                chosen = self.select_subprotocol(connection, offered(request.headers))
+            handle.accept(chosen)
+            connection._link.flush()
+        connection._opened()
+        return True
+
+    def answer(self, connection: ServerConnection, request: Request, server: Server) -> Optional[Response]:
+        """The response that refuses it; None: it is taken."""
+        if server.is_closing:
+            return connection.respond(503, "Server is shutting down.\n")
+        try:
+            response = None if self.process_request is None else self.process_request(connection, request)
+            if response is None and self.origins is not None and not allowed(request.headers.get("Origin"), self.origins):
+                response = connection.respond(403, "This origin may not connect.\n")
+            if self.process_response is not None:
+                given = response or Response(101, "Switching Protocols")
+                given = self.process_response(connection, request, given) or given
+                if response is None and given.status_code == 101:
+                    connection._link.handle.add_headers(given.headers)
+                    return None
+                return given
+            return response
+        except Exception:
+            connection.logger.error("opening handshake failed", exc_info=True)
+            return connection.respond(500, "Internal server error.\n")
+
+
+# Details: listening.
+
+
+class ByPython:
+    """Accepts by a socket of Python's."""
+
+    def __init__(
+        self, config: Config, sock: socket.socket, ssl: Optional[ssl_module.SSLContext], open_timeout: Optional[float]
+    ) -> None:
+        self.socket = sock
+        self.config = config
+        self.ssl = ssl
+        self.open_timeout = open_timeout
+        name = sock.getsockname()
+        self.port: int = name[1] if isinstance(name, tuple) else 0
+        self.path = name if isinstance(name, str) and name else None
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def accept(self) -> Optional[Callable[[], Link]]:
+        """What makes the link, in the connection's own thread; None: nobody waits."""
+        try:
+            stream, _ = self.socket.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return None
+        return lambda: self.link(stream)
+
+    def link(self, stream: socket.socket) -> Link:
+        try:
+            if stream.family in (socket.AF_INET, socket.AF_INET6):
+                stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            handle = Handle.server(self.config)
+            if self.ssl is None:
+                handle.set_socket(stream.fileno())
+                return NativeLink(handle, stream)
+            stream.settimeout(self.open_timeout)
+            return TLSLink(handle, self.ssl.wrap_socket(stream, server_side=True))
+        except BaseException:
+            stream.close()
+            raise
+
+
+class ByLibrary:
+    """Accepts by a listener of the library's, which sees to TLS."""
+
+    def __init__(self, config: Config, url: str) -> None:
+        self.listener: Optional[Listener] = Listener(config, url)
+        self.port = self.listener.port
+
+    def fileno(self) -> int:
+        return -1 if self.listener is None else self.listener.fileno()
+
+    def close(self) -> None:
+        self.listener = None
+
+    def accept(self) -> Optional[Callable[[], Link]]:
+        handle = None if self.listener is None else self.listener.accept()
+        return None if handle is None else lambda: NativeLink(handle)
+
+
+Accepting = Union[ByPython, ByLibrary]
+
+
+def listening(host: Optional[str], port: Optional[int], kwargs: dict[str, Any]) -> socket.socket:
+    if kwargs.pop("unix", False):
+        path = kwargs.pop("path", None)
+        if path is None:
+            raise ValueError("missing path argument")
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            remove_stale(os.fspath(path))
+            sock.bind(os.fspath(path))
+            sock.listen(BACKLOG)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+    if host is None:
+        kwargs.setdefault("family", socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET)
+        kwargs.setdefault("dualstack_ipv6", socket.has_dualstack_ipv6())
+    kwargs.setdefault("backlog", BACKLOG)
+    return socket.create_server((host or "", port or 0), **kwargs)
+
+
+def remove_stale(path: str) -> None:
+    """Removes the file of a Unix socket at which nobody listens any more."""
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        probe.connect(path)
+    except ConnectionRefusedError:
+        os.unlink(path)
+    except OSError:
+        pass
+    finally:
+        probe.close()
+
+
+def bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
