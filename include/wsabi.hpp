@@ -292,7 +292,7 @@ public:
   constexpr view(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
   template <std::size_t N> constexpr view(T (&array)[N]) noexcept : data_(array), size_(N) {}
   template <class C, class = std::enable_if_t<std::is_convertible_v<decltype(std::declval<C &>().data()), T *>>>
-  constexpr view(C &container) noexcept : data_(container.data()), size_(container.size()) {}
+  constexpr view(C &&container) noexcept : data_(container.data()), size_(container.size()) {}
 
   [[nodiscard]] constexpr T *data() const noexcept { return data_; }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
@@ -622,9 +622,9 @@ public:
   explicit connection(ws_conn *handle) noexcept : conn_(handle) {}
   connection(connection &&) noexcept = default;
   connection &operator=(connection &&other) noexcept {
-    connection old(std::move(*this)); // frees the handle before the callables that it calls
-    callables_ = std::move(other.callables_);
-    conn_ = std::move(other.conn_);
+    connection taken(std::move(other)); // and frees what was here, the handle before the callables that it calls
+    std::swap(callables_, taken.callables_);
+    std::swap(conn_, taken.conn_);
     return *this;
   }
 
@@ -665,8 +665,8 @@ public:
   ///     ws::transfer send(ws::bytes_view bytes);
   ///
   /// They are moved in here and stay as long as this handle. They are called from within calls on this connection, one at a
-  /// time, whichever thread makes them; they must neither throw (std::terminate) nor call back into it (errc::misuse), and
-  /// what their arguments view stays until they return.
+  /// time, whichever thread makes them; what their arguments view stays until they return. They must not throw
+  /// (std::terminate), nor call back into the connection (errc::misuse); if one drops it, it stays behind for good.
   ///
   /// errc::misuse: the connection has its transport already; errc::no_memory.
   template <class Receive, class Send> result<void> set_io(Receive receive, Send send) noexcept {
@@ -983,17 +983,20 @@ private:
     const detail::c_string c_url(url);
     if (!c_url) return c_url.why();
     ws_conn *out = nullptr;
-    return made(ws_client_new(config, c_url.get(), &out), out);
+    const ws_status_t status = ws_client_new(config, c_url.get(), &out);
+    return made(status, out);
   }
   static result<connection> make_server(const ws_config *config) noexcept {
     if (auto abi = check_abi(); !abi) return abi.take_failure();
     ws_conn *out = nullptr;
-    return made(ws_server_new(config, &out), out);
+    const ws_status_t status = ws_server_new(config, &out);
+    return made(status, out);
   }
   static result<connection> make_open(const ws_config *config, ws::role role, bytes_view part) noexcept {
     if (auto abi = check_abi(); !abi) return abi.take_failure();
     ws_conn *out = nullptr;
-    return made(ws_from_partially_read(config, static_cast<std::int32_t>(role), part.data(), part.size(), &out), out);
+    const ws_status_t status = ws_from_partially_read(config, static_cast<std::int32_t>(role), part.data(), part.size(), &out);
+    return made(status, out);
   }
   static result<connection> made(ws_status_t status, ws_conn *conn) noexcept {
     if (status != WS_OK) return detail::system_failure(status);
