@@ -1,11 +1,7 @@
-// The whole header without exceptions and run-time types: an echo in memory. Built with -fno-exceptions -fno-rtti.
-#include "wsabi.hpp"
+// A greeting in memory, in a program that can do without exceptions and run-time types, and is built that way, too.
+#include <wsabi.hpp>
 
 #include <cstdio>
-
-#ifdef __cpp_exceptions
-#error "this is to be built with -fno-exceptions"
-#endif
 
 static bool carry(ws::connection &from, ws::connection &to) {
   const auto out = from.output();
