@@ -708,6 +708,15 @@ ws_status_t ws_output(ws_conn *conn, const uint8_t **data, size_t *len);
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or more than was lent; WS_ERR_MISUSE: another transport.
 ws_status_t ws_output_advance(ws_conn *conn, size_t n);
 
+// ws_output() and ws_output_advance() in one, with a copy: the next bytes to send, up to `capacity` of them, go to `buf`, and
+// *n is how many; fewer than `capacity` where there are no more. For languages to which a call costs more than the copy.
+//
+// WS_OK; WS_ERR_MISUSE: another transport; WS_ERR_INVALID_ARGUMENT: NULL.
+ws_status_t ws_output_take(ws_conn *conn,
+                           uint8_t *buf,
+                           size_t capacity,
+                           size_t *n);
+
 
 /* TIME AND WAITING. Sockets use the library's own clock: every call on them looks after the deadlines. In memory mode
  * and with callbacks no deadline runs but by ws_tick(). */

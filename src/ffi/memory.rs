@@ -152,6 +152,43 @@ pub unsafe extern "C" fn ws_output_advance(conn: *mut ws_conn, n: usize) -> ws_s
     }
 }
 
+/// ws_output() and ws_output_advance() in one, with a copy: the next bytes to send, up to `capacity` of them, go to `buf`, and
+/// *n is how many; fewer than `capacity` where there are no more. For languages to which a call costs more than the copy.
+///
+/// WS_OK; WS_ERR_MISUSE: another transport; WS_ERR_INVALID_ARGUMENT: NULL.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; `buf` is NULL or has room for `capacity` bytes; `n` is NULL or
+/// writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_output_take(
+    conn: *mut ws_conn,
+    buf: *mut u8,
+    capacity: usize,
+    n: *mut usize,
+) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::call_on(conn, |conn| {
+            let (n, room) = (guard::out(n)?, guard::room(buf, capacity)?);
+            in_memory(conn, |connection| {
+                *n = 0;
+                while *n < room.len() {
+                    let output = connection.output();
+                    let len = output.len().min(room.len() - *n);
+                    if len == 0 {
+                        break;
+                    }
+                    room[*n..*n + len].copy_from_slice(&output[..len]);
+                    connection.advance_output(len);
+                    *n += len;
+                }
+                Ok(())
+            })
+        })
+    }
+}
+
 fn in_memory(conn: &ws_conn, call: impl FnOnce(&mut Connection) -> Result<()>) -> Result<()> {
     conn.alive()?.with(|core| match core.link() {
         Link::Memory => call(core.connection_mut()),

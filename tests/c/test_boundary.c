@@ -129,6 +129,7 @@ static void a_null_handle_is_an_invalid_argument_everywhere(void) {
   CHECK_IS(ws_output(NULL, &data, &len), refused);
   CHECK(data == NULL);
   CHECK_IS(ws_output_advance(NULL, 0), refused);
+  CHECK_IS(ws_output_take(NULL, NULL, 0, NULL), refused);
   CHECK_IS(ws_tick(NULL, 0), refused);
   CHECK(ws_next_deadline(NULL) == UINT64_MAX);
   CHECK_IS(ws_wait(NULL, 0), refused);

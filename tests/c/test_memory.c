@@ -726,6 +726,40 @@ static void lent_output_stays_put_whatever_is_queued_meanwhile(void) {
   free(payload);
 }
 
+static void output_can_be_taken_in_pieces_of_any_size(void) {
+  size_t sizes[] = {1, 7, 4096, 1000000}, i, j, n, total;
+  for (i = 0; i < 4; i++) {
+    pair both;
+    static uint8_t room[1000000], wire[1000000], large[300000];
+    const ws_message *message;
+    CHECK_IS(open_pair(&both, NULL, NULL), WS_OK);
+    memset(large, 'x', sizeof large);
+    CHECK_IS(ws_output_take(both.server, room, sizes[i], &n), WS_OK);
+    CHECK(n == 0);
+    for (j = 0; j < 3; j++) CHECK_IS(ws_queue_message(both.server, WS_BINARY, large, sizeof large), WS_OK);
+    total = 0;
+    do {
+      CHECK_IS(ws_output_take(both.server, room, sizes[i], &n), WS_OK);
+      CHECK(n <= sizes[i]);
+      memcpy(wire + total, room, n);
+      total += n;
+    } while (n == sizes[i]);
+    CHECK(total == 3 * (10 + sizeof large) && ws_queued_bytes(both.server) == 0);
+    for (j = 0; j < total; j += n) {
+      CHECK_IS(ws_feed(both.client, wire + j, total - j, &n), WS_OK);
+      while (ws_read_message(both.client, &message) == WS_OK) {
+        CHECK(message->kind == WS_BINARY && message->len == sizeof large);
+        CHECK(memcmp(message->data, large, sizeof large) == 0);
+      }
+    }
+    CHECK_IS(ws_output_take(both.server, NULL, 0, &n), WS_OK);
+    CHECK(n == 0);
+    CHECK_IS(ws_output_take(both.server, NULL, 1, &n), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_output_take(both.server, room, 1, NULL), WS_ERR_INVALID_ARGUMENT);
+    free_pair(&both);
+  }
+}
+
 static void no_more_can_be_committed_than_was_lent(void) {
   ws_conn *server = new_open(NULL, WS_SERVER);
   const ws_message *message;
@@ -1335,6 +1369,7 @@ int main(int argc, char **argv) {
   RUN(lent_input_stays_put_whatever_is_read_or_sent_meanwhile);
   RUN(lent_input_can_be_written_to_after_the_connection_has_failed);
   RUN(lent_output_stays_put_whatever_is_queued_meanwhile);
+  RUN(output_can_be_taken_in_pieces_of_any_size);
   RUN(no_more_can_be_committed_than_was_lent);
   RUN(a_received_message_stays_until_the_next_read);
   RUN(feeding_more_than_there_is_room_for_loses_nothing);

@@ -1,0 +1,230 @@
+"""What can go wrong, under the names that users of `websockets` know, and which status of the library is which.
+
+    WebSocketException
+        ConnectionClosed                    .code .reason .rcvd .sent
+            ConnectionClosedOK              1000, 1001, or no code, from both ends
+            ConnectionClosedError
+        InvalidURI                          .uri .msg
+        InvalidProxy                        .proxy .msg
+        HandshakeError (InvalidHandshake)   .status .headers .body
+            InvalidStatus                   the server answered, and not with 101
+            ProxyError
+        TLSError                            also an OSError
+        ProtocolError
+            InvalidUTF8
+        PayloadTooBig
+        SendQueueFull                       also a BlockingIOError
+        InvalidState
+            ConcurrencyError
+        InternalError
+
+Where Python has the word, it is used: OSError with errno (ConnectionRefusedError and its like), TimeoutError, BlockingIOError,
+ValueError, MemoryError, NotImplementedError.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+from typing import NamedTuple, Optional
+
+from ._library import quick
+from ._tables import Status
+from .http import Headers, Response
+
+__all__ = [
+    "Close",
+    "ConcurrencyError",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "HandshakeError",
+    "InternalError",
+    "InvalidHandshake",
+    "InvalidProxy",
+    "InvalidState",
+    "InvalidStatus",
+    "InvalidURI",
+    "InvalidUTF8",
+    "PayloadTooBig",
+    "ProtocolError",
+    "ProxyError",
+    "SendQueueFull",
+    "TLSError",
+    "WebSocketException",
+]
+
+NO_STATUS_RECEIVED = 1005
+ABNORMAL_CLOSURE = 1006
+WELL = (1000, 1001, NO_STATUS_RECEIVED)
+
+
+class Close(NamedTuple):
+    """A Close frame: its code (1005 where it had none) and its reason. RFC 6455 section 5.5.1."""
+
+    code: int
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code}{f' ({self.reason})' if self.reason else ''}"
+
+
+class WebSocketException(Exception):
+    """What all exceptions of this package have in common."""
+
+
+class ConnectionClosed(WebSocketException):
+    """The connection is over. `rcvd` is the peer's Close, `sent` this end's; None where there was none, or none is known of."""
+
+    def __init__(
+        self, rcvd: Optional[Close], sent: Optional[Close], rcvd_then_sent: Optional[bool] = None, why: str = ""
+    ) -> None:
+        super().__init__(rcvd, sent, rcvd_then_sent, why)
+        self.rcvd = rcvd
+        self.sent = sent
+        self.rcvd_then_sent = rcvd_then_sent
+        self.why = why
+
+    @property
+    def code(self) -> int:
+        """The code of the peer's Close, 1005 where it had none; 1006 where there was no Close."""
+        return ABNORMAL_CLOSURE if self.rcvd is None else self.rcvd.code
+
+    @property
+    def reason(self) -> str:
+        """The reason of the peer's Close."""
+        return "" if self.rcvd is None else self.rcvd.reason
+
+    def __str__(self) -> str:
+        received = None if self.rcvd is None else f"received {self.rcvd}"
+        sent = None if self.sent is None else f"sent {self.sent}"
+        if received and sent:
+            told = f"{received}; then {sent}" if self.rcvd_then_sent else f"{sent}; then {received}"
+        elif received or sent:
+            told = f"{received or sent}; no close frame {'sent' if received else 'received'}"
+        else:
+            told = "no close frame received or sent"
+        return f"{told}: {self.why}" if self.why else told
+
+
+class ConnectionClosedOK(ConnectionClosed):
+    """Both ends have said 1000, 1001 or nothing in particular."""
+
+
+class ConnectionClosedError(ConnectionClosed):
+    """One end had something to complain about, or there was no closing handshake."""
+
+
+class InvalidURI(WebSocketException):
+    """The URL cannot be used."""
+
+    def __init__(self, uri: str, msg: str) -> None:
+        super().__init__(uri, msg)
+        self.uri = uri
+        self.msg = msg
+
+    def __str__(self) -> str:
+        return f"{self.uri} isn't a valid URI: {self.msg}"
+
+
+class InvalidProxy(WebSocketException):
+    """The proxy's URL cannot be used."""
+
+    def __init__(self, proxy: str, msg: str) -> None:
+        super().__init__(proxy, msg)
+        self.proxy = proxy
+        self.msg = msg
+
+    def __str__(self) -> str:
+        return f"{self.proxy} isn't a valid proxy: {self.msg}"
+
+
+class HandshakeError(WebSocketException):
+    """The opening handshake was refused or malformed. `status` is the HTTP status of the server's answer, 0 where there was none."""
+
+    def __init__(
+        self, message: str, status: int = 0, headers: Optional[Headers] = None, body: bytes = b""
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = Headers() if headers is None else headers
+        self.body = body
+
+    @property
+    def response(self) -> Response:
+        """The server's answer."""
+        return Response(self.status, "", self.headers, self.body)
+
+
+InvalidHandshake = HandshakeError
+
+
+class InvalidStatus(HandshakeError):
+    """The server answered with another status than 101."""
+
+
+class ProxyError(HandshakeError):
+    """The proxy refused, or is none."""
+
+
+class TLSError(WebSocketException, OSError):
+    """The TLS session failed: the message says which certificate or rule was in the way."""
+
+
+class ProtocolError(WebSocketException):
+    """RFC 6455 was broken."""
+
+
+class InvalidUTF8(ProtocolError):
+    """A text is not UTF-8."""
+
+
+class PayloadTooBig(WebSocketException):
+    """A message, frame, number of fragments or HTTP head is over its limit."""
+
+
+class SendQueueFull(WebSocketException, BlockingIOError):
+    """The message was not accepted, and nothing has changed: let what is pending be sent, then send it again."""
+
+
+class InvalidState(WebSocketException):
+    """The call does not fit the state of the connection: nothing happened."""
+
+
+class ConcurrencyError(InvalidState):
+    """Another thread or task receives already, or sends a message in fragments."""
+
+
+class InternalError(WebSocketException):
+    """A bug in the library: the connection is dead."""
+
+
+def from_status(status: int, message: str = "", errno: int = 0) -> Exception:
+    """The exception for a status of the library; `message` is ws_error_message(), `errno` ws_io_error()."""
+    text = message or quick.ws_status_message(status).decode()
+    if status == Status.ERR_WOULD_BLOCK:
+        return BlockingIOError(_errno.EAGAIN, text)
+    if status == Status.ERR_SEND_QUEUE_FULL:
+        return SendQueueFull(_errno.EAGAIN, text)
+    if status == Status.ERR_IO:
+        return OSError(errno, text) if errno else OSError(text)
+    if status in (Status.ERR_CONNECTION_CLOSED, Status.ERR_ALREADY_CLOSED):
+        return ConnectionClosedError(None, None, None, message)
+    if status == Status.ERR_URL:
+        return InvalidURI("URL", text)
+    return EXCEPTIONS.get(status, InternalError)(text)
+
+
+EXCEPTIONS: dict[int, type[Exception]] = {
+    Status.ERR_CAPACITY: PayloadTooBig,
+    Status.ERR_PROTOCOL: ProtocolError,
+    Status.ERR_UTF8: InvalidUTF8,
+    Status.ERR_HANDSHAKE: HandshakeError,
+    Status.ERR_TLS: TLSError,
+    Status.ERR_TIMEOUT: TimeoutError,
+    Status.ERR_PROXY: ProxyError,
+    Status.ERR_INVALID_ARGUMENT: ValueError,
+    Status.ERR_MISUSE: InvalidState,
+    Status.ERR_NO_MEMORY: MemoryError,
+    Status.ERR_INTERNAL: InternalError,
+    Status.ERR_UNSUPPORTED: NotImplementedError,
+}

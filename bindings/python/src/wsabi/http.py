@@ -1,0 +1,91 @@
+"""The HTTP that an opening handshake shows to a program: headers, a request, a response. It parses nothing: the library does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Optional, Union
+
+__all__ = ["Headers", "HeadersLike", "Request", "Response"]
+
+
+class Headers(MutableMapping[str, str]):
+    """Headers by name, in any case, in the order in which they came; a name may be there several times.
+
+    `headers[name] = value` adds. `headers[name]` is the first value; `get_all(name)` has all of them. (In `websockets` a name
+    that is there several times cannot be read by `headers[name]`.)
+    """
+
+    def __init__(self, headers: Optional[HeadersLike] = None, **named: str) -> None:
+        self._items: list[tuple[str, str]] = []
+        self.update_all(headers)
+        self.update_all(named)
+
+    def update_all(self, headers: Optional[HeadersLike]) -> None:
+        """Adds all of these."""
+        if headers is None:
+            return
+        if isinstance(headers, Headers):
+            headers = headers.raw_items()
+        elif isinstance(headers, Mapping):
+            headers = headers.items()
+        for name, value in headers:
+            self[name] = value
+
+    def __getitem__(self, name: str) -> str:
+        wanted = name.lower()
+        for each, value in self._items:
+            if each.lower() == wanted:
+                return value
+        raise KeyError(name)
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._items.append((str(name), str(value)))
+
+    def __delitem__(self, name: str) -> None:
+        wanted = name.lower()
+        kept = [item for item in self._items if item[0].lower() != wanted]
+        if len(kept) == len(self._items):
+            raise KeyError(name)
+        self._items = kept
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and any(each.lower() == name.lower() for each, _ in self._items)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({each.lower(): None for each, _ in self._items})
+
+    def __len__(self) -> int:
+        return len({each.lower() for each, _ in self._items})
+
+    def __repr__(self) -> str:
+        return f"Headers({self._items!r})"
+
+    def get_all(self, name: str) -> list[str]:
+        """All values of this name."""
+        return [value for each, value in self._items if each.lower() == name.lower()]
+
+    def raw_items(self) -> Iterator[tuple[str, str]]:
+        """All names and values, as they came."""
+        return iter(self._items)
+
+
+HeadersLike = Union[Headers, Mapping[str, str], Iterable[tuple[str, str]]]
+
+
+@dataclass
+class Request:
+    """What a server has been asked: the target of the request, and its headers."""
+
+    path: str
+    headers: Headers
+
+
+@dataclass
+class Response:
+    """What a server answers, or has answered."""
+
+    status_code: int
+    reason_phrase: str = ""
+    headers: Headers = field(default_factory=Headers)
+    body: bytes = b""
