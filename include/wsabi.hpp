@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <new>
@@ -946,6 +947,14 @@ public:
 
   /// The first `n` lent bytes have been sent. errc::invalid_argument: more than was lent.
   result<void> output_advance(std::size_t n) noexcept { return done(ws_output_advance(get(), n)); }
+
+  /// The next bytes to send, copied, as many as there are and have room; how many. For who sends from a buffer of its own.
+  result<std::size_t> output_take(view<std::uint8_t> room) noexcept {
+    std::size_t n = 0;
+    const ws_status_t status = ws_output_take(get(), room.data(), room.size(), &n);
+    if (status != WS_OK) return why(status);
+    return n;
+  }
 
   // Time and waiting.
 

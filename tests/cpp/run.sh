@@ -47,9 +47,23 @@ suite() {
     echo "$name: $1 passed, $2 failed (status $status)"
     [ $status = 0 ] || head -60 $scratch/suite.log
     out=$scratch/${name%% *}-${name##*C++}
+    conformance "$out/conformance"
     check "$name: has its sanitizers" sanitized "$out/tests"
     check "$name: a program without exceptions and run-time types" says hello "$out/greeting"
     check "$name: another ABI is refused, with both numbers" says 'version 1 .* library has 99$' "$out/other_abi"
+}
+
+# The script that every language runs.
+conformance() {
+    bounded 60 "$1" >$scratch/conformance.log 2>&1
+    status=$?
+    # shellcheck disable=SC2046
+    set -- $(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, .*/\1 \2/p' $scratch/conformance.log)
+    passed=$((passed + ${1:-0}))
+    failed=$((failed + ${2:-0}))
+    [ $status = 0 ] || [ "${2:-0}" != 0 ] || failed=$((failed + 1))
+    echo "$name: conformance: ${1:-0} passed, ${2:-0} failed (status $status)"
+    [ $status = 0 ] || head -30 $scratch/conformance.log
 }
 
 sanitized() { nm "$1" | grep -q __asan_init && nm "$1" | grep -q __ubsan_handle; }

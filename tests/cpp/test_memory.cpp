@@ -1,6 +1,7 @@
 // Whole conversations in memory and over callables: what every verb does, and how long what it gives stays.
 #include "pair.hpp"
 
+#include <array>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -258,6 +259,16 @@ TEST_CASE("bytes are received right into lent room") {
   CHECK(both.server.interest().read);
   CHECK_FALSE(both.server.interest().write);
   CHECK(both.server.input_commit(0).error() == errc::misuse);
+}
+
+TEST_CASE("bytes to send are copied into room of the caller's") {
+  pair both = open_pair();
+  std::array<std::uint8_t, 10> room{};
+  CHECK(*both.client.output_take(room) == 0);
+  REQUIRE(both.client.write_text("in two pieces"));
+  std::size_t n = 0;
+  while ((n = *both.client.output_take(room)) > 0) CHECK(*both.server.feed({room.data(), n}) == n);
+  CHECK(both.server.read_message()->text() == "in two pieces");
 }
 
 TEST_CASE("a message goes out in fragments, and comes in whole or in parts") {

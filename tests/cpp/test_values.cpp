@@ -184,6 +184,7 @@ TEST_CASE("a handle that was moved from is empty, and every call on it is harmle
   CHECK(conn.feed_eof().error() == refused);
   CHECK(conn.output().error() == refused);
   CHECK(conn.output_advance(0).error() == refused);
+  CHECK(conn.output_take({}).error() == refused);
   CHECK(conn.tick(ws::now()).error() == refused);
   CHECK(conn.wait(ws::milliseconds(0)).error() == refused);
   CHECK(conn.poller_read(true).error() == refused);
