@@ -3,8 +3,8 @@
 //   c++ -std=c++17 -Iinclude examples-cpp/asio_client.cpp -Lbuild/lib -lwsabi -lpthread -o asio_client
 //   asio_client PORT [CONNECTIONS [MESSAGES [BYTES]]]
 //
-// It sends as fast as the send queue takes, and goes on where that was full when an echo has come: both ends together never
-// hold more than their queues. asio_session.hpp is where Boost.Asio and the library meet.
+// It sends as fast as the send queue takes, and goes on where that was full when an echo has come: both ends together
+// never hold more than their queues. asio_session.hpp is where Boost.Asio and the library meet.
 #include "asio_session.hpp"
 
 #include <cstdlib>
@@ -60,6 +60,7 @@ int main(int argc, char **argv) {
     std::cerr << "asio_client: " << error.what() << '\n';
     return 1;
   }
-  std::cout << echoes << " of " << connections * messages << " echoes, " << closes << " of " << connections << " closed well\n";
+  std::cout << echoes << " of " << connections * messages << " echoes, " << closes << " of " << connections
+            << " closed well\n";
   return echoes == connections * messages && closes == connections ? 0 : 1;
 }

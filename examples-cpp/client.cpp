@@ -3,8 +3,8 @@
 //   c++ -std=c++17 -Iinclude examples-cpp/client.cpp -Lbuild/lib -lwsabi -lpthread -o client
 //   client URL [CERTIFICATES]      CERTIFICATES, in PEM, are trusted instead of the system's
 //
-// It shows how two threads share a connection: one reads, another writes and closes. Nothing throws: each call says what
-// became of it. At the end of the input it closes, and what the server has sent until then is still shown.
+// It shows how two threads share a connection: one reads, another writes and closes. Nothing throws: each call says
+// what became of it. At the end of the input it closes, and what the server has sent until then is still shown.
 #include <fstream>
 #include <iostream>
 #include <iterator>

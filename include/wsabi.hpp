@@ -1,21 +1,22 @@
 // wsabi.hpp: the C ABI of wsabi (wsabi.h) as C++17 expects it, in one header.
 //
-// It knows handles, views, errors and callables; it knows no rule of the protocol and holds no bytes: every function is a
-// few lines over one of wsabi.h, whose name it has without the ws_, and where all that is not said here is said.
+// It knows handles, views, errors and callables; it knows no rule of the protocol and holds no bytes: every function is
+// a few lines over one of wsabi.h, whose name it has without the ws_, and where all that is not said here is said.
 //
-// Handles (config, connection, listener, prepared, poller) own what they name, can be moved but not copied, and free it when
-// they go. One that was moved from is empty: every call on it is harmless, and gives errc::invalid_argument where it can fail.
+// Handles (config, connection, listener, prepared, poller) own what they name, can be moved but not copied, and free it
+// when they go. One that was moved from is empty: every call on it is harmless, and gives errc::invalid_argument where
+// it can fail.
 //
 // Views (bytes_view, message, messages, std::string_view) own nothing; each function says how long what it gives stays.
 // Arguments are used before a call returns, and a std::string_view is never expected to end with a NUL.
 //
 // Errors are values: a result holds what was asked for, or a std::error_code and, where something is wrong with a
 // connection, a sentence. Nothing throws, and all of this compiles with -fno-exceptions -fno-rtti. With WS_EXCEPTIONS
-// defined, result::value() throws a ws::error. Files with and without it can be linked together, and so can those of C++17
-// and later.
+// defined, result::value() throws a ws::error. Files with and without it can be linked together, and so can those of
+// C++17 and later.
 //
-// Threads: as wsabi.h says. Any thread may call any function on a connection, one at a time reads; moving, assigning and
-// destroying a handle is for a moment when nobody else uses it.
+// Threads: as wsabi.h says. Any thread may call any function on a connection, one at a time reads; moving, assigning
+// and destroying a handle is for a moment when nobody else uses it.
 #ifndef WSABI_HPP
 #define WSABI_HPP
 
@@ -44,28 +45,28 @@ namespace ws {
 // ---------------------------------------------------------------------------------------------------------------------
 // WORDS. The numbers of wsabi.h by their names there, and with their meanings.
 
-/// What went wrong (ws_status). A std::error_code by itself: `if (sent.error() == ws::errc::send_queue_full)`. Most compare
-/// equal to a std::errc, too: would_block to std::errc::operation_would_block, timeout to std::errc::timed_out.
+/// What went wrong (ws_status). A std::error_code by itself: `if (sent.error() == ws::errc::send_queue_full)`. Most
+/// compare equal to a std::errc, too: would_block to std::errc::operation_would_block, timeout to std::errc::timed_out.
 enum class errc : std::int32_t {
-  would_block = WS_ERR_WOULD_BLOCK,              ///< No failure: nothing can be done now. Wait for interest(), then call again.
+  would_block = WS_ERR_WOULD_BLOCK,              ///< Nothing can be done now. Wait for interest(), then call again.
   io = WS_ERR_IO,                                ///< The transport failed: connection::io_error() tells why.
   capacity = WS_ERR_CAPACITY,                    ///< A message, frame, fragment count or HTTP head over its limit.
-  send_queue_full = WS_ERR_SEND_QUEUE_FULL,      ///< Not accepted, nothing has changed: write_pending(), then send it again.
+  send_queue_full = WS_ERR_SEND_QUEUE_FULL,      ///< Not accepted: write_pending(), then send it again.
   connection_closed = WS_ERR_CONNECTION_CLOSED,  ///< The connection is over. From a write: it is closing.
-  already_closed = WS_ERR_ALREADY_CLOSED,        ///< Used again after connection_closed was reported: a bug of the caller.
+  already_closed = WS_ERR_ALREADY_CLOSED,        ///< Used again after that was reported: a bug of the caller.
   protocol = WS_ERR_PROTOCOL,                    ///< The peer broke RFC 6455.
   utf8 = WS_ERR_UTF8,                            ///< A text is not UTF-8: the peer's, or the one to be sent.
-  handshake = WS_ERR_HANDSHAKE,                  ///< The opening handshake was refused or malformed: http_status(), http_body().
+  handshake = WS_ERR_HANDSHAKE,                  ///< The opening handshake was refused or malformed: http_status().
   url = WS_ERR_URL,                              ///< The URL cannot be used.
   tls = WS_ERR_TLS,                              ///< The TLS session failed.
   timeout = WS_ERR_TIMEOUT,                      ///< A deadline passed: handshake, close, pong or idle.
   proxy = WS_ERR_PROXY,                          ///< The proxy refused, or is none.
-  invalid_argument = WS_ERR_INVALID_ARGUMENT,    ///< An argument is not valid, or the handle is empty: nothing happened.
+  invalid_argument = WS_ERR_INVALID_ARGUMENT,    ///< An argument is wrong, or the handle empty: nothing happened.
   misuse = WS_ERR_MISUSE,                        ///< The call does not fit the state of the handle: nothing happened.
   no_memory = WS_ERR_NO_MEMORY,                  ///< A buffer could not be allocated.
   internal = WS_ERR_INTERNAL,                    ///< A bug in the library: the handle can only be freed.
   unsupported = WS_ERR_UNSUPPORTED,              ///< The library was built without that feature.
-  abi_mismatch = -1000,                          ///< This header belongs to another library than the one loaded: check_abi().
+  abi_mismatch = -1000,                          ///< This header belongs to another library: check_abi().
 };
 
 }  // namespace ws
@@ -158,7 +159,9 @@ using milliseconds = std::chrono::milliseconds;
 }
 
 /// Whether a connection that gave this error can carry no more messages.
-[[nodiscard]] inline bool is_fatal(errc error) noexcept { return ws_status_is_fatal(static_cast<ws_status_t>(error)) != 0; }
+[[nodiscard]] inline bool is_fatal(errc error) noexcept {
+  return ws_status_is_fatal(static_cast<ws_status_t>(error)) != 0;
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // ERRORS.
@@ -167,7 +170,9 @@ using milliseconds = std::chrono::milliseconds;
 [[nodiscard]] inline const std::error_category &category() noexcept;
 
 /// What std::error_code makes of an errc.
-[[nodiscard]] inline std::error_code make_error_code(errc error) noexcept { return {static_cast<int>(error), category()}; }
+[[nodiscard]] inline std::error_code make_error_code(errc error) noexcept {
+  return {static_cast<int>(error), category()};
+}
 
 /// Why something failed. Copies nothing but, where a connection had more to say, its sentence.
 class failure {
@@ -220,6 +225,10 @@ public:
   [[nodiscard]] failure take_failure() noexcept { return std::move(failure_); }
 
   /// The value. Where there is none, throws a ws::error; for files that define WS_EXCEPTIONS before this header.
+  template <class Self = result> T &value() & {
+    if (!value_) throw_as_WS_EXCEPTIONS_allows(static_cast<Self &>(*this));
+    return *value_;
+  }
   template <class Self = result> T value() && {
     if (!value_) throw_as_WS_EXCEPTIONS_allows(static_cast<Self &>(*this));
     return std::move(*value_);
@@ -256,8 +265,8 @@ public:
   [[nodiscard]] failure take_failure() noexcept { return std::move(failure_); }
 
   /// Where it failed, throws a ws::error; for files that define WS_EXCEPTIONS before this header.
-  template <class Self = result> void value() && {
-    if (failure_.code()) throw_as_WS_EXCEPTIONS_allows(static_cast<Self &>(*this));
+  template <class Self = result> void value() const {
+    if (failure_.code()) throw_as_WS_EXCEPTIONS_allows(static_cast<const Self &>(*this));
   }
 
 private:
@@ -268,11 +277,13 @@ private:
 /// What result::value() throws: code() is the error, what() the connection's sentence and the message.
 class error : public std::system_error {
 public:
-  explicit error(const failure &why) : std::system_error(why.code(), why.sentence()) {}
+  error(std::error_code code, const char *sentence) : std::system_error(code, sentence) {}
 };
 
 /// value() finds this when it is called; without WS_EXCEPTIONS its name is what the compiler complains of.
-template <class T> [[noreturn]] void throw_as_WS_EXCEPTIONS_allows(result<T> &failed) { throw error(failed.take_failure()); }
+template <class T> [[noreturn]] void throw_as_WS_EXCEPTIONS_allows(const result<T> &failed) {
+  throw error(failed.error(), failed.sentence());
+}
 #endif
 
 /// Whether this header belongs to the library that was loaded. Everything that makes a handle asks this first.
@@ -286,7 +297,8 @@ inline result<void> check_abi() noexcept {
 // ---------------------------------------------------------------------------------------------------------------------
 // VIEWS.
 
-/// A stretch of values that belong to somebody else: what std::span is from C++20 on, which takes it, and which it takes.
+/// A stretch of values that belong to somebody else: what std::span is from C++20 on, which takes it, and which it
+/// takes.
 template <class T> class view {
 public:
   constexpr view() noexcept = default;
@@ -307,11 +319,12 @@ private:
   std::size_t size_ = 0;
 };
 
-/// Bytes to read. Made of anything with data() and size() whose elements are bytes (std::uint8_t, char, std::byte), of text,
-/// and of a pointer and a length.
+/// Bytes to read. Made of anything with data() and size() whose elements are bytes (std::uint8_t, char, std::byte), of
+/// text, and of a pointer and a length.
 class bytes_view : public view<const std::uint8_t> {
   template <class T>
-  static constexpr bool is_byte = sizeof(T) == 1 && (std::is_integral_v<T> || std::is_same_v<std::remove_cv_t<T>, std::byte>);
+  static constexpr bool is_byte =
+      sizeof(T) == 1 && (std::is_integral_v<T> || std::is_same_v<std::remove_cv_t<T>, std::byte>);
 
 public:
   constexpr bytes_view() noexcept = default;
@@ -352,8 +365,8 @@ private:
   const ws_message *raw_;
 };
 
-/// Messages that were read together: for (ws::message message : messages). All of them stay until the next read on their
-/// connection, or the connection's end.
+/// Messages that were read together: for (ws::message message : messages). All of them stay until the next read on
+/// their connection, or the connection's end.
 class messages {
 public:
   class iterator {
@@ -366,7 +379,10 @@ public:
 
     explicit iterator(const ws_message *const *at) noexcept : at_(at) {}
     [[nodiscard]] message operator*() const noexcept { return message(*at_); }
-    iterator &operator++() noexcept { return ++at_, *this; }
+    iterator &operator++() noexcept {
+      ++at_;
+      return *this;
+    }
     iterator operator++(int) noexcept { return iterator(at_++); }
     [[nodiscard]] friend bool operator==(iterator a, iterator b) noexcept { return a.at_ == b.at_; }
     [[nodiscard]] friend bool operator!=(iterator a, iterator b) noexcept { return a.at_ != b.at_; }
@@ -469,8 +485,8 @@ private:
 // ---------------------------------------------------------------------------------------------------------------------
 // CONFIGURATION.
 
-/// What a connection or listener begins with. It is copied when it is used: change or drop it at any time afterwards. One
-/// thread at a time may use it.
+/// What a connection or listener begins with. It is copied when it is used: change or drop it at any time afterwards.
+/// One thread at a time may use it.
 class config {
 public:
   /// One with the defaults. Where check_abi() fails it is empty, and every call says so.
@@ -504,7 +520,8 @@ public:
     return done(ws_config_add_header(get(), c_name.get(), c_value.get()));
   }
 
-  /// Adds a subprotocol (RFC 6455 section 1.9), the favourite first. errc::invalid_argument: not a token, or there already.
+  /// Adds a subprotocol (RFC 6455 section 1.9), the favourite first. errc::invalid_argument: not a token, or there
+  /// already.
   result<void> add_protocol(std::string_view name) noexcept {
     const detail::c_string c_name(name);
     if (!c_name) return c_name.why();
@@ -520,14 +537,15 @@ public:
     return done(ws_config_set_proxy(get(), c_url.get()));
   }
 
-  /// Sets the certificates to trust for wss://, in PEM, instead of the system's. errc::invalid_argument: none in it, or a
-  /// malformed one; errc::unsupported: a build without TLS.
+  /// Sets the certificates to trust for wss://, in PEM, instead of the system's. errc::invalid_argument: none in it, or
+  /// a malformed one; errc::unsupported: a build without TLS.
   result<void> set_tls_roots(bytes_view pem) noexcept {
     return done(ws_config_set_tls_roots(get(), pem.data(), pem.size()));
   }
 
   /// Sets the certificate that this end shows, in PEM: the chain, its own first, and the private key to that.
-  /// errc::invalid_argument: one is missing, malformed, or does not fit the other; errc::unsupported: a build without TLS.
+  /// errc::invalid_argument: one is missing, malformed, or does not fit the other; errc::unsupported: a build without
+  /// TLS.
   result<void> set_tls_identity(bytes_view chain_pem, bytes_view key_pem) noexcept {
     return done(ws_config_set_tls_identity(get(), chain_pem.data(), chain_pem.size(), key_pem.data(), key_pem.size()));
   }
@@ -600,7 +618,8 @@ template <class Receive, class Send> struct pair_of_callables : callables {
 
 }  // namespace detail
 
-/// A text or binary message, framed once for many connections: see prepare_message(). Any number of threads may send one.
+/// A text or binary message, framed once for many connections: see prepare_message(). Any number of threads may send
+/// one.
 class prepared {
 public:
   prepared() noexcept = default;
@@ -614,8 +633,8 @@ private:
   detail::owner<ws_prepared, ws_prepared_free> prepared_;
 };
 
-/// A connection: see connect() and listener::accept() for those over sockets of the library's own, client(), server() and
-/// from_partially_read() for those over a socket or callables of the caller's, or in memory.
+/// A connection: see connect() and listener::accept() for those over sockets of the library's own, client(), server()
+/// and from_partially_read() for those over a socket or callables of the caller's, or in memory.
 class connection {
 public:
   connection() noexcept = default;
@@ -629,10 +648,11 @@ public:
     return *this;
   }
 
-  /// A client for a ws:// or wss:// URL over a transport of the caller's, who sees to TLS: set_socket() or set_io() next, or
-  /// neither for memory mode; then handshake().
+  /// A client for a ws:// or wss:// URL over a transport of the caller's, who sees to TLS: set_socket() or set_io()
+  /// next, or neither for memory mode; then handshake().
   ///
-  /// errc::url, errc::no_memory; errc::invalid_argument: an empty configuration, or a NUL in the URL; errc::abi_mismatch.
+  /// errc::url, errc::no_memory; errc::invalid_argument: an empty configuration, or a NUL in the URL;
+  /// errc::abi_mismatch.
   [[nodiscard]] static result<connection> client(std::string_view url) noexcept { return make_client(nullptr, url); }
   [[nodiscard]] static result<connection> client(std::string_view url, const config &config) noexcept {
     if (!config) return empty();
@@ -655,7 +675,8 @@ public:
   [[nodiscard]] static result<connection> from_partially_read(ws::role role, bytes_view part) noexcept {
     return make_open(nullptr, role, part);
   }
-  [[nodiscard]] static result<connection> from_partially_read(ws::role role, bytes_view part, const config &config) noexcept {
+  [[nodiscard]] static result<connection> from_partially_read(ws::role role, bytes_view part,
+                                                              const config &config) noexcept {
     if (!config) return empty();
     return make_open(config.get(), role, part);
   }
@@ -665,8 +686,8 @@ public:
   ///     ws::transfer receive(ws::view<std::uint8_t> room);
   ///     ws::transfer send(ws::bytes_view bytes);
   ///
-  /// They are moved in here and stay as long as this handle. They are called from within calls on this connection, one at a
-  /// time, whichever thread makes them; what their arguments view stays until they return. They must not throw
+  /// They are moved in here and stay as long as this handle. They are called from within calls on this connection, one
+  /// at a time, whichever thread makes them; what their arguments view stays until they return. They must not throw
   /// (std::terminate), nor call back into the connection (errc::misuse); if one drops it, it stays behind for good.
   ///
   /// errc::misuse: the connection has its transport already; errc::no_memory.
@@ -680,11 +701,12 @@ public:
     return set;
   }
 
-  /// Lets a connected stream socket of the caller's move the bytes. It keeps its flags and is never closed here: close it
-  /// after this handle. errc::invalid_argument: no stream socket; errc::misuse: there is a transport already.
+  /// Lets a connected stream socket of the caller's move the bytes. It keeps its flags and is never closed here: close
+  /// it after this handle. errc::invalid_argument: no stream socket; errc::misuse: there is a transport already.
   result<void> set_socket(ws_socket socket) noexcept { return done(ws_set_socket(get(), socket)); }
 
-  /// Frees the connection, and closes the socket if the library opened it: at once, without a Close. Harmless if repeated.
+  /// Frees the connection, and closes the socket if the library opened it: at once, without a Close. Harmless if
+  /// repeated.
   void reset() noexcept { *this = connection(); }
 
   [[nodiscard]] explicit operator bool() const noexcept { return conn_ != nullptr; }
@@ -699,12 +721,14 @@ public:
   /// errc::connection_closed, errc::already_closed. errc::misuse: another thread reads.
   result<void> handshake() noexcept { return done(ws_handshake(get())); }
 
-  /// The target of the request that a server has received, for instance "/chat?room=1". Stays as long as the connection.
+  /// The target of the request that a server has received, for instance "/chat?room=1". Stays as long as the
+  /// connection.
   [[nodiscard]] std::optional<std::string_view> request_target() const noexcept {
     return detail::optional_text(ws_request_target(get()));
   }
 
-  /// The value of the first header of this name, in any case, that the peer sent. Stays as long as the connection.
+  /// The value of the first header of this name, in any case, that the peer sent. Stays as long as the connection; with
+  /// option::keep_head 0 it, and what the functions around this one give, is there until the first message is read.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept {
     return detail::optional_text(ws_header(get(), detail::c_string(name).get()));
   }
@@ -732,7 +756,8 @@ public:
     return {data, len};
   }
 
-  /// Server, at state::request: takes the request, with one of the subprotocols offered, or the first of the configuration's.
+  /// Server, at state::request: takes the request, with one of the subprotocols offered, or the first of the
+  /// configuration's.
   ///
   /// errc::invalid_argument: it was not offered, the request still waits; errc::misuse: there is no request; errc::io.
   result<void> accept() noexcept { return done(ws_accept(get(), nullptr)); }
@@ -752,13 +777,13 @@ public:
 
   // Messages (RFC 6455 sections 5 and 6).
 
-  /// Reads the next message; does the opening handshake first where that is not done, and sends what is pending. The peer's
-  /// Close comes as a message; read on, until errc::connection_closed. The message stays until the next read.
+  /// Reads the next message; does the opening handshake first where that is not done, and sends what is pending. The
+  /// peer's Close comes as a message; read on, until errc::connection_closed. The message stays until the next read.
   ///
-  /// errc::would_block: nothing complete yet. errc::protocol, errc::utf8, errc::capacity: the peer broke a rule or a limit;
-  /// errc::io, errc::tls, errc::proxy, errc::timeout, errc::handshake: the connection is over, read on here, too.
-  /// errc::connection_closed: the end, once; then errc::already_closed. errc::misuse: another thread reads, or a request
-  /// waits. errc::no_memory.
+  /// errc::would_block: nothing complete yet. errc::protocol, errc::utf8, errc::capacity: the peer broke a rule or a
+  /// limit; errc::io, errc::tls, errc::proxy, errc::timeout, errc::handshake: the connection is over, read on here,
+  /// too. errc::connection_closed: the end, once; then errc::already_closed. errc::misuse: another thread reads, or a
+  /// request waits. errc::no_memory.
   result<message> read_message() noexcept {
     const ws_message *out = nullptr;
     const ws_status_t status = ws_read_message(get(), &out);
@@ -778,11 +803,11 @@ public:
 
   /// Sends a message, or queues what the transport does not take.
   ///
-  /// errc::send_queue_full: not accepted, nothing has changed: write_pending(), then send it again. errc::capacity: over
-  /// option::max_message_size; errc::utf8: a text that is not UTF-8; errc::invalid_argument: a Ping or Pong over 125 bytes, a
-  /// reason over 123; errc::misuse: the opening handshake is not done, or a message is being sent in fragments: nothing has
-  /// changed either. errc::connection_closed: closing; errc::already_closed. errc::io, errc::tls, errc::timeout: the
-  /// connection is over. errc::no_memory. Never errc::would_block.
+  /// errc::send_queue_full: not accepted, nothing has changed: write_pending(), then send it again. errc::capacity:
+  /// over option::max_message_size; errc::utf8: a text that is not UTF-8; errc::invalid_argument: a Ping or Pong over
+  /// 125 bytes, a reason over 123; errc::misuse: the opening handshake is not done, or a message is being sent in
+  /// fragments: nothing has changed either. errc::connection_closed: closing; errc::already_closed. errc::io,
+  /// errc::tls, errc::timeout: the connection is over. errc::no_memory. Never errc::would_block.
   result<void> write_message(ws::kind kind, bytes_view payload) noexcept {
     return done(ws_write_message(get(), static_cast<std::int32_t>(kind), payload.data(), payload.size()));
   }
@@ -796,8 +821,8 @@ public:
   /// write_message() for bytes.
   result<void> write_binary(bytes_view bytes) noexcept { return write_message(kind::binary, bytes); }
 
-  /// Sends messages that were read, here or on another connection, all together; a Close among them is passed over. Those
-  /// that were accepted are taken off the front of `batch`.
+  /// Sends messages that were read, here or on another connection, all together; a Close among them is passed over.
+  /// Those that were accepted are taken off the front of `batch`.
   ///
   /// As write_message(). errc::send_queue_full: after write_pending(), call this again with what is left.
   result<void> write_messages(messages &batch) noexcept {
@@ -807,7 +832,8 @@ public:
     return done(status);
   }
 
-  /// write_message() without sending: the message leaves with the next write, write_pending(), or read that needs more bytes.
+  /// write_message() without sending: the message leaves with the next write, write_pending(), or read that needs more
+  /// bytes.
   ///
   /// As write_message(), without errc::io, errc::tls and errc::timeout.
   result<void> queue_message(ws::kind kind, bytes_view payload) noexcept {
@@ -816,20 +842,23 @@ public:
   result<void> queue_message(message message) noexcept { return queue_message(message.kind(), message.bytes()); }
 
   /// write_message() for a prepared message: a server copies nothing of it. As write_message().
-  result<void> write_prepared(const prepared &message) noexcept { return done(ws_write_prepared(get(), message.get())); }
+  result<void> write_prepared(const prepared &message) noexcept {
+    return done(ws_write_prepared(get(), message.get()));
+  }
 
-  /// Sends the next fragment of a text or binary message (RFC 6455 section 5.4). Text may be cut anywhere; Pings, Pongs and a
-  /// Close may be sent in between. As write_message(); errc::misuse also for another kind than the first fragment's.
+  /// Sends the next fragment of a text or binary message (RFC 6455 section 5.4). Text may be cut anywhere; Pings, Pongs
+  /// and a Close may be sent in between. As write_message(); errc::misuse also for another kind than the first
+  /// fragment's.
   result<void> write_fragment(ws::kind kind, bytes_view payload, bool is_final) noexcept {
     return done(ws_write_fragment(get(), static_cast<std::int32_t>(kind), payload.data(), payload.size(), is_final));
   }
 
-  /// Sends what is pending. Done: nothing is left. errc::would_block: the transport does not take it all. After a Close:
-  /// errc::connection_closed when the connection is over. errc::io, errc::tls, errc::timeout.
+  /// Sends what is pending. Done: nothing is left. errc::would_block: the transport does not take it all. After a
+  /// Close: errc::connection_closed when the connection is over. errc::io, errc::tls, errc::timeout.
   result<void> write_pending() noexcept { return done(ws_write_pending(get())); }
 
-  /// Begins the closing handshake (RFC 6455 section 7) behind what was accepted before; there is always room. Code 0 sends
-  /// neither code nor reason. Then read on, until errc::connection_closed. Harmless if repeated.
+  /// Begins the closing handshake (RFC 6455 section 7) behind what was accepted before; there is always room. Code 0
+  /// sends neither code nor reason. Then read on, until errc::connection_closed. Harmless if repeated.
   ///
   /// errc::invalid_argument: a code that must not be sent, or a reason over 123 bytes or without a code; errc::utf8;
   /// errc::misuse: the opening handshake is not done; errc::already_closed; errc::io; errc::no_memory.
@@ -864,8 +893,8 @@ public:
   /// How many bytes wait to be sent.
   [[nodiscard]] std::size_t queued_bytes() const noexcept { return ws_queued_bytes(get()); }
 
-  /// The code of the peer's Close, 1005 where it had none; without one, why the connection was given up, or 1006. 0 while
-  /// nothing of that has happened.
+  /// The code of the peer's Close, 1005 where it had none; without one, why the connection was given up, or 1006. 0
+  /// while nothing of that has happened.
   [[nodiscard]] std::int32_t close_code() const noexcept { return ws_close_code(get()); }
 
   /// How long the peer took to answer the last Ping of option::ping_interval_ms; none while none has been answered.
@@ -878,15 +907,15 @@ public:
   /// Why the transport failed with the last errc::io: errno, or what a callable returned. False where nothing is known.
   [[nodiscard]] std::error_code io_error() const noexcept { return {ws_io_error(get()), std::system_category()}; }
 
-  /// What went wrong last, in a sentence: what, and where in the stream. "" where nothing did. A copy: other threads may
-  /// fail meanwhile.
+  /// What went wrong last, in a sentence: what, and where in the stream. "" where nothing did. A copy: other threads
+  /// may fail meanwhile.
   [[nodiscard]] std::string error_message() const {
     const auto sentence = last_sentence();
     return sentence ? sentence.get() : std::string();
   }
 
-  /// Sets an option; it holds from the next call on, and for a thread that waits in one. errc::invalid_argument: a value
-  /// that it cannot have, or an option for a configuration only.
+  /// Sets an option; it holds from the next call on, and for a thread that waits in one. errc::invalid_argument: a
+  /// value that it cannot have, or an option for a configuration only.
   result<void> set_option(option name, std::uint64_t value) noexcept {
     return done(ws_set_option(get(), static_cast<std::int32_t>(name), value));
   }
@@ -909,8 +938,9 @@ public:
   // Memory mode: feed what arrived, read until errc::would_block, send what output() lends, and tick() the clock. On a
   // connection with another transport all of these give errc::misuse.
 
-  /// Lends room to receive into. It stays where it is until input_commit(), whatever is read or queued meanwhile; it is empty
-  /// while messages wait to be read first. errc::misuse: it is lent already, or the end was told; errc::no_memory.
+  /// Lends room to receive into. It stays where it is until input_commit(), whatever is read or queued meanwhile; it is
+  /// empty while messages wait to be read first. errc::misuse: it is lent already, or the end was told;
+  /// errc::no_memory.
   result<view<std::uint8_t>> input() noexcept {
     std::uint8_t *data = nullptr;
     std::size_t len = 0;
@@ -919,12 +949,12 @@ public:
     return view<std::uint8_t>(data, len);
   }
 
-  /// The first `n` bytes of the lent room have been received; 0 only gives it back. errc::invalid_argument: more than was
-  /// lent; errc::misuse: nothing is lent.
+  /// The first `n` bytes of the lent room have been received; 0 only gives it back. errc::invalid_argument: more than
+  /// was lent; errc::misuse: nothing is lent.
   result<void> input_commit(std::size_t n) noexcept { return done(ws_input_commit(get(), n)); }
 
-  /// Takes received bytes, and gives how many there was room for. Where that are not all, read until errc::would_block, then
-  /// feed the rest. errc::misuse: room is lent, or the end was told; errc::no_memory.
+  /// Takes received bytes, and gives how many there was room for. Where that are not all, read until errc::would_block,
+  /// then feed the rest. errc::misuse: room is lent, or the end was told; errc::no_memory.
   result<std::size_t> feed(bytes_view bytes) noexcept {
     std::size_t consumed = 0;
     const ws_status_t status = ws_feed(get(), bytes.data(), bytes.size(), &consumed);
@@ -948,7 +978,8 @@ public:
   /// The first `n` lent bytes have been sent. errc::invalid_argument: more than was lent.
   result<void> output_advance(std::size_t n) noexcept { return done(ws_output_advance(get(), n)); }
 
-  /// The next bytes to send, copied, as many as there are and have room; how many. For who sends from a buffer of its own.
+  /// The next bytes to send, copied, as many as there are and have room; how many. For who sends from a buffer of its
+  /// own.
   result<std::size_t> output_take(view<std::uint8_t> room) noexcept {
     std::size_t n = 0;
     const ws_status_t status = ws_output_take(get(), room.data(), room.size(), &n);
@@ -958,28 +989,28 @@ public:
 
   // Time and waiting.
 
-  /// Memory mode and callables: hands the clock in, from any start, and does what is due. errc::timeout: a deadline passed,
-  /// read on, until errc::connection_closed; errc::misuse: the library's own clock runs here; errc::invalid_argument: a time
-  /// before the start.
+  /// Memory mode and callables: hands the clock in, from any start, and does what is due. errc::timeout: a deadline
+  /// passed, read on, until errc::connection_closed; errc::misuse: the library's own clock runs here;
+  /// errc::invalid_argument: a time before the start.
   result<void> tick(milliseconds now) noexcept {
     if (now < now.zero()) return errc::invalid_argument;
     return done(ws_tick(get(), static_cast<std::uint64_t>(now.count())));
   }
 
-  /// When something is due next, on the clock that runs for this connection: ws::now()'s with a socket, tick()'s otherwise.
-  /// None: never.
+  /// When something is due next, on the clock that runs for this connection: ws::now()'s with a socket, tick()'s
+  /// otherwise. None: never.
   [[nodiscard]] std::optional<milliseconds> next_deadline() const noexcept {
     const std::uint64_t deadline = ws_next_deadline(get());
     if (deadline > static_cast<std::uint64_t>(milliseconds::max().count())) return std::nullopt;
     return milliseconds(deadline);
   }
 
-  /// Waits until there is something to do, `timeout` at most, for ever where that is negative. Others can use the connection
-  /// meanwhile. errc::would_block: the time is over; errc::misuse: there is no socket; errc::io.
+  /// Waits until there is something to do, `timeout` at most, for ever where that is negative. Others can use the
+  /// connection meanwhile. errc::would_block: the time is over; errc::misuse: there is no socket; errc::io.
   result<void> wait(milliseconds timeout) noexcept { return done(ws_wait(get(), detail::timeout(timeout))); }
 
-  /// Stops (false) or goes on (true) having its input reported by its poller: for one whose own queue is full. errc::misuse:
-  /// it is with no poller.
+  /// Stops (false) or goes on (true) having its input reported by its poller: for one whose own queue is full.
+  /// errc::misuse: it is with no poller.
   result<void> poller_read(bool on) noexcept { return done(ws_poller_read(get(), on)); }
 
 private:
@@ -1004,7 +1035,8 @@ private:
   static result<connection> make_open(const ws_config *config, ws::role role, bytes_view part) noexcept {
     if (auto abi = check_abi(); !abi) return abi.take_failure();
     ws_conn *out = nullptr;
-    const ws_status_t status = ws_from_partially_read(config, static_cast<std::int32_t>(role), part.data(), part.size(), &out);
+    const auto number = static_cast<std::int32_t>(role);
+    const ws_status_t status = ws_from_partially_read(config, number, part.data(), part.size(), &out);
     return made(status, out);
   }
   static result<connection> made(ws_status_t status, ws_conn *conn) noexcept {
@@ -1055,8 +1087,9 @@ inline result<connection> connect(const ws_config *config, std::string_view url)
 
 }  // namespace detail
 
-/// Starts a connection to a URL: ws:// over TCP, wss:// over TLS, ws+unix://PATH:/TARGET over a Unix socket. It never waits:
-/// connection::handshake() completes it and tells what went wrong on the way. Blocking, unless option::blocking is 0.
+/// Starts a connection to a URL: ws:// over TCP, wss:// over TLS, ws+unix://PATH:/TARGET over a Unix socket. It never
+/// waits: connection::handshake() completes it and tells what went wrong on the way. Blocking, unless option::blocking
+/// is 0.
 ///
 /// errc::url; errc::invalid_argument: an empty configuration, a NUL in the URL, not UTF-8, or a path too long;
 /// errc::unsupported: wss in a build without TLS; an error of the system's, where no descriptors are to be had;
@@ -1135,9 +1168,9 @@ inline result<listener> listen(const ws_config *config, std::string_view url) no
 /// Listens at the host and port of a ws:// or wss:// URL, or at the path of a ws+unix:// URL; port 0 takes a free one
 /// (listener::port()). The configuration is that of the connections.
 ///
-/// An error of the system's, for instance std::errc::address_in_use; errc::io: no such host; errc::url; errc::tls: wss://
-/// without a certificate that can be used; errc::unsupported: wss in a build without TLS; errc::invalid_argument,
-/// errc::abi_mismatch.
+/// An error of the system's, for instance std::errc::address_in_use; errc::io: no such host; errc::url; errc::tls:
+/// wss:// without a certificate that can be used; errc::unsupported: wss in a build without TLS;
+/// errc::invalid_argument, errc::abi_mismatch.
 [[nodiscard]] inline result<listener> listen(std::string_view url) noexcept {
   if (auto abi = check_abi(); !abi) return abi.take_failure();
   return detail::listen(nullptr, url);
@@ -1151,9 +1184,9 @@ inline result<listener> listen(const ws_config *config, std::string_view url) no
 // ---------------------------------------------------------------------------------------------------------------------
 // MANY CONNECTIONS.
 
-/// Waits for any number of connections and listeners at once, in one thread; any thread may add, remove and wake. Where a
-/// token is reported, read until errc::would_block, or as much as a turn may take: what is left is reported again. Handles
-/// that are with it may be moved and freed at any time.
+/// Waits for any number of connections and listeners at once, in one thread; any thread may add, remove and wake. Where
+/// a token is reported, read until errc::would_block, or as much as a turn may take: what is left is reported again.
+/// Handles that are with it may be moved and freed at any time.
 class poller {
 public:
   poller() noexcept = default;
@@ -1169,15 +1202,17 @@ public:
     return poller(out);
   }
 
-  /// Waits for this connection, too; `token` is what wait() calls it by. errc::misuse: it has no socket, or is with a poller
-  /// already; an error of the system's.
-  result<void> add(connection &conn, std::uint64_t token) noexcept { return done(ws_poller_add(get(), conn.get(), token)); }
+  /// Waits for this connection, too; `token` is what wait() calls it by. errc::misuse: it has no socket, or is with a
+  /// poller already; an error of the system's.
+  result<void> add(connection &conn, std::uint64_t token) noexcept {
+    return done(ws_poller_add(get(), conn.get(), token));
+  }
 
   /// Waits for this connection no longer. errc::misuse: it is not with this poller.
   result<void> remove(connection &conn) noexcept { return done(ws_poller_remove(get(), conn.get())); }
 
-  /// Waits for this listener, too, which should have option::blocking 0: its token is reported while connections wait to be
-  /// accepted. errc::misuse: it is with a poller already; an error of the system's.
+  /// Waits for this listener, too, which should have option::blocking 0: its token is reported while connections wait
+  /// to be accepted. errc::misuse: it is with a poller already; an error of the system's.
   result<void> add_listener(listener &listener, std::uint64_t token) noexcept {
     return done(ws_poller_add_listener(get(), listener.get(), token));
   }
@@ -1185,8 +1220,9 @@ public:
   /// Ends the wait under way in another thread, or the next one. A signal handler may call this, too.
   result<void> wake() noexcept { return done(ws_poller_wake(get())); }
 
-  /// Waits until some of them have something to do, `timeout` at most, for ever where that is negative. Gives the part of
-  /// `room` that has tokens in it; none after wake(). Those that find no room come first next time. One thread at a time.
+  /// Waits until some of them have something to do, `timeout` at most, for ever where that is negative. Gives the part
+  /// of `room` that has tokens in it; none after wake(). Those that find no room come first next time. One thread at a
+  /// time.
   ///
   /// errc::would_block: the time is over; errc::misuse: another thread is waiting; errc::invalid_argument: no room; an
   /// error of the system's.
@@ -1220,8 +1256,8 @@ public:
 
   std::string message(int value) const override {
     if (value != static_cast<int>(errc::abi_mismatch)) return ws_status_message(value);
-    return "this program was compiled for version " + std::to_string(WS_ABI_VERSION) + " of the ABI of wsabi, and the library has " +
-           std::to_string(ws_abi_version());
+    return "this program was compiled for version " + std::to_string(WS_ABI_VERSION) +
+           " of the ABI of wsabi, and the library has " + std::to_string(ws_abi_version());
   }
 
   std::error_condition default_error_condition(int value) const noexcept override {

@@ -154,7 +154,9 @@ private:
 
   static const std::map<std::string, step_function> &table() {
     static const std::map<std::string, step_function> steps = {
-      {"option", [](world &w, const words &s) { is(w.at(s).config.set(OPTIONS.at(s.at(2)), std::stoull(s.at(3))), "OK"); }},
+      {"option", [](world &w, const words &s) {
+         is(w.at(s).config.set(OPTIONS.at(s.at(2)), std::stoull(s.at(3))), "OK");
+       }},
       {"protocol", [](world &w, const words &s) { is(w.at(s).config.add_protocol(s.at(2)), "OK"); }},
       {"header", [](world &w, const words &s) { is(w.at(s).config.add_header(s.at(2), s.at(3)), "OK"); }},
       {"open", [](world &w, const words &) { w.open(); }},
@@ -258,9 +260,9 @@ private:
     end.messages.pop_front();
     expect(message.kind == KINDS.at(step.at(2)), "another kind has come");
     const bool is_close = message.kind == ws::kind::close;
-    if (is_close) expect(message.code == std::stoi(step.at(3)), "another code has come: " + std::to_string(message.code));
+    if (is_close) expect(message.code == std::stoi(step.at(3)), "its code is " + std::to_string(message.code));
     const std::string &wanted = step.at(is_close ? 4 : 3);
-    expect(wanted == "?" || message.payload == payload(wanted), "another payload has come: " + message.payload.substr(0, 60));
+    expect(wanted == "?" || message.payload == payload(wanted), "its payload is " + message.payload.substr(0, 60));
   }
 
   end client_, server_;

@@ -1,5 +1,5 @@
-// The header beside a library of another ABI, for which its ws_abi_version() stands: everything that makes a handle fails,
-// and says both numbers.
+// The header beside a library of another ABI, for which its ws_abi_version() stands: everything that makes a handle
+// fails, and says both numbers.
 #include "wsabi.hpp"
 
 #include <cstdio>

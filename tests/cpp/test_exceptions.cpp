@@ -10,6 +10,16 @@ TEST_CASE("value() gives what is there") {
   CHECK(config.get(ws::option::max_message_size).value() == 1);
 }
 
+TEST_CASE("value() of a result that has a name leaves its value, or its failure, there") {
+  auto made = ws::connection::server();
+  CHECK(made.value().state() == ws::state::connecting);
+  CHECK(made);
+  const ws::result<void> failed = made->close();
+  CHECK_THROWS_AS(failed.value(), const ws::error &);
+  CHECK(failed.error() == ws::errc::misuse);
+  CHECK(std::string(failed.sentence()).size() > 10);
+}
+
 TEST_CASE("value() throws the error with the connection's sentence") {
   ws::connection server = ws::connection::from_partially_read(ws::role::server, "\xc1").value();
   std::string what;

@@ -80,7 +80,10 @@ TEST_CASE("the opening handshake can be looked at from both ends") {
   CHECK_FALSE(both.client.request_target());
   std::size_t count = 0;
   bool found = false;
-  while (const auto header = both.server.header_at(count)) found |= header->name == "X-Long" && header->value == long_value, count++;
+  while (const auto header = both.server.header_at(count)) {
+    found |= header->name == "X-Long" && header->value == long_value;
+    count++;
+  }
   CHECK(found);
   CHECK(count > 4);
 }

@@ -266,7 +266,8 @@ TEST_CASE("freeing twice, and assigning to itself, is harmless") {
 }
 
 TEST_CASE("handles can be moved, not copied") {
-  static_assert(std::is_nothrow_move_constructible_v<ws::connection> && std::is_nothrow_move_assignable_v<ws::connection>);
+  static_assert(std::is_nothrow_move_constructible_v<ws::connection>);
+  static_assert(std::is_nothrow_move_assignable_v<ws::connection>);
   static_assert(!std::is_copy_constructible_v<ws::connection> && !std::is_copy_assignable_v<ws::connection>);
   static_assert(std::is_nothrow_move_constructible_v<ws::config> && !std::is_copy_constructible_v<ws::config>);
   static_assert(std::is_nothrow_move_constructible_v<ws::listener> && !std::is_copy_constructible_v<ws::listener>);
