@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Writes docs/performance.md and its plots from what `make bench` has measured.
 
-    report.py [--memory build/bench/memory.json] [--tcp build/bench/tcp.json] [--out docs]
+    report.py [--memory build/bench/memory.json] [--tcp build/bench/tcp.json] [--python build/bench/python.json] [--out docs]
 
-The first file is a list of {"group", "task", "role", "size", "kind", "peer", "ns", "instructions"}, written by the
-benchmark in memory; the second is written by tcp/run.py. A part whose file is not there is left out. Python's standard
-library only: the plots are SVG by hand.
+Each file tells its machine, commit, date and command, and has rows: in the first and the last {"group", "task", "role",
+"size", "kind", "peer", "ns", "instructions"}, written by the benchmark in memory and by that of the Python binding; the
+second is written by tcp/run.py. A part whose file is not there is left out. Python's standard library only: the plots are
+SVG by hand.
 """
 
 import argparse
@@ -25,21 +26,25 @@ def main():
     parser = argparse.ArgumentParser(description="Writes docs/performance.md and its plots.")
     parser.add_argument("--memory", type=pathlib.Path, default=ROOT / "build/bench/memory.json")
     parser.add_argument("--tcp", type=pathlib.Path, default=ROOT / "build/bench/tcp.json")
+    parser.add_argument("--python", type=pathlib.Path, default=ROOT / "build/bench/python.json")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs")
     options = parser.parse_args()
-    memory, tcp = load(options.memory), load(options.tcp)
+    memory, tcp, python = load(options.memory), load(options.tcp), load(options.python)
     plots = options.out / "performance"
     plots.mkdir(parents=True, exist_ok=True)
 
     text = ["# Performance", ""]
     text += ["Written by `benches/report.py` from what `make bench` has measured; do not edit.", ""]
-    text += told(tcp)
+    text += told([("in memory", memory), ("over TCP", tcp), ("Python", python)])
+    text += goals(memory, tcp)
     if tcp:
         text += over_tcp(tcp, plots)
         if tcp["idle"]:
             text += idle(tcp, plots)
     if memory:
-        text += in_memory(memory, plots)
+        text += in_memory(memory["rows"], plots)
+    if python:
+        text += ["## Python", "", "The binding beside other packages, in nanoseconds.", ""] + row_table(python["rows"])
     (options.out / "performance.md").write_text("\n".join(text).rstrip() + "\n")
 
 
@@ -47,27 +52,105 @@ def load(path):
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def told(tcp):
+def told(runs):
     """What a reader has to know before any figure."""
-    lines = []
-    if tcp:
-        lines += [
-            "| | |",
-            "| --- | --- |",
-            "| machine | {cpu}, {cores} cores, {kernel} |".format(**tcp["machine"]),
-            "| commit | {}, {} |".format(tcp["commit"], tcp["date"][:10]),
-            "| commands | `make bench`, which runs `benches` and `{}` |".format(tcp["command"]),
-            "| versions | {} |".format(
-                ", ".join("{} {}".format(name, of) for name, of in tcp["versions"].items() if of)
-            ),
-            "",
-        ]
-    lines += [
+    lines = ["| part | machine | commit | command |", "| --- | --- | --- | --- |"]
+    for part, run in runs:
+        if run:
+            machine = "{cpu}, {cores} cores, {kernel}".format(**run["machine"])
+            commit = "{}, {}".format(run["commit"], run["date"][:10])
+            lines.append("| {} | {} | {} | `{}` |".format(part, machine, commit, run["command"]))
+    versions = next((run["versions"] for _, run in runs if run and run.get("versions")), {})
+    known = ["{} {}".format(name, version) for name, version in versions.items() if version]
+    if known:
+        lines += ["", "Versions over TCP: {}.".format(", ".join(known))]
+    return lines + [
+        "",
         "Figures are medians over alternating rounds of one run. They can be compared with one another, not with those "
         "of another run or machine. Less is better, but for rates.",
         "",
     ]
-    return lines
+
+
+# The goals
+
+# Of messages of 16 bytes: how often tungstenite's time they may take at most.
+SMALL = [("read", "server", 0.24), ("read", "client", 0.15), ("write", "server", 0.23)]
+# How often the CPU time of the floor a row over TCP may take at most, and how many system calls a message.
+OVER_TCP = {
+    "1 connection ping-pong 32 B": (1.10, None),
+    "100 × 16 in flight 125 B": (1.25, 0.14),
+    "1,000 × 16 125 B": (1.25, 0.14),
+}
+IDLE_BYTES = 256
+HANDSHAKE_NS, HANDSHAKE_SHARE = 900, 0.2
+
+
+def goals(memory, tcp):
+    """What was aimed at, what came of it, and in which cells a peer is faster."""
+    lines, behind = [], []
+
+    def line(goal, value, bound, met):
+        lines.append("| {} | {} | {} | {} |".format(goal, value, bound, "met" if met else "**short**"))
+
+    if memory:
+        found = {(r["task"], r["role"], r["kind"], r["size"], r["peer"]): r["ns"] for r in memory["rows"]}
+        cells = unique(key[:4] for key in found if key[0] in ("read", "write"))
+        for cell in cells:
+            peers = [(ns, key[4]) for key, ns in found.items() if key[:4] == cell and key[4] != OURS]
+            ours, (ns, peer) = found[cell + (OURS,)], min(peers)
+            if ours >= ns:
+                behind.append("{} {} {} {}: {:.2f} × {}".format(*cell[:3], size_name(cell[3]), ours / ns, peer))
+        if cells:
+            value = "{} of {}".format(len(cells) - len(behind), len(cells))
+            line("in memory, cells ahead of every peer", value, "all", not behind)
+        for task, role, bound in SMALL:
+            ours, theirs = (found.get((task, role, "binary", 16, peer)) for peer in (OURS, "tungstenite"))
+            if ours and theirs:
+                goal = "{} {}, 16 B, beside tungstenite".format(task, role)
+                line(goal, "{:.2f} ×".format(ours / theirs), "{:.2f} ×".format(bound), ours / theirs <= bound)
+        accepted = {row["peer"]: row["ns"] for row in memory["rows"] if row["group"] == "accept"}
+        if OURS in accepted and "tungstenite" in accepted:
+            ours = accepted[OURS]
+            share = ours / accepted["tungstenite"]
+            value = "{:,.0f} ns, {:.2f} × tungstenite".format(ours, share)
+            bound = "{} ns, or {} ×".format(HANDSHAKE_NS, HANDSHAKE_SHARE)
+            line("accepting a handshake", value, bound, ours <= HANDSHAKE_NS or share <= HANDSHAKE_SHARE)
+        compressed = [row for row in memory["rows"] if row["group"] == "deflate"]
+        for task, size in unique((row["task"], row["size"]) for row in compressed):
+            of = {row["peer"]: row["ns"] for row in compressed if (row["task"], row["size"]) == (task, size)}
+            ns, peer = min((ns, peer) for peer, ns in of.items() if peer != OURS)
+            value = "{:.2f} × {}".format(of[OURS] / ns, peer)
+            line("{}, {}".format(task, size_name(size)), value, "ahead of every peer", of[OURS] < ns)
+    if tcp:
+        for row in tcp["rows"]:
+            most, calls = OVER_TCP.get(row["name"], (None, None))
+            ours, floor = median_of(row, OURS), median_of(row, FLOOR)
+            if ours and floor and most:
+                value, bound = "{:.2f} ×".format(ours / floor), "{:.2f} ×".format(most)
+                line("{}, CPU beside {}".format(row["name"], FLOOR), value, bound, ours / floor <= most)
+            counted = row["servers"].get(OURS, {}).get("system_calls")
+            if counted is not None and calls:
+                value, bound = "{:.2f}".format(counted), "{:.2f}".format(calls)
+                line("{}, system calls a message".format(row["name"]), value, bound, round(counted, 2) <= calls)
+            others = [(median_of(row, peer), peer) for peer in row["servers"] if peer not in (OURS, FLOOR)]
+            if ours and others:
+                ns, peer = min(others)
+                value = "{:.2f} × {}".format(ours / ns, peer)
+                line("{}, CPU beside the best peer".format(row["name"]), value, "ahead", ours < ns)
+        for row in tcp["idle"]:
+            if row["server"] == OURS:
+                for count, held in row["bytes"].items():
+                    goal = "bytes of an idle connection, of {:,}".format(int(count))
+                    line(goal, "{:,.0f}".format(held), "{}".format(IDLE_BYTES), held <= IDLE_BYTES)
+    if not lines:
+        return []
+    text = ["## Goals", "", "| goal | measured | bound | |", "| --- | ---: | ---: | --- |", *lines, ""]
+    text += ["Those that are not here, `make bench-quick` measures.", ""]
+    if behind:
+        text += ["Where a peer is faster in memory, and how much longer wsabi takes:", ""]
+        text += ["- " + cell for cell in behind] + [""]
+    return text
 
 
 # Over TCP
@@ -175,10 +258,21 @@ def in_memory(rows, plots):
         "nothing there, as no kernel copies them.",
         "",
     ]
-    for group, title in [("read", "Reading"), ("write", "Writing"), ("deflate", "permessage-deflate, both ends")]:
+    titles = {
+        "read": "Reading",
+        "write": "Writing",
+        "accept": "Accepting a handshake",
+        "deflate": "permessage-deflate, both ends",
+    }
+    for group, title in titles.items():
         of_group = [row for row in rows if row["group"] == group]
         if of_group:
-            text += ["### " + title, ""] + memory_table(of_group)
+            text += ["### " + title, ""] + row_table(of_group)
+    counted = [row for row in rows if row["instructions"] is not None]
+    if counted:
+        text += ["### Instructions", "", "Of one message, counted by callgrind.", ""]
+        text += row_table(counted, "instructions")
+    text += small(rows, plots) + accepted(rows, plots)
     for group, title in [("read", "Reading"), ("write", "Writing")]:
         of_group = [row for row in rows if row["group"] == group and row["kind"] == "binary"]
         if not of_group:
@@ -194,26 +288,48 @@ def in_memory(rows, plots):
     return text
 
 
-def memory_table(rows):
+def small(rows, plots):
+    """A bar for each peer: binary messages of 16 bytes."""
+    rows = [row for row in rows if row["size"] == 16 and row["kind"] == "binary"]
+    if not rows:
+        return []
+    groups = {}
+    for row in rows:
+        groups.setdefault("{} as {}".format(row["task"], row["role"]), []).append((row["peer"], row["ns"]))
+    names = unique(row["peer"] for row in rows)
+    title = "A message of 16 bytes in memory"
+    (plots / "small.svg").write_text(bars(title, "ns", list(groups.items()), names, logarithmic=False))
+    return ["![{}](performance/small.svg)".format(title), ""]
+
+
+def accepted(rows, plots):
+    """A bar for each peer: accepting a handshake."""
+    rows = [row for row in rows if row["group"] == "accept"]
+    if not rows:
+        return []
+    groups = [(row["peer"], [(row["peer"], row["ns"])]) for row in rows]
+    title = "Accepting a handshake in memory"
+    (plots / "accept.svg").write_text(bars(title, "ns", groups, [row["peer"] for row in rows], logarithmic=False))
+    return ["![{}](performance/accept.svg)".format(title), ""]
+
+
+def row_table(rows, field="ns"):
+    """A line for each task, payload and size; how ours compares with each peer in brackets."""
     peers = unique(row["peer"] for row in rows)
-    counted = any(row.get("instructions") for row in rows)
-    keys = unique((row["task"], row["size"]) for row in rows)
-    found = {(row["task"], row["size"], row["peer"]): row for row in rows}
+    keys = unique((row["task"], row["role"], row["kind"], row["size"]) for row in rows)
+    found = {(row["task"], row["role"], row["kind"], row["size"], row["peer"]): row[field] for row in rows}
     cells = []
     for key in keys:
         line = []
         for peer in peers:
-            row = found.get(key + (peer,))
-            ours = found.get(key + (OURS,))
-            cell = "" if row is None else "{:,.1f}".format(row["ns"])
-            if row and ours and peer != OURS:
-                cell += " ({:.2f})".format(ours["ns"] / row["ns"])
-            if counted and row and row.get("instructions"):
-                cell += ", {:,} ins".format(round(row["instructions"]))
+            value, ours = found.get(key + (peer,)), found.get(key + (OURS,))
+            cell = "" if value is None else "{:,.1f}".format(value)
+            if value and ours and peer != OURS:
+                cell += " ({:.2f})".format(ours / value)
             line.append(cell)
         cells.append(line)
-    names = ["{}, {}".format(task, size_name(size)) for task, size in keys]
-    return table(["ns (wsabi / peer)"] + peers, names, cells)
+    names = ["{} {} {}, {}".format(*key[:3], size_name(key[3])) for key in keys]
+    return table(["{} (wsabi / peer)".format(field)] + peers, names, cells)
 
 
 def unique(values):

@@ -198,9 +198,7 @@ impl<Stream: Read + Write> MidHandshake<Stream> {
             _ => Decision::accept(),
         };
         match decision {
-            Decision::Accept { protocol, options } => {
-                self.socket.connection.accept(protocol.as_deref(), &options)
-            }
+            Decision::Accept { protocol, options } => self.socket.accept(protocol.as_deref(), &options),
             Decision::Reject { status, options, body } => {
                 self.socket.connection.reject(status, &options, &body)?;
                 Err(crate::error::HandshakeError::Refused(status).into())

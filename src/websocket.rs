@@ -8,7 +8,7 @@ use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, Result};
 use crate::message::{CloseCode, CloseFrame, Kind, Message, Role};
 use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
-use crate::proto::handshake::Head;
+use crate::proto::handshake::{HandshakeOptions, Head};
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Simple};
 use crate::proto::send::SHORT;
@@ -18,6 +18,10 @@ use std::sync::Arc;
 
 /// Most pieces handed to the stream in one write.
 const MAX_SLICES: usize = 64;
+/// Most messages for [`WebSocket::send_many`].
+pub(crate) const MANY: usize = MAX_SLICES / 2;
+/// Messages that are sent together go right from the caller's memory from this length on, in bytes.
+const DIRECT: usize = 4 << 10;
 
 /// A WebSocket connection over a stream.
 ///
@@ -233,6 +237,23 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         }
     }
 
+    /// [`receive_simple`](Self::receive_simple), for which the stream is asked, too, where nothing has to be done before
+    /// that.
+    #[inline]
+    pub(crate) fn receive_simply(&mut self) -> Result<Option<Simple>> {
+        if self.has_output() {
+            return Ok(self.receive_simple());
+        }
+        if let Some(simple) = self.connection.poll_simple() {
+            return Ok(Some(simple));
+        }
+        if !self.connection.begin_message() {
+            return Ok(None);
+        }
+        self.fill()?;
+        Ok(self.connection.poll_simple())
+    }
+
     /// What [`receive_simple`](Self::receive_simple) returned last.
     #[inline(always)]
     pub(crate) fn simple_view(&self, simple: Simple) -> MessageView<'_> {
@@ -297,8 +318,11 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         let frame = &frame[..len];
         match self.stream.write(frame) {
             Ok(sent) if sent == len => {
-                self.unflushed = true;
-                self.flush_quietly()?;
+                if self.stream.flush().is_err() {
+                    // Again, for what it comes to.
+                    self.unflushed = true;
+                    self.flush_quietly()?;
+                }
             }
             written => self.send_rest(frame, written)?,
         }
@@ -347,6 +371,87 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         Ok(Accepted::Yes)
     }
 
+    /// Sends or queues messages, [`MANY`] at most, that leave with the next flush if not at once; how many of them were
+    /// accepted. The first that finds no room ends it. Long ones go right from the caller's memory, short ones are copied
+    /// behind one another.
+    pub(crate) fn send_many(&mut self, messages: &[Outgoing<'_>]) -> (usize, Result<Accepted>) {
+        let mut done = 0;
+        while let Some(message) = messages.get(done) {
+            let (count, outcome) = match self.count_direct(&messages[done..]) {
+                0 => (1, self.queue_one_of_many(message)),
+                count => self.send_direct(&messages[done..done + count]),
+            };
+            match outcome {
+                Ok(Accepted::Yes) => done += count,
+                Ok(Accepted::QueueFull) => return (done + count - 1, outcome),
+                Err(_) => return (done, outcome),
+            }
+        }
+        (done, Ok(Accepted::Yes))
+    }
+
+    #[inline]
+    fn queue_one_of_many(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+        let accepted = self.connection.queue(message)?;
+        if accepted == Accepted::Yes {
+            return Ok(accepted);
+        }
+        self.flush_quietly()?;
+        self.connection.queue(message)
+    }
+
+    /// How many of these messages can be sent together without a copy.
+    #[inline]
+    fn count_direct(&mut self, messages: &[Outgoing<'_>]) -> usize {
+        if messages.first().and_then(direct_part).is_none() {
+            return 0;
+        }
+        // What waits goes first; where that does not go, they wait behind it.
+        if self.flush_quietly().is_err() || self.has_output() {
+            return 0;
+        }
+        let goes = |message: &&Outgoing<'_>| {
+            direct_part(message).is_some_and(|(_, payload)| self.connection.goes_directly(payload.len()))
+        };
+        messages.iter().take(MANY).take_while(goes).count()
+    }
+
+    /// Sends messages right from the caller's memory, and queues what the stream does not take; how many were tried, the
+    /// last of which may have found no room.
+    fn send_direct(&mut self, messages: &[Outgoing<'_>]) -> (usize, Result<Accepted>) {
+        let mut frames = [const { None }; MANY];
+        for (frame, message) in frames.iter_mut().zip(messages) {
+            *frame = direct_part(message).and_then(|(kind, payload)| {
+                self.connection.direct_header(kind, payload.len()).map(|header| (header, payload))
+            });
+        }
+        let mut slices = [IoSlice::new(&[]); 2 * MANY];
+        let mut used = 0;
+        for (header, payload) in frames.iter().flatten() {
+            (slices[used], slices[used + 1]) = (IoSlice::new(header), IoSlice::new(payload));
+            used += 2;
+        }
+        let written = write_some(&mut self.stream, &slices[..used]);
+        let mut sent = match self.sent_directly(written) {
+            Ok(sent) => sent,
+            Err(error) => return (0, Err(error)),
+        };
+        let mut tried = 0;
+        for ((header, payload), message) in frames.iter().flatten().zip(messages) {
+            let here = sent.min(header.len() + payload.len());
+            sent -= here;
+            tried += 1;
+            let outcome = match here {
+                0 => self.connection.queue(message),
+                _ => self.connection.queue_rest(header, payload, here).map(|()| Accepted::Yes),
+            };
+            if !matches!(outcome, Ok(Accepted::Yes)) {
+                return (tried, outcome);
+            }
+        }
+        (tried, Ok(Accepted::Yes))
+    }
+
     /// Sends or queues a message that is framed already.
     pub(crate) fn send_prepared(&mut self, prepared: &Prepared) -> Result<Accepted> {
         if self.connection.role() == Role::Client {
@@ -382,6 +487,15 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         }
         self.flush_quietly()?;
         Ok(accepted)
+    }
+
+    /// Server: takes the request (see [`Connection::accept`]) and sends what it can of the response.
+    pub(crate) fn accept(&mut self, protocol: Option<&str>, options: &HandshakeOptions) -> Result<()> {
+        let response = self.connection.accept_unsent(protocol, options)?;
+        let written = write_some(&mut self.stream, &[IoSlice::new(&response)]);
+        let sent = self.sent_directly(written)?;
+        self.connection.queue_rest(&response, &[], sent)?;
+        self.flush_quietly()
     }
 
     /// Drives the opening handshake until a server has a request to decide on, or messages can flow.
@@ -537,6 +651,15 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         }
         self.flush_quietly()?;
         Ok(accepted)
+    }
+}
+
+/// The payload of a message that is so long that a copy costs more than a piece of its own in a write.
+fn direct_part<'a>(message: &Outgoing<'a>) -> Option<(Kind, &'a [u8])> {
+    match *message {
+        Outgoing::Text(text) if text.len() >= DIRECT => Some((Kind::Text, text.as_bytes())),
+        Outgoing::Binary(data) if data.len() >= DIRECT => Some((Kind::Binary, data)),
+        _ => None,
     }
 }
 

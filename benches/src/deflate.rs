@@ -8,7 +8,7 @@ use crate::engines::{End, Pair, Setting, Wsabi, Yawc};
 use crate::json::Row;
 use crate::samples::{Sample, samples};
 use crate::scripts::{Kind, Script};
-use crate::{median, time};
+use crate::{median, size_name, time_by_clock};
 
 const SIZES: [usize; 2] = [125, 1 << 10];
 /// Short rounds, and many: what else the machine does must not matter.
@@ -35,45 +35,51 @@ pub fn exchange<E: End>(setting: Setting, samples: &[Sample], count: usize) -> u
     samples.iter().cycle().take(count).map(|sample| pair.send(sample)).sum()
 }
 
-/// The tasks of such a name.
-pub fn tasks(name: &str) -> Vec<Task> {
-    TASKS.into_iter().filter(|task| task.0.contains(name)).collect()
+/// A square of the table.
+pub struct Cell {
+    pub task: Task,
+    size: usize,
 }
 
-/// One task through one engine.
-pub fn run_one((_, setting): Task, size: usize, count: usize, peer: Option<&str>) {
-    let peer = peer.unwrap_or(Wsabi::NAME);
-    let (_, exchange) = ENGINES.into_iter().find(|engine| engine.0 == peer).expect("a peer");
-    exchange(setting, &samples(size), count);
+/// All of them.
+pub fn cells() -> Vec<Cell> {
+    SIZES.into_iter().flat_map(|size| TASKS.map(|task| Cell { task, size })).collect()
+}
+
+impl Cell {
+    /// As in `deflate, level 1, 1K`.
+    pub fn name(&self) -> String {
+        format!("{}, {}", self.task.0, size_name(self.size))
+    }
 }
 
 /// The table.
-pub fn run(tasks: &[Task], size: Option<usize>, scripts: &[Kind], json: &mut Vec<Row>) {
+pub fn run(cells: &[Cell], scripts: &[Kind], json: &mut Vec<Row>) {
     println!(
-        "{:34} {:>8} {:>11} {:>11} {:>19} {:>7} {:>7} {:>7}",
-        "", "bytes", "wsabi msg/s", "peer msg/s", "peer", "time", "smaller", "peer"
+        "{:34} {:>11} {:>11} {:>19} {:>7} {:>7} {:>7}",
+        "", "wsabi msg/s", "peer msg/s", "peer", "time", "smaller", "peer"
     );
     let (mut rows, mut behind) = (0, 0);
-    for size in size.map_or(SIZES.to_vec(), |size| vec![size]) {
+    for cell in cells {
+        let Cell { task: (name, setting), size } = *cell;
         let samples = samples(size);
         let mut scripts = scripts.iter().map(|kind| kind.start(&samples)).collect::<Vec<_>>();
-        for (name, setting) in tasks {
-            let measured = measure(*setting, &samples, size, &mut scripts);
-            json.extend(measured.iter().map(|engine| engine.row(name, size)));
-            let (ours, peers) = measured.split_first().unwrap();
-            for peer in peers {
-                let ratio = ours.nanoseconds / peer.nanoseconds;
-                rows += 1;
-                behind += usize::from(ratio >= 1.0);
-                println!(
-                    "{name:34} {size:>8} {:>11.0} {:>11.0} {:>19} {ratio:>7.2} {:>7.2} {:>7.2}",
-                    1e9 / ours.nanoseconds,
-                    1e9 / peer.nanoseconds,
-                    peer.name,
-                    ours.smaller,
-                    peer.smaller
-                );
-            }
+        let measured = measure(setting, &samples, size, &mut scripts);
+        json.extend(measured.iter().map(|engine| engine.row(name, size)));
+        let (ours, peers) = measured.split_first().unwrap();
+        for peer in peers {
+            let ratio = ours.nanoseconds / peer.nanoseconds;
+            rows += 1;
+            behind += usize::from(ratio >= 1.0);
+            println!(
+                "{:34} {:>11.0} {:>11.0} {:>19} {ratio:>7.2} {:>7.2} {:>7.2}",
+                cell.name(),
+                1e9 / ours.nanoseconds,
+                1e9 / peer.nanoseconds,
+                peer.name,
+                ours.smaller,
+                peer.smaller
+            );
         }
     }
     println!("{rows} rows, {behind} behind");
@@ -90,7 +96,16 @@ struct Measured {
 impl Measured {
     fn row(&self, task: &'static str, size: usize) -> Row {
         let nanoseconds = self.nanoseconds;
-        Row { group: "deflate", task, role: "both", size, kind: "ascii", peer: self.name, nanoseconds }
+        Row {
+            group: "deflate",
+            task,
+            role: "both",
+            size,
+            kind: "JSON",
+            peer: self.name,
+            nanoseconds,
+            instructions: None,
+        }
     }
 }
 
@@ -105,7 +120,8 @@ fn measure(setting: Setting, samples: &[Sample], size: usize, scripts: &mut [Scr
             let i = if round % 2 == 0 { turn } else { measured.len() - 1 - turn };
             let (nanoseconds, smaller) = match ENGINES.get(i) {
                 Some((_, exchange)) => {
-                    let (nanoseconds, compressed) = time(count, || exchange(setting, samples, count));
+                    let (nanoseconds, compressed) =
+                        time_by_clock(count, || exchange(setting, samples, count));
                     (nanoseconds, (count * size) as f64 / compressed as f64)
                 }
                 None => scripts[i - ENGINES.len()].time(setting, count / SCRIPT_SHARE),

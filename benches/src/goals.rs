@@ -1,9 +1,9 @@
 //! The goals that can be looked at in memory, a line each: what was measured, the bound, and whether it is met.
 
 use crate::engines::{Setting, Wsabi, Yawc};
-use crate::read_write::{self, Script};
+use crate::read_write::{self, Script, fastest_peer};
 use crate::samples::samples;
-use crate::{deflate, median, time};
+use crate::{accept, deflate, median, size_name, time};
 use std::hint::black_box;
 use std::io::{self, Read, Write};
 use wsabi::ffi;
@@ -41,26 +41,19 @@ impl Report {
 /// Goal 1: ahead of every peer, and how far of tungstenite at 16 bytes.
 fn against_every_peer(report: &mut Report) {
     for (name, bound) in [
-        ("read masked binary", 0.24),
-        ("read unmasked binary", 0.15),
-        ("write as server, binary", 0.23),
-        ("write as client, binary", 1.0),
+        ("read server binary", 0.24),
+        ("read client binary", 0.15),
+        ("write server binary", 0.23),
+        ("write client binary", 1.0),
     ] {
-        let task = &read_write::tasks(name)[0];
         for size in [16, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20] {
-            let measured = read_write::measure(task, size, VOLUME, ROUNDS);
-            let (ours, peers) = measured.split_first().expect("ours");
-            let (peer, fastest) = peers.iter().min_by(|a, b| a.1.total_cmp(&b.1)).expect("a peer");
-            report.line(&format!("1 {name}, {size} B, beside {peer}"), ours.1 / fastest, 1.0, "times");
+            let name = format!("{name} {}", size_name(size));
+            let measured = read_write::cell(&name).measure(VOLUME, ROUNDS);
+            let (ours, (peer, fastest)) = (measured[0].1, fastest_peer(&measured));
+            report.line(&format!("1 {name}, beside {peer}"), ours / fastest, 1.0, "times");
             if size == 16 {
-                let (_, tungstenite) =
-                    peers.iter().find(|peer| peer.0 == "tungstenite").expect("tungstenite");
-                report.line(
-                    &format!("1 {name}, 16 B, beside tungstenite"),
-                    ours.1 / tungstenite,
-                    bound,
-                    "times",
-                );
+                let (tungstenite, theirs) = measured[1];
+                report.line(&format!("1 {name}, beside {tungstenite}"), ours / theirs, bound, "times");
             }
         }
     }
@@ -68,17 +61,15 @@ fn against_every_peer(report: &mut Report) {
 
 /// Goal 2: what C pays over Rust.
 fn through_the_c_abi(report: &mut Report) {
-    let task = &read_write::tasks("read masked binary")[0];
-    let payload = [7; 16];
     let count = 400_000;
     let (mut rust, mut single, mut batch) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        rust.push(
-            time(count, || read_write::wsabi_run(&read_write::Run { task, payload: &payload, count })).0,
-        );
-        single.push(time(count, || read_from_c(Script::new(task, &payload), count, false)).0);
-        batch.push(time(count, || read_from_c(Script::new(task, &payload), count, true)).0);
-    }
+    read_write::cell("read server binary 16").with_run(count, |run| {
+        for _ in 0..ROUNDS {
+            rust.push(read_write::wsabi_run(run));
+            single.push(time(count, || read_from_c(run.stream(), count, false)).0);
+            batch.push(time(count, || read_from_c(run.stream(), count, true)).0);
+        }
+    });
     let rust = median(rust);
     report.line("2 a message of 16 B by ws_read_message, over the core", median(single) - rust, 12.0, "ns");
     report.line("2 a message of 16 B by ws_read_messages, over the core", median(batch) - rust, 3.0, "ns");
@@ -130,58 +121,12 @@ fn read_from_c(mut script: Script, count: usize, batch: bool) {
 
 /// Goal 5: accepting a handshake.
 fn handshake(report: &mut Report) {
-    let count = 20_000;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        ours.push(time(count, || (0..count).for_each(|_| drop(black_box(wsabi::accept(Request::new()))))).0);
-        theirs.push(
-            time(count, || (0..count).for_each(|_| drop(black_box(tungstenite::accept(Request::new()))))).0,
-        );
-    }
-    let (ours, theirs) = (median(ours), median(theirs));
+    let measured = accept::measure(ROUNDS);
+    let (ours, theirs) = (measured[0].1, measured[1].1);
     if ours <= 900.0 {
         report.line("5 accepting a handshake of 206 B", ours, 900.0, "ns");
     } else {
         report.line("5 accepting a handshake of 206 B, beside tungstenite", ours / theirs, 0.2, "times");
-    }
-}
-
-/// A client that asks for a WebSocket and takes what it is answered.
-#[derive(Debug)]
-struct Request {
-    at: usize,
-}
-
-const REQUEST: &[u8] =
-    b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://example.com\r\nUser-Agent: benchmark\r\n\
-    Sec-WebSocket-Version: 13\r\n\r\n";
-
-impl Request {
-    fn new() -> Self {
-        Self { at: 0 }
-    }
-}
-
-impl Read for Request {
-    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        if self.at == REQUEST.len() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let n = space.len().min(REQUEST.len() - self.at);
-        space[..n].copy_from_slice(&REQUEST[self.at..self.at + n]);
-        self.at += n;
-        Ok(n)
-    }
-}
-
-impl Write for Request {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(black_box(bytes).len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -285,7 +230,7 @@ fn empty_fragments(count: usize) {
 }
 
 fn drip_head(len: usize) {
-    let mut head = REQUEST[..REQUEST.len() - 2].to_vec();
+    let mut head = accept::REQUEST[..accept::REQUEST.len() - 2].to_vec();
     while head.len() < len {
         head.extend(b"X-Filler: 0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567\r\n");
     }

@@ -3,7 +3,7 @@
 //! For the Rust engines, what one more connection adds to the heap, by a counting allocator: what connections share has
 //! been made by another. For the scripted peers, by how much many connections make the process larger, for one end.
 
-use crate::deflate::Task;
+use crate::deflate::Cell;
 use crate::engines::{End, Setting, Wsabi, Yawc, pipes};
 use crate::samples::{Sample, samples};
 use crate::scripts::Kind;
@@ -15,13 +15,16 @@ const SIZE: usize = 1 << 10;
 const MESSAGES: usize = 64;
 
 /// The table.
-pub fn run(tasks: &[Task], scripts: &[Kind]) {
+pub fn run(cells: &[Cell], scripts: &[Kind]) {
     println!(
         "{:34} {:>19} {:>12} {:>12} {:>12} {:>12}",
         "bytes held", "", "client idle", "server idle", "client", "server"
     );
     let samples = samples(SIZE);
-    for &(task, setting) in tasks {
+    let mut tasks = cells.iter().map(|cell| cell.task).collect::<Vec<_>>();
+    tasks.sort_by_key(|task| task.0);
+    tasks.dedup_by_key(|task| task.0);
+    for (task, setting) in tasks {
         let row = |name: &str, [client_idle, server_idle, client, server]: [usize; 4]| {
             println!("{task:34} {name:>19} {client_idle:>12} {server_idle:>12} {client:>12} {server:>12}");
         };

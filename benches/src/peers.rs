@@ -9,44 +9,45 @@ use std::fmt::Debug;
 use std::hint::black_box;
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
+use std::str::from_utf8;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// No message of the benchmark is refused.
 const LIMIT: usize = 64 << 20;
 
-pub fn fastwebsockets(run: &Run) {
+pub fn fastwebsockets(run: &Run) -> f64 {
     use fastwebsockets::{FragmentCollector, Frame, Payload, Role, WebSocket};
-    let role = if run.task.server { Role::Server } else { Role::Client };
+    let role = if run.cell.server { Role::Server } else { Role::Client };
     let mut socket = WebSocket::after_handshake(run.stream(), role);
     socket.set_max_message_size(LIMIT);
     let mut socket = FragmentCollector::new(socket);
-    for _ in 0..run.count {
-        if run.task.write {
+    run.time(|| {
+        if run.cell.write {
             let payload = Payload::Borrowed(black_box(run.payload));
-            let frame = if run.task.text() { Frame::text(payload) } else { Frame::binary(payload) };
+            let frame = if run.cell.text() { Frame::text(payload) } else { Frame::binary(payload) };
             now(socket.write_frame(frame)).unwrap();
         } else {
             assert_eq!(black_box(now(socket.read_frame()).unwrap()).payload.len(), run.payload.len());
         }
-    }
+    })
 }
 
-pub fn tokio_websockets(run: &Run) {
+pub fn tokio_websockets(run: &Run) -> f64 {
     use tokio_websockets::{ClientBuilder, Config, Limits, Message, ServerBuilder};
     let (config, limits) =
         (Config::default().frame_size(LIMIT), Limits::default().max_payload_len(Some(LIMIT)));
-    let socket = if run.task.server {
+    let socket = if run.cell.server {
         ServerBuilder::new().config(config).limits(limits).serve(run.stream())
     } else {
         ClientBuilder::new().config(config).limits(limits).take_over(run.stream())
     };
     let payload = Bytes::copy_from_slice(run.payload);
-    let message = if run.task.text() { Message::text(payload) } else { Message::binary(payload) };
-    drive(run, socket, message, |message| message.as_payload().len());
+    let message = if run.cell.text() { Message::text(payload) } else { Message::binary(payload) };
+    drive(run, socket, message, |message| message.as_payload().len())
 }
 
-pub fn sockudo_ws(run: &Run) {
+pub fn sockudo_ws(run: &Run) -> f64 {
     use sockudo_ws::{Config, Message, Role, WebSocketStream};
     let config = Config::builder()
         .max_message_size(LIMIT)
@@ -54,17 +55,17 @@ pub fn sockudo_ws(run: &Run) {
         .auto_ping(false)
         .idle_timeout(0)
         .build();
-    let role = if run.task.server { Role::Server } else { Role::Client };
+    let role = if run.cell.server { Role::Server } else { Role::Client };
     let socket = WebSocketStream::from_raw(run.stream(), role, config);
     let payload = Bytes::copy_from_slice(run.payload);
-    let message = if run.task.text() { Message::Text(payload) } else { Message::Binary(payload) };
+    let message = if run.cell.text() { Message::Text(payload) } else { Message::Binary(payload) };
     drive(run, socket, message, |message| match message {
         Message::Text(payload) | Message::Binary(payload) => payload.len(),
         _ => panic!("neither text nor binary"),
-    });
+    })
 }
 
-pub fn yawc(run: &Run) {
+pub fn yawc(run: &Run) -> f64 {
     use yawc::{Frame, Options, Role, WebSocket};
     let options = Options {
         check_utf8: true,
@@ -72,32 +73,58 @@ pub fn yawc(run: &Run) {
         max_read_buffer: Some(2 * LIMIT),
         ..Default::default()
     };
-    let role = if run.task.server { Role::Server } else { Role::Client };
+    let role = if run.cell.server { Role::Server } else { Role::Client };
     let mut socket = WebSocket::from_stream_with_extensions(run.stream(), role, None, options).unwrap();
     let payload = Bytes::copy_from_slice(run.payload);
-    for _ in 0..run.count {
-        if run.task.write {
+    run.time(|| {
+        if run.cell.write {
             let payload = black_box(&payload).clone();
-            now(socket.send(if run.task.text() { Frame::text(payload) } else { Frame::binary(payload) }))
+            now(socket.send(if run.cell.text() { Frame::text(payload) } else { Frame::binary(payload) }))
                 .unwrap();
         } else {
             assert_eq!(black_box(now(socket.next()).unwrap()).payload().len(), run.payload.len());
         }
-    }
+    })
 }
 
-fn drive<S, M, E: Debug>(run: &Run, mut socket: S, message: M, len: impl Fn(&M) -> usize)
+pub fn soketto(run: &Run) -> f64 {
+    use soketto::connection::{Builder, Mode};
+    let mode = if run.cell.server { Mode::Server } else { Mode::Client };
+    let mut builder = Builder::new(run.stream(), mode);
+    builder.set_max_message_size(LIMIT);
+    builder.set_max_frame_size(LIMIT);
+    let (mut sender, mut receiver) = builder.finish();
+    let mut message = Vec::new();
+    run.time(|| {
+        if run.cell.write {
+            let payload = black_box(run.payload);
+            match run.cell.text() {
+                true => now(sender.send_text(from_utf8(payload).unwrap())).unwrap(),
+                false => now(sender.send_binary(payload)).unwrap(),
+            }
+            now(sender.flush()).unwrap();
+        } else {
+            message.clear();
+            now(receiver.receive_data(&mut message)).unwrap();
+            // It does not look whether a text is one.
+            assert!(!run.cell.text() || from_utf8(black_box(&message)).is_ok());
+            assert_eq!(black_box(&message).len(), run.payload.len());
+        }
+    })
+}
+
+fn drive<S, M, E: Debug>(run: &Run, mut socket: S, message: M, len: impl Fn(&M) -> usize) -> f64
 where
     S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
     M: Clone,
 {
-    for _ in 0..run.count {
-        if run.task.write {
+    run.time(|| {
+        if run.cell.write {
             now(socket.send(black_box(&message).clone())).unwrap();
         } else {
             assert_eq!(len(&black_box(now(socket.next()).unwrap().unwrap())), run.payload.len());
         }
-    }
+    })
 }
 
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -111,6 +138,26 @@ impl AsyncRead for Script {
         space: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         space.put_slice(self.receive(space.remaining()));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl futures::AsyncRead for Script {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(io::Read::read(&mut *self, space))
+    }
+}
+
+impl futures::AsyncWrite for Script {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.write(bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 }

@@ -1,77 +1,110 @@
-//! Reads and writes plain messages, beside the peers in Rust.
+//! Reads and writes plain messages, beside the peers in Rust: every cell of reading and writing, both ends, three kinds
+//! of payload and seven sizes.
 //!
 //! All engines run over the same kind of stream: reading copies from a script of frames that begins again at its end,
 //! writing adds up lengths. A row under 1.00 is ahead of the peer.
 
 use crate::json::Row;
-use crate::{median, peers, time};
+use crate::{instructions, median, peers, size_name, time};
 use std::hint::black_box;
 use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
 
-const ROUNDS: usize = 7;
-/// Bytes of payload that one measurement moves, at least and at most this many messages.
-const VOLUME: usize = 64 << 20;
-const MESSAGES: std::ops::RangeInclusive<usize> = 48..=400_000;
-const SIZES: [usize; 4] = [16, 1 << 10, 64 << 10, 1 << 20];
+/// Bytes of payload that one measurement moves, at least and at most so many messages.
+const VOLUME: usize = 32 << 20;
+const MESSAGES: std::ops::RangeInclusive<usize> = 4..=400_000;
+const SIZES: [usize; 7] = [16, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20, 16 << 20];
+/// The cells whose instructions are counted, too.
+const COUNTED: [&str; 6] = [
+    "read server binary 16",
+    "read client binary 16",
+    "read server multi-byte 1K",
+    "write server binary 16",
+    "write client binary 16",
+    "write client binary 1K",
+];
 
 /// What one engine is to do.
 pub struct Run<'a> {
-    pub task: &'a Task,
+    pub cell: &'a Cell,
     pub payload: &'a [u8],
+    frames: Arc<[u8]>,
     pub count: usize,
 }
 
 impl Run<'_> {
+    /// Nanoseconds of one message, after a first one for which buffers grow.
+    pub fn time(&self, mut message: impl FnMut()) -> f64 {
+        message();
+        time(self.count, || (0..self.count).for_each(|_| message())).0
+    }
+
+    /// The stream to do it over.
     pub fn stream(&self) -> Script {
-        Script::new(self.task, self.payload)
+        Script { frames: Arc::clone(&self.frames), at: 0, written: 0 }
     }
 }
 
-type Engine = (&'static str, fn(&Run));
+type Engine = (&'static str, fn(&Run) -> f64);
 
 /// Ours first.
-const ENGINES: [Engine; 6] = [
+const ENGINES: [Engine; 7] = [
     ("wsabi", wsabi_run),
     ("tungstenite", tungstenite_run),
     ("tokio-websockets", peers::tokio_websockets),
     ("fastwebsockets", peers::fastwebsockets),
     ("sockudo-ws", peers::sockudo_ws),
     ("yawc", peers::yawc),
+    ("soketto", peers::soketto),
 ];
 
-/// The table.
-pub fn run(tasks: &[Task], size: Option<usize>, rows: &mut Vec<Row>) {
-    let sizes = size.map_or(SIZES.to_vec(), |size| vec![size]);
-    println!("{:34} {:>8} {:>12} {:>12} {:>17} {:>7}", "", "bytes", "wsabi ns", "peer ns", "peer", "ratio");
-    let mut behind = 0;
-    for task in tasks {
-        for &size in &sizes {
-            let measured = measure(task, size, VOLUME, ROUNDS);
-            rows.extend(measured.map(|(peer, nanoseconds)| task.row(size, peer, nanoseconds)));
-            let ours = measured[0].1;
-            for &(peer, theirs) in &measured[1..] {
-                let ratio = ours / theirs;
-                behind += usize::from(ratio >= 1.0);
-                println!("{:34} {size:>8} {ours:>12.1} {theirs:>12.1} {peer:>17} {ratio:>7.2}", task.name);
-            }
+/// Nanoseconds a message, of each engine, ours first.
+pub type Measured = [(&'static str, f64); ENGINES.len()];
+
+/// The fastest of the peers.
+pub fn fastest_peer(measured: &Measured) -> (&'static str, f64) {
+    measured[1..].iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).expect("a peer")
+}
+
+/// The table, and the cells in which a peer is faster.
+pub fn run(cells: &[Cell], rounds: usize, rows: &mut Vec<Row>) {
+    print!("{:30} {:>14}", "ns a message (wsabi / peer)", ENGINES[0].0);
+    ENGINES[1..].iter().for_each(|engine| print!(" {:>21}", engine.0));
+    println!();
+    let mut behind = Vec::new();
+    for cell in cells {
+        let name = cell.name();
+        let measured = cell.measure(VOLUME, rounds);
+        let ours = measured[0].1;
+        print!("{name:30} {ours:>14.1}");
+        for (_, theirs) in &measured[1..] {
+            print!(" {theirs:>14.1} ({:4.2})", ours / theirs);
+        }
+        println!();
+        let counts = COUNTED
+            .contains(&name.as_str())
+            .then(|| ENGINES.map(|(peer, _)| instructions(&name, cell.size, peer)));
+        for (i, (peer, nanoseconds)) in measured.into_iter().enumerate() {
+            let instructions = counts.as_ref().and_then(|counts| counts[i]);
+            rows.push(cell.row(peer, nanoseconds, instructions));
+        }
+        let (peer, theirs) = fastest_peer(&measured);
+        if ours >= theirs {
+            behind.push(format!("{name}: {:.2} x {peer}", ours / theirs));
         }
     }
-    println!("{} rows, {behind} behind", tasks.len() * sizes.len() * (ENGINES.len() - 1));
+    println!("{} of {} cells in which a peer is faster", behind.len(), cells.len());
+    behind.iter().for_each(|cell| println!("  {cell}"));
 }
 
-/// One task through one engine.
-pub fn run_one(task: &Task, size: usize, count: usize, peer: Option<&str>) {
-    let peer = peer.unwrap_or("wsabi");
-    let (_, engine) = ENGINES.into_iter().find(|engine| engine.0 == peer).expect("a peer");
-    engine(&Run { task, payload: &payload(task.content, size), count });
-}
-
-pub struct Task {
-    name: &'static str,
+/// A square of the table.
+#[derive(Clone, Copy)]
+pub struct Cell {
+    pub write: bool,
     /// Whether we are the server, whose peer masks.
     pub server: bool,
     content: Content,
-    pub write: bool,
+    size: usize,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -81,119 +114,89 @@ enum Content {
     MultiByte,
 }
 
-/// The tasks of such a name.
-pub fn tasks(name: &str) -> Vec<Task> {
-    use Content::*;
-    let task = |name, server, content, write| Task { name, server, content, write };
-    let tasks = [
-        task("read masked binary", true, Binary, false),
-        task("read masked text, ASCII", true, Ascii, false),
-        task("read masked text, multi-byte", true, MultiByte, false),
-        task("read unmasked binary", false, Binary, false),
-        task("read unmasked text, ASCII", false, Ascii, false),
-        task("read unmasked text, multi-byte", false, MultiByte, false),
-        task("write as server, binary", true, Binary, true),
-        task("write as server, text", true, Ascii, true),
-        task("write as client, binary", false, Binary, true),
-        task("write as client, text", false, Ascii, true),
-    ];
-    tasks.into_iter().filter(|task| task.name.contains(name)).collect()
+/// All of them.
+pub fn cells() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for write in [false, true] {
+        for server in [true, false] {
+            for content in [Content::Binary, Content::Ascii, Content::MultiByte] {
+                cells.extend(SIZES.map(|size| Cell { write, server, content, size }));
+            }
+        }
+    }
+    cells
 }
 
-impl Task {
+/// The one of this name.
+pub fn cell(name: &str) -> Cell {
+    cells().into_iter().find(|cell| cell.name() == name).expect("a cell")
+}
+
+impl Cell {
+    /// As in `read server binary 64K`.
+    pub fn name(&self) -> String {
+        format!("{} {} {} {}", self.task(), self.role(), self.kind(), size_name(self.size))
+    }
+
     pub fn text(&self) -> bool {
         self.content != Content::Binary
     }
 
-    fn row(&self, size: usize, peer: &'static str, nanoseconds: f64) -> Row {
-        Row {
-            group: if self.write { "write" } else { "read" },
-            task: self.name,
-            role: if self.server { "server" } else { "client" },
-            size,
-            kind: match self.content {
-                Content::Binary => "binary",
-                Content::Ascii => "ascii",
-                Content::MultiByte => "multi-byte",
-            },
-            peer,
-            nanoseconds,
+    /// Through one engine.
+    pub fn run_one(&self, count: usize, peer: &str) {
+        let (_, engine) = ENGINES.into_iter().find(|engine| engine.0 == peer).expect("a peer");
+        self.with_run(count, engine);
+    }
+
+    /// Through all of them, in turns: medians.
+    pub fn measure(&self, volume: usize, rounds: usize) -> Measured {
+        let count = (volume / self.size).clamp(*MESSAGES.start(), *MESSAGES.end());
+        let mut times = ENGINES.map(|_| Vec::new());
+        self.with_run(count, |run| {
+            for round in 0..rounds {
+                for turn in 0..ENGINES.len() {
+                    // There and back: nobody comes always after the same, who may have left the processor cold.
+                    let i = if round % 2 == 0 { turn } else { ENGINES.len() - 1 - turn };
+                    times[i].push(ENGINES[i].1(run));
+                }
+            }
+        });
+        std::array::from_fn(|i| (ENGINES[i].0, median(std::mem::take(&mut times[i]))))
+    }
+
+    /// What an engine needs for so many messages.
+    pub fn with_run<T>(&self, count: usize, run: impl FnOnce(&Run) -> T) -> T {
+        let payload = payload(self.content, self.size);
+        run(&Run { cell: self, payload: &payload, frames: self.frames(&payload), count })
+    }
+
+    fn task(&self) -> &'static str {
+        if self.write { "write" } else { "read" }
+    }
+
+    fn role(&self) -> &'static str {
+        if self.server { "server" } else { "client" }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.content {
+            Content::Binary => "binary",
+            Content::Ascii => "ASCII",
+            Content::MultiByte => "multi-byte",
         }
     }
-}
 
-/// Nanoseconds a message, of each engine.
-pub fn measure(
-    task: &Task,
-    size: usize,
-    volume: usize,
-    rounds: usize,
-) -> [(&'static str, f64); ENGINES.len()] {
-    let count = (volume / size).clamp(*MESSAGES.start(), *MESSAGES.end());
-    let run = Run { task, payload: &payload(task.content, size), count };
-    let mut times = ENGINES.map(|_| Vec::new());
-    for round in 0..rounds {
-        for turn in 0..ENGINES.len() {
-            // There and back: nobody comes always after the same, who may have left the processor cold.
-            let i = if round % 2 == 0 { turn } else { ENGINES.len() - 1 - turn };
-            times[i].push(time(count, || ENGINES[i].1(&run)).0);
-        }
+    fn row(&self, peer: &'static str, nanoseconds: f64, instructions: Option<f64>) -> Row {
+        let (task, role, kind, size) = (self.task(), self.role(), self.kind(), self.size);
+        Row { group: task, task, role, size, kind, peer, nanoseconds, instructions }
     }
-    std::array::from_fn(|i| (ENGINES[i].0, median(std::mem::take(&mut times[i]))))
-}
 
-pub fn wsabi_run(&Run { task, payload, count }: &Run) {
-    let role = if task.server { wsabi::Role::Server } else { wsabi::Role::Client };
-    let mut socket = wsabi::WebSocket::from_raw_socket(Script::new(task, payload), role, None);
-    if task.write {
-        let message = match task.content {
-            Content::Binary => wsabi::Outgoing::Binary(payload),
-            _ => wsabi::Outgoing::Text(std::str::from_utf8(payload).unwrap()),
-        };
-        for _ in 0..count {
-            assert_eq!(socket.write_view(black_box(&message)).unwrap(), wsabi::Accepted::Yes);
-        }
-        black_box(socket.get_ref().written);
-    } else {
-        for _ in 0..count {
-            assert_eq!(black_box(socket.read_view().unwrap()).data.len(), payload.len());
-        }
-    }
-}
-
-fn tungstenite_run(&Run { task, payload, count }: &Run) {
-    use tungstenite::protocol::{Role, WebSocket};
-    let role = if task.server { Role::Server } else { Role::Client };
-    let mut socket = WebSocket::from_raw_socket(Script::new(task, payload), role, None);
-    if task.write {
-        let message = match task.content {
-            Content::Binary => tungstenite::Message::binary(payload.to_vec()),
-            _ => tungstenite::Message::text(std::str::from_utf8(payload).unwrap()),
-        };
-        for _ in 0..count {
-            socket.send(black_box(message.clone())).unwrap();
-        }
-        black_box(socket.get_ref().written);
-    } else {
-        for _ in 0..count {
-            assert_eq!(black_box(socket.read().unwrap()).len(), payload.len());
-        }
-    }
-}
-
-/// A stream that gives the same frames again and again, and takes everything.
-pub struct Script {
-    frames: Vec<u8>,
-    at: usize,
-    written: usize,
-}
-
-impl Script {
-    pub fn new(task: &Task, payload: &[u8]) -> Self {
+    /// What there is to read: a MiB of frames at least.
+    fn frames(&self, payload: &[u8]) -> Arc<[u8]> {
         let mut frames = Vec::new();
-        while !task.write && frames.len() < 1 << 20 {
-            frames.push(if task.content == Content::Binary { 0x82 } else { 0x81 });
-            let mask = if task.server { 0x80 } else { 0 };
+        while !self.write && frames.len() < 1 << 20 {
+            frames.push(if self.text() { 0x81 } else { 0x82 });
+            let mask = if self.server { 0x80 } else { 0 };
             match payload.len() {
                 len @ 0..=125 => frames.push(mask | len as u8),
                 len @ 126..=0xffff => {
@@ -206,16 +209,54 @@ impl Script {
                 }
             }
             let key = [0x1b, 0xd7, 0x42, 0x90];
-            if task.server {
+            if self.server {
                 frames.extend(key);
                 frames.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
             } else {
                 frames.extend(payload);
             }
         }
-        Self { frames, at: 0, written: 0 }
+        frames.into()
     }
+}
 
+pub fn wsabi_run(run: &Run) -> f64 {
+    let &Run { cell, payload, .. } = run;
+    let role = if cell.server { wsabi::Role::Server } else { wsabi::Role::Client };
+    let mut socket = wsabi::WebSocket::from_raw_socket(run.stream(), role, None);
+    let message = match cell.content {
+        Content::Binary => wsabi::Outgoing::Binary(payload),
+        _ => wsabi::Outgoing::Text(std::str::from_utf8(payload).unwrap()),
+    };
+    run.time(|| match cell.write {
+        true => assert_eq!(socket.write_view(black_box(&message)).unwrap(), wsabi::Accepted::Yes),
+        false => assert_eq!(black_box(socket.read_view().unwrap()).data.len(), payload.len()),
+    })
+}
+
+fn tungstenite_run(run: &Run) -> f64 {
+    use tungstenite::protocol::{Role, WebSocket};
+    let &Run { cell, payload, .. } = run;
+    let role = if cell.server { Role::Server } else { Role::Client };
+    let mut socket = WebSocket::from_raw_socket(run.stream(), role, None);
+    let message = match cell.content {
+        Content::Binary => tungstenite::Message::binary(payload.to_vec()),
+        _ => tungstenite::Message::text(std::str::from_utf8(payload).unwrap()),
+    };
+    run.time(|| match cell.write {
+        true => socket.send(black_box(&message).clone()).unwrap(),
+        false => assert_eq!(black_box(socket.read().unwrap()).len(), payload.len()),
+    })
+}
+
+/// A stream that gives the same frames again and again, and takes everything.
+pub struct Script {
+    frames: Arc<[u8]>,
+    at: usize,
+    written: usize,
+}
+
+impl Script {
     /// What comes next, `most` bytes of it.
     pub fn receive(&mut self, most: usize) -> &[u8] {
         let start = self.at;

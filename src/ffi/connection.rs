@@ -8,36 +8,30 @@
 use crate::error::{Error, Result};
 use crate::ffi::config::ws_config;
 use crate::ffi::guard;
-use crate::ffi::message::Batch;
+use crate::ffi::message::Lent;
 use crate::ffi::status;
 use crate::ffi::types::{ws_message, ws_recv_fn, ws_role, ws_send_fn, ws_socket, ws_status, ws_status_t};
 use crate::message::Role;
 use crate::proto::handshake::Url;
 use crate::transport::Link;
 use crate::transport::callback::Callback;
-use crate::transport::endpoint::{Endpoint, Setup};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::setup::Setup;
 use crate::transport::socket::Socket;
-use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A connection. Most connections of a server wait: what a handle needs now and then only is boxed.
 pub struct ws_conn {
     pub(super) endpoint: Arc<Endpoint>,
-    /// Written by the one thread that reads, before it returns; there while something is lent.
-    pub(super) lent: UnsafeCell<Option<Box<Lent>>>,
+    /// A box, or null; looked into only while the endpoint lets one thread read. There while something is lent.
+    pub(super) lent: AtomicPtr<Lent>,
     rare: OnceLock<Box<Rare>>,
     dead: AtomicBool,
-}
-
-/// What reading has lent to the caller.
-pub(super) struct Lent {
-    pub(super) message: ws_message,
-    pub(super) batch: Option<Box<Batch>>,
 }
 
 /// What most connections never have.
@@ -54,18 +48,12 @@ struct LastError {
     io_error: i32,
 }
 
-// SAFETY: `lent` is the only part that is not thread-safe by itself. It is written only under the endpoint's right to read,
-// which one thread at a time has, and pointers to it are handed to that thread.
-unsafe impl Send for ws_conn {}
-// SAFETY: as above.
-unsafe impl Sync for ws_conn {}
-
 impl ws_conn {
     /// Moves an endpoint to the heap, for C to own.
     pub(super) fn into_handle(endpoint: Endpoint) -> *mut Self {
         Box::into_raw(Box::new(Self {
             endpoint: Arc::new(endpoint),
-            lent: UnsafeCell::new(None),
+            lent: AtomicPtr::new(std::ptr::null_mut()),
             rare: OnceLock::new(),
             dead: AtomicBool::new(false),
         }))
@@ -127,9 +115,27 @@ impl ws_conn {
         if self.dead.load(Ordering::Relaxed) { Err(Error::Internal) } else { Ok(&self.endpoint) }
     }
 
+    /// The next message of those that were read ahead, without the lock. Nothing is looked at here: should two threads
+    /// read at once, against the rules, they may get one message twice.
+    #[inline(always)]
+    pub(super) fn next_ahead(&self) -> Option<*const ws_message> {
+        if self.dead.load(Ordering::Relaxed) {
+            return None;
+        }
+        let place = self.endpoint.next_ahead()?;
+        Some(Lent::messages(self.lent.load(Ordering::Relaxed)).wrapping_add(place.into()))
+    }
+
     /// A panic went through this connection.
     pub(super) fn poison(&self) {
         self.dead.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for ws_conn {
+    fn drop(&mut self) {
+        // SAFETY: nobody reads any more.
+        unsafe { Lent::free(*self.lent.get_mut()) };
     }
 }
 

@@ -2,7 +2,7 @@
 //! a Close; both answers leave with the next call at the latest, if the transport takes them.
 
 use crate::error::{Error, Result};
-use crate::ffi::connection::{Lent, ws_conn};
+use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::types::{ws_kind, ws_message, ws_status, ws_status_t};
 use crate::message::{CloseCode, Kind};
@@ -10,6 +10,8 @@ use crate::proto::connection::{Accepted, Outgoing};
 use crate::proto::prepared::Prepared;
 use crate::websocket::MessageView;
 use std::ffi::{c_char, c_void};
+use std::mem::{MaybeUninit, offset_of};
+use std::sync::atomic::Ordering;
 
 /// Reads the next message. Completes the opening handshake first, where that is not done.
 ///
@@ -30,18 +32,19 @@ use std::ffi::{c_char, c_void};
 pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws_message) -> ws_status_t {
     // SAFETY: by the caller's word.
     unsafe {
+        if let (Some(conn), Some(out)) = (conn.as_ref(), out.as_mut())
+            && let Some(message) = conn.next_ahead()
+        {
+            *out = message;
+            return ws_status::WS_OK as i32;
+        }
         guard::null_first(out.cast::<*mut ws_message>());
         guard::call_on(conn, |conn| {
             let out = guard::out(out)?;
-            let lent = conn.lent.get();
-            let read = conn.alive()?.read(|view| {
-                // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
-                Lent::of(&mut *lent).message = ws_message::from(view);
-            });
-            // SAFETY: one thread at a time reads, by the caller's word.
-            end_of_loan(&mut *lent, read)?;
-            // SAFETY: as above.
-            *out = (*lent).as_ref().map_or(std::ptr::null(), |lent| &raw const lent.message);
+            let mut loan = Loan::of(conn, AHEAD);
+            // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
+            conn.alive()?.read_ahead(|view| loan.take(view))?;
+            *out = Lent::messages(loan.lent);
             Ok(())
         })
     }
@@ -68,21 +71,10 @@ pub unsafe extern "C" fn ws_read_messages(
         guard::call_on(conn, |conn| {
             let (out, count) = (guard::out(out)?, guard::out(count)?);
             *count = 0;
-            let lent = conn.lent.get();
-            let mut len = 0;
-            let read = conn.alive()?.read_many(|view| {
-                // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
-                let batch = Lent::of(&mut *lent).batch.get_or_insert_with(Batch::new);
-                batch.put(len, ws_message::from(view));
-                len += 1;
-                len < Batch::LEN
-            });
-            // SAFETY: one thread at a time reads, by the caller's word.
-            end_of_loan(&mut *lent, read)?;
-            // SAFETY: as above.
-            if let Some(batch) = (*lent).as_ref().and_then(|lent| lent.batch.as_ref()) {
-                (*out, *count) = (batch.pointers(), len);
-            }
+            let mut loan = Loan::of(conn, usize::MAX);
+            // SAFETY: as for one message.
+            conn.alive()?.read_many(|view| loan.take(view))?;
+            (*out, *count) = (Lent::pointers(loan.lent), loan.len);
             Ok(())
         })
     }
@@ -141,14 +133,15 @@ pub unsafe extern "C" fn ws_write_messages(
             let accepted = guard::out(accepted)?;
             *accepted = 0;
             let messages = guard::values(messages, count)?;
-            let outgoing = messages.iter().map(|message| {
-                let message = message.as_ref().ok_or(Error::InvalidArgument("a message is NULL"))?;
+            let message = |place: usize| {
+                let message = messages.get(place).and_then(|message| message.as_ref());
+                let message = message.ok_or_else(|| Error::InvalidArgument("a message is NULL"))?;
                 match message.kind {
                     kind if kind == ws_kind::WS_CLOSE as i32 => Ok(None),
                     kind => outgoing(kind, message.data.cast(), message.len).map(Some),
                 }
-            });
-            conn.alive()?.write_many(outgoing, accepted)
+            };
+            conn.alive()?.write_many(count, message, accepted)
         })
     }
 }
@@ -176,54 +169,89 @@ pub unsafe extern "C" fn ws_queue_message(
     }
 }
 
-impl Lent {
-    /// What is lent, from the first message on.
-    #[inline]
-    fn of(lent: &mut Option<Box<Self>>) -> &mut Self {
-        lent.get_or_insert_with(|| Box::new(Self { message: EMPTY, batch: None }))
-    }
-}
+/// Messages that are read ahead come to no more bytes than this: they are to be in the cache still when they are handed out.
+const AHEAD: usize = 16 << 10;
 
-/// Where a read gives nothing, nothing is left of what was read before, and a connection that waits holds no memory.
-#[inline]
-fn end_of_loan(lent: &mut Option<Box<Lent>>, read: Result<()>) -> Result<()> {
-    if read.is_err() {
-        *lent = None;
-    }
-    read
-}
-
-const EMPTY: ws_message = ws_message { data: std::ptr::null(), len: 0, kind: 0, close_code: 0, is_final: 1 };
-
-/// Messages that were read together, and pointers to them.
+/// Messages that were read together, and pointers to them. Only so many of both are there as were lent.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct Lent {
     messages: [ws_message; Self::LEN],
     pointers: [*const ws_message; Self::LEN],
 }
 
-impl Batch {
+impl Lent {
     /// So many that the allocator has the memory at hand.
     const LEN: usize = 24;
 
-    fn new() -> Box<Self> {
-        let empty = ws_message { data: std::ptr::null(), len: 0, kind: 0, close_code: 0, is_final: 1 };
-        let mut batch =
-            Box::new(Self { messages: [empty; Self::LEN], pointers: [std::ptr::null(); Self::LEN] });
-        for i in 0..Self::LEN {
-            batch.pointers[i] = &raw const batch.messages[i];
-        }
-        batch
+    fn new() -> *mut Self {
+        Box::into_raw(Box::<Self>::new_uninit()).cast()
     }
 
-    fn put(&mut self, place: usize, message: ws_message) {
-        if let Some(slot) = self.messages.get_mut(place) {
-            *slot = message;
+    /// # Safety
+    /// It is null or came from [`new`](Self::new), and nobody uses it any more.
+    pub(super) unsafe fn free(this: *mut Self) {
+        if !this.is_null() {
+            // SAFETY: by the caller's word.
+            drop(unsafe { Box::from_raw(this.cast::<MaybeUninit<Self>>()) });
         }
     }
 
-    fn pointers(&self) -> *const *const ws_message {
-        self.pointers.as_ptr()
+    /// Where the first message is. Looks at nothing.
+    #[inline(always)]
+    pub(super) fn messages(this: *const Self) -> *const ws_message {
+        this.wrapping_byte_add(offset_of!(Self, messages)).cast()
+    }
+
+    /// Where the first pointer is. Looks at nothing.
+    fn pointers(this: *const Self) -> *const *const ws_message {
+        this.wrapping_byte_add(offset_of!(Self, pointers)).cast()
+    }
+}
+
+/// What one read lends to its caller.
+struct Loan<'a> {
+    conn: &'a ws_conn,
+    lent: *mut Lent,
+    len: usize,
+    /// How many more bytes it may be, about.
+    left: usize,
+}
+
+impl<'a> Loan<'a> {
+    fn of(conn: &'a ws_conn, bytes: usize) -> Self {
+        Self { conn, lent: std::ptr::null_mut(), len: 0, left: bytes }
+    }
+
+    /// Lends a message, or, without one, nothing any more: a connection that waits holds no memory. Whether there is
+    /// room for more.
+    ///
+    /// # Safety
+    /// Called while the endpoint lets nobody else read.
+    #[inline(always)]
+    unsafe fn take(&mut self, view: Option<&MessageView<'_>>) -> bool {
+        if self.len == 0 {
+            self.lent = self.conn.lent.load(Ordering::Relaxed);
+        }
+        let Some(view) = view else {
+            self.conn.lent.store(std::ptr::null_mut(), Ordering::Relaxed);
+            // SAFETY: nobody else is here, by the caller's word.
+            unsafe { Lent::free(self.lent) };
+            return false;
+        };
+        if self.lent.is_null() {
+            self.lent = Lent::new();
+            self.conn.lent.store(self.lent, Ordering::Relaxed);
+        }
+        // SAFETY: there is one, which nobody else uses, by the caller's word; and `len` is a place in it, or this would not
+        // have been called.
+        unsafe {
+            let place = Lent::messages(self.lent).add(self.len);
+            place.cast_mut().write(ws_message::from(view));
+            Lent::pointers(self.lent).add(self.len).cast_mut().write(place);
+        }
+        self.len += 1;
+        self.left = self.left.saturating_sub(view.data.len());
+        self.len < Lent::LEN && self.left > 0
     }
 }
 
@@ -410,14 +438,19 @@ unsafe fn outgoing<'a>(kind: i32, data: *const c_void, len: usize) -> Result<Out
     }
 }
 
+#[inline]
 fn kind(kind: i32) -> Result<Kind> {
-    let known = [
-        (ws_kind::WS_TEXT, Kind::Text),
-        (ws_kind::WS_BINARY, Kind::Binary),
-        (ws_kind::WS_CLOSE, Kind::Close),
-        (ws_kind::WS_PING, Kind::Ping),
-        (ws_kind::WS_PONG, Kind::Pong),
-    ];
-    let found = known.into_iter().find(|(number, _)| *number as i32 == kind);
-    found.map(|(_, kind)| kind).ok_or(Error::InvalidArgument("no such kind of message"))
+    const TEXT: i32 = ws_kind::WS_TEXT as i32;
+    const BINARY: i32 = ws_kind::WS_BINARY as i32;
+    const CLOSE: i32 = ws_kind::WS_CLOSE as i32;
+    const PING: i32 = ws_kind::WS_PING as i32;
+    const PONG: i32 = ws_kind::WS_PONG as i32;
+    match kind {
+        TEXT => Ok(Kind::Text),
+        BINARY => Ok(Kind::Binary),
+        CLOSE => Ok(Kind::Close),
+        PING => Ok(Kind::Ping),
+        PONG => Ok(Kind::Pong),
+        _ => Err(Error::InvalidArgument("no such kind of message")),
+    }
 }

@@ -5,10 +5,12 @@ use crate::error::{Error, Result};
 
 /// First size, in bytes; doubled whenever a read fills the buffer.
 pub const SMALLEST: usize = 4 << 10;
+/// First size for a thing that must be in the buffer whole, an HTTP head: most are shorter.
+const SMALLEST_WHOLE: usize = 1 << 10;
 /// No larger by itself; only an HTTP head may need more.
 pub const LARGEST: usize = 128 << 10;
 /// No more memory is kept for the next connection that needs some.
-const REUSED: usize = 32 << 10;
+const REUSED: usize = LARGEST;
 /// So few bytes are moved to the front without a second thought: a partial frame header or control frame.
 const FEW: usize = 256;
 
@@ -20,6 +22,8 @@ pub struct Buffer {
     end: usize,
     /// How often the first size has been doubled.
     doublings: u8,
+    /// Length of the room given out last.
+    room: usize,
 }
 
 impl Buffer {
@@ -59,11 +63,16 @@ impl Buffer {
         self.start += n;
     }
 
+    /// The last `n` consumed bytes are not consumed.
+    pub fn take_back(&mut self, n: usize) {
+        self.start -= n;
+    }
+
     /// Room to receive into. With `may_move`, what lies in the buffer may be moved to make room; without, what has
     /// been handed out stays put and the room may be empty. Moving costs no more than receiving did: few bytes
-    /// are moved, or no more than have been consumed. The buffer has room for `size` bytes in all, at least, as far as
-    /// that is allowed.
-    pub fn space(&mut self, may_move: bool, size: usize) -> Result<&mut [u8]> {
+    /// are moved, or no more than have been consumed. The buffer has room for `least` bytes in all, as far as that is
+    /// allowed, and no more than `most` of it are given out.
+    pub fn space(&mut self, may_move: bool, least: usize, most: usize) -> Result<&mut [u8]> {
         let filled = self.end - self.start;
         if may_move
             && self.start > 0
@@ -73,18 +82,24 @@ impl Buffer {
             self.start = 0;
             self.end = filled;
         }
-        let wanted = (SMALLEST << self.doublings).max(size).min(LARGEST);
+        let wanted = (SMALLEST << self.doublings).max(least).min(LARGEST);
         if may_move && self.start == 0 && self.bytes.len() < wanted {
             self.grow(wanted)?;
         }
-        Ok(&mut self.bytes[self.end..])
+        self.room = most.min(self.bytes.len() - self.end);
+        Ok(&mut self.bytes[self.end..][..self.room])
     }
 
-    /// Like [`space`](Self::space), for a thing that must be in the buffer whole: grows where that is `wanted`.
+    /// Room for a thing that must be in the buffer whole: grows where that is `wanted`.
     pub fn space_for_whole(&mut self, wanted: bool) -> Result<&mut [u8]> {
-        if self.space(true, 0)?.is_empty() && wanted {
-            self.grow(self.bytes.len() * 2)?;
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
         }
+        if self.end == self.bytes.len() && wanted {
+            self.grow((self.end * 2).max(SMALLEST_WHOLE))?;
+        }
+        self.room = self.bytes.len() - self.end;
         Ok(&mut self.bytes[self.end..])
     }
 
@@ -93,7 +108,7 @@ impl Buffer {
     pub fn commit(&mut self, n: usize) {
         debug_assert!(n <= self.bytes.len() - self.end);
         self.end += n;
-        if self.end == self.bytes.len() && SMALLEST << self.doublings < LARGEST {
+        if n == self.room && self.end >= SMALLEST && SMALLEST << self.doublings < LARGEST {
             self.doublings += 1;
         }
     }

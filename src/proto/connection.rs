@@ -75,22 +75,45 @@ pub struct Failure {
 }
 
 /// All there is to know of an open connection on which nothing goes on: no message in either direction, no closing
-/// handshake, no deadline.
+/// handshake.
 #[derive(Debug)]
 pub struct Dormant {
     role: Role,
-    config: Arc<WebSocketConfig>,
     /// Bytes of the stream so far.
     offset: u64,
+    aside: Option<Box<Aside>>,
+}
+
+/// What not every connection has, and none needs for a message.
+#[derive(Debug, Default)]
+struct Aside {
+    /// The peer's part of the opening handshake, and the subprotocol that came of it.
+    head: Option<(Head, Option<String>)>,
+    /// Of a dormant connection, the configuration, where it is not the usual one.
+    config: Option<Arc<WebSocketConfig>>,
+    /// Of a dormant connection, where there are any.
+    deadlines: Option<Deadlines>,
 }
 
 impl Dormant {
     /// The connection again.
-    pub fn wake(&self) -> Connection {
-        let mut connection = Connection::new(self.role, Arc::clone(&self.config), None);
-        connection.receiver = Receiver::at(self.offset, &self.config);
+    pub fn wake(&mut self, usual: &Arc<WebSocketConfig>) -> Connection {
+        let mut connection = Connection::new(self.role, Arc::clone(usual), None);
+        connection.reuse(self, usual);
         connection.keep_memory();
         connection
+    }
+
+    /// When the connection has to be woken, or [`NEVER`].
+    pub fn due(&self, usual: &WebSocketConfig) -> u64 {
+        let Some(aside) = &self.aside else { return NEVER };
+        let config = aside.config.as_deref().unwrap_or(usual);
+        aside.deadlines.as_ref().map_or(NEVER, |deadlines| deadlines.next(Stage::Open, config))
+    }
+
+    /// Whether time makes a difference to it.
+    pub fn has_deadlines(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| aside.deadlines.is_some())
     }
 }
 
@@ -111,12 +134,15 @@ pub struct Connection {
     corked: bool,
     /// What has arrived since the last message without giving one: hidden control frames, bytes after the end.
     unrewarded: u32,
+    /// Where in the input the messages begin that were read ahead, and how many they were.
+    ahead: (usize, u16),
+    /// The configuration has changed since.
+    reconfigured: bool,
     /// How much room has been lent to the caller, who is receiving into it.
     input_lent: Option<usize>,
     config: Arc<WebSocketConfig>,
     handshake: Option<Box<Handshake>>,
-    /// The peer's part of the opening handshake, and the subprotocol that came of it.
-    head: Option<Box<(Head, Option<String>)>>,
+    aside: Option<Box<Aside>>,
     receiver: Receiver,
     sender: Sender,
     deadlines: Deadlines,
@@ -161,12 +187,21 @@ impl Connection {
     }
 
     /// Becomes the connection that is dormant, with the memory of this one, which has to be dormant itself.
-    pub fn reuse(&mut self, dormant: &Dormant) {
+    pub fn reuse(&mut self, dormant: &mut Dormant, usual: &Arc<WebSocketConfig>) {
+        self.aside = dormant.aside.take();
+        let (config, deadlines) = match &mut self.aside {
+            Some(aside) => (aside.config.take(), aside.deadlines.take()),
+            None => (None, None),
+        };
+        match config {
+            Some(config) => self.config = config,
+            None if Arc::ptr_eq(&self.config, usual) => {}
+            None => self.config = Arc::clone(usual),
+        }
         self.role = dormant.role;
-        self.config = Arc::clone(&dormant.config);
-        self.receiver.reuse(dormant.offset, &dormant.config);
+        self.receiver.reuse(dormant.offset, &self.config);
         self.sender.reuse(dormant.role);
-        self.deadlines = Deadlines::default();
+        self.deadlines = deadlines.unwrap_or_default();
         (self.corked, self.unrewarded) = (false, 0);
     }
 
@@ -193,15 +228,20 @@ impl Connection {
             && !self.abandoned
             && self.input_lent.is_none()
             && self.handshake.is_none()
-            && self.head.is_none()
             && self.fragments.is_none()
             && self.compression.is_none()
-            && !self.needs_clock()
     }
 
     /// What is left of it where it [`is_dormant`](Self::is_dormant).
-    pub fn dormant(&self) -> Dormant {
-        Dormant { role: self.role, config: Arc::clone(&self.config), offset: self.receiver.offset() }
+    pub fn dormant(&mut self, usual: &Arc<WebSocketConfig>) -> Dormant {
+        let mut aside = self.aside.take();
+        if !Arc::ptr_eq(&self.config, usual) {
+            aside.get_or_insert_default().config = Some(Arc::clone(&self.config));
+        }
+        if self.needs_clock() {
+            aside.get_or_insert_default().deadlines = Some(std::mem::take(&mut self.deadlines));
+        }
+        Dormant { role: self.role, offset: self.receiver.offset(), aside }
     }
 
     /// A client that begins with `request`, the bytes that go with `handshake`.
@@ -226,10 +266,12 @@ impl Connection {
             unread: false,
             corked: false,
             unrewarded: 0,
+            ahead: (0, 0),
+            reconfigured: false,
             input_lent: None,
             config,
             handshake: handshake.map(Box::new),
-            head: None,
+            aside: None,
             receiver: Receiver::default(),
             sender: Sender::new(role),
             deadlines: Deadlines::default(),
@@ -278,10 +320,16 @@ impl Connection {
     /// Server: takes the request. `protocol` is one that the client offered; without one, the first of `options` that
     /// it offered is chosen.
     pub fn accept(&mut self, protocol: Option<&str>, options: &HandshakeOptions) -> Result<()> {
+        let response = self.accept_unsent(protocol, options)?;
+        self.sender.queue_raw(&response)
+    }
+
+    /// [`accept`](Self::accept), with the response handed out: to be sent at once, and what the stream does not take of
+    /// it to be queued with [`queue_rest`](Self::queue_rest). Only where nothing waits to be sent.
+    pub fn accept_unsent(&mut self, protocol: Option<&str>, options: &HandshakeOptions) -> Result<Vec<u8>> {
         let response = self.request()?.accept(protocol, options)?;
-        self.sender.queue_raw(&response)?;
         self.finish_handshake();
-        Ok(())
+        Ok(response)
     }
 
     /// Server: refuses the request with an HTTP status from 300 to 599 and a body.
@@ -296,18 +344,26 @@ impl Connection {
     /// The peer's part of the opening handshake: a server's request from [`Opening::Request`] on, a client's response
     /// from its end on, be it a refusal.
     pub fn head(&self) -> Option<&Head> {
-        let head = match (&self.head, self.handshake.as_deref()) {
-            (Some(head), _) => &head.0,
+        let head = match (self.opened(), self.handshake.as_deref()) {
+            (Some((head, _)), _) => head,
             (None, Some(Handshake::Server(handshake))) => handshake.head(),
             // A client's may still be followed by another.
             (None, _) => return None,
         };
-        (head.header_count() > 0 || head.status() > 0 || !head.method().is_empty()).then_some(head)
+        (!head.is_empty()).then_some(head)
     }
 
     /// The subprotocol agreed on.
     pub fn protocol(&self) -> Option<&str> {
-        self.head.as_ref().and_then(|head| head.1.as_deref())
+        self.opened().and_then(|(_, protocol)| protocol.as_deref())
+    }
+
+    fn opened(&self) -> Option<&(Head, Option<String>)> {
+        self.aside.as_ref()?.head.as_ref()
+    }
+
+    fn keep_opened(&mut self, head: Head, protocol: Option<String>) {
+        self.aside.get_or_insert_default().head = Some((head, protocol));
     }
 
     fn request(&mut self) -> Result<&mut ServerHandshake> {
@@ -320,12 +376,12 @@ impl Connection {
 
     fn finish_handshake(&mut self) {
         self.unread = !self.receiver.buffered().is_empty();
-        if let Some(handshake) = self.handshake.take() {
-            let Opened { head, protocol, deflate } = handshake.into_opened();
+        if let Some(mut handshake) = self.handshake.take() {
+            let Opened { head, protocol, deflate } = handshake.take_opened();
             if self.config.keep_head {
-                self.head = Some(Box::new((head, protocol)));
+                self.keep_opened(head, protocol);
             } else if protocol.is_some() {
-                self.head = Some(Box::new((Head::default(), protocol)));
+                self.keep_opened(Head::default(), protocol);
             }
             self.compress(deflate);
         }
@@ -357,7 +413,7 @@ impl Connection {
     fn handshake_failed(&mut self, error: Error) -> Error {
         self.end_handshake();
         if let Error::Http(response) = &error {
-            self.head = Some(Box::new(((**response).clone(), None)));
+            self.keep_opened((**response).clone(), None);
         }
         self.give_up(error.to_string(), CloseCode::ABNORMAL);
         error
@@ -464,6 +520,17 @@ impl Connection {
         }
     }
 
+    /// Whether nothing has arrived that waits to be read, so that what arrives next is the beginning of a message: then
+    /// [`poll_simple`](Self::poll_simple) will do for most. The loan of what was read before ends.
+    #[inline]
+    pub fn begin_message(&mut self) -> bool {
+        let begins = !self.eof && self.input_lent.is_none() && self.receiver.begin_message();
+        if begins {
+            self.unread = false;
+        }
+        begins
+    }
+
     /// The next message, if it is as simple as most are and has arrived. Everything else is for
     /// [`poll_read`](Self::poll_read).
     #[inline(always)]
@@ -471,6 +538,38 @@ impl Connection {
         let simple = self.receiver.next_simple(self.role)?;
         self.unrewarded = 0;
         Some(simple)
+    }
+
+    /// Where in the input the next byte lies that has not been read.
+    #[inline]
+    pub fn input_position(&self) -> usize {
+        self.receiver.input_position()
+    }
+
+    /// The last `count` messages of [`poll_simple`](Self::poll_simple), from that position of the input on, are read ahead:
+    /// they can be taken back, until the next read.
+    #[inline]
+    pub fn read_behind(&mut self, start: usize, count: u16) {
+        self.reconfigured = false;
+        self.ahead = (start, count);
+    }
+
+    /// Of the messages read ahead the last `left` are to be read again. Where nothing more is read, they are dropped.
+    #[inline]
+    pub fn take_back(&mut self, left: u16) {
+        let (start, count) = self.ahead;
+        if left > 0
+            && self.state.can_read()
+            && self.receiver.take_back(start, count.saturating_sub(left), self.role)
+        {
+            self.unread = true;
+        }
+    }
+
+    /// Whether nothing is to be done before messages that have arrived are handed out.
+    #[inline]
+    pub fn is_calm(&self) -> bool {
+        !self.reconfigured && self.can_read() && (!self.has_output() || self.corked)
     }
 
     /// The payload of what [`poll_simple`](Self::poll_simple) returned last.
@@ -638,7 +737,24 @@ impl Connection {
     }
 
     /// Queues a message, or says that there is no room for it. Pongs and the Close always find room.
+    #[inline]
     pub fn queue(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+        let (kind, payload) = match *message {
+            Outgoing::Text(text) => (Kind::Text, text.as_bytes()),
+            Outgoing::Binary(data) => (Kind::Binary, data),
+            _ => return self.queue_any(message),
+        };
+        if !self.goes_as_it_is(payload.len()) {
+            return self.queue_any(message);
+        }
+        if !self.sender.has_room(payload.len(), &self.config) {
+            return Ok(Accepted::QueueFull);
+        }
+        self.sender.queue_whole(kind, payload)?;
+        Ok(Accepted::Yes)
+    }
+
+    fn queue_any(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
         self.check(message)?;
         self.queue_checked(message)
     }
@@ -722,12 +838,23 @@ impl Connection {
     /// Whether nothing stands in the way of a message of this length: it may be sent at once, as it is.
     #[inline(always)]
     pub fn is_free_to_send(&self, len: usize) -> bool {
+        self.sender.is_empty() && self.goes_as_it_is(len)
+    }
+
+    /// Whether a message of this length may be sent, in one frame, uncompressed.
+    #[inline(always)]
+    fn goes_as_it_is(&self, len: usize) -> bool {
         self.state == State::Active
             && self.handshake.is_none()
             && self.fragments.is_none()
             && self.compression.is_none()
-            && self.sender.is_empty()
             && self.config.max_message_size.is_none_or(|max| len <= max)
+    }
+
+    /// Whether a message of this length can be sent right from the caller's memory, behind others that are.
+    #[inline]
+    pub fn goes_directly(&self, len: usize) -> bool {
+        self.role == Role::Server && self.goes_as_it_is(len)
     }
 
     /// A short message in wire form (see [`Sender::write_short`]).
@@ -948,6 +1075,7 @@ impl Connection {
     /// The configuration, to be changed. What has been accepted already stays accepted.
     pub fn config_mut(&mut self) -> &mut WebSocketConfig {
         self.receiver.end_simple();
+        self.reconfigured = true;
         Arc::make_mut(&mut self.config)
     }
 

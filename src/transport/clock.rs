@@ -1,6 +1,7 @@
 //! The library's own clock: milliseconds that never go backwards, counted from its first use.
 
 use crate::proto::deadline::NEVER;
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,19 @@ use std::time::{Duration, Instant};
 pub fn now_ms() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_millis() as u64
+}
+
+/// The time at which a piece of work began, asked for where that matters.
+#[derive(Debug, Default)]
+pub struct Now(Cell<Option<u64>>);
+
+impl Now {
+    /// In milliseconds, as [`now_ms`].
+    pub fn ms(&self) -> u64 {
+        let now = self.0.get().unwrap_or_else(now_ms);
+        self.0.set(Some(now));
+        now
+    }
 }
 
 /// The time after a wait that begins now; [`NEVER`] without one.

@@ -5,10 +5,10 @@
 use crate::error::{Error, Result};
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::Url;
-use crate::transport::endpoint::Setup;
 use crate::transport::eyeballs::{Eyeballs, Family};
 use crate::transport::proxy::{Proxy, Tunnel};
 use crate::transport::resolve::{self, Mailbox, News};
+use crate::transport::setup::Setup;
 use crate::transport::socket::{self, Socket};
 use crate::transport::tls::ClientTls;
 use crate::transport::{Link, clock};

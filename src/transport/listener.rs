@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::proto::handshake::Url;
-use crate::transport::endpoint::Setup;
 use crate::transport::poller::Watch;
+use crate::transport::setup::Setup;
 use crate::transport::socket::{self, Socket};
 use crate::transport::tls::ServerTls;
 use crate::transport::wait::{self, Interest};

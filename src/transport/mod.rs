@@ -13,6 +13,7 @@ pub mod listener;
 pub mod poller;
 pub mod proxy;
 pub mod resolve;
+pub mod setup;
 pub mod socket;
 pub mod sys;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]

@@ -10,7 +10,7 @@
 
 use crate::error::{Error, Result};
 use crate::proto::deadline::NEVER;
-use crate::transport::clock;
+use crate::transport::clock::{self, Now};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::listener::Listener;
 use crate::transport::wait::Interest;
@@ -65,7 +65,8 @@ pub struct Condition {
 }
 
 impl Condition {
-    const READY: Self = Self { ready: true, due: NEVER, watched: None };
+    /// Of a source that cannot say.
+    pub const UNKNOWN: Self = Self { ready: false, due: NEVER, watched: None };
 }
 
 /// A descriptor, and whether it is the one of an established connection; a number alone can come again.
@@ -88,6 +89,8 @@ struct Shared {
     entries: Mutex<Entries>,
     /// Places to look at: something was done to these sources elsewhere.
     touched: Mutex<Vec<usize>>,
+    /// There are some.
+    any_touched: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -130,6 +133,7 @@ impl Poller {
             asleep: AtomicBool::new(false),
             entries: Mutex::default(),
             touched: Mutex::default(),
+            any_touched: AtomicBool::new(false),
         };
         let waiting = Waiting {
             poll,
@@ -148,8 +152,11 @@ impl Poller {
             entries.free.push(place);
             return Err(error);
         }
-        entries.places[place] = Some(Entry { source, token, watched: None, due: NEVER, listed: false });
-        if let Err(error) = entries.follow(place, clock::now_ms(), &self.shared.registry) {
+        let now = &Now::default();
+        let mut entry = Entry { source, token, watched: None, due: NEVER, listed: false };
+        let watched = entry.watch(place, entry.source.condition(now), now, &self.shared.registry);
+        entries.places[place] = Some(entry);
+        if let Err(error) = watched {
             entries.remove(place, &self.shared.registry);
             return Err(error.into());
         }
@@ -182,8 +189,7 @@ impl Poller {
                 true => patience(until, next_timer),
                 false => Some(Duration::ZERO),
             };
-            self.poll(waiting, patience)?;
-            let count = self.report(waiting, tokens);
+            let count = self.poll(waiting, patience, tokens)?;
             if count > 0 || self.shared.woken.swap(false, Ordering::Acquire) {
                 return Ok(count);
             }
@@ -195,51 +201,48 @@ impl Poller {
 
     /// Lists what has something to do already; when the next will at the latest.
     fn list_ready(&self, waiting: &mut Waiting) -> u64 {
-        let now = clock::now_ms();
+        let now = &Now::default();
         let mut entries = self.shared.entries();
         // From here on, whoever touches a source wakes the wait.
         self.shared.asleep.store(true, Ordering::SeqCst);
-        let touched = std::mem::take(&mut *self.shared.touched());
         for place in waiting.reported.drain(..) {
-            if let Some(Some(entry)) = entries.places.get_mut(place) {
-                entry.listed = false;
+            let Some(Some(entry)) = entries.places.get_mut(place) else { continue };
+            entry.listed = false;
+            // Most have been worked off, and that is known without a lock.
+            if !entry.source.is_quiet() {
+                entries.look(place, now, &self.shared.registry, &mut waiting.ready);
             }
-            entries.look(place, now, &self.shared.registry, &mut waiting.ready);
         }
-        for place in touched {
-            entries.look(place, now, &self.shared.registry, &mut waiting.ready);
+        if self.shared.any_touched.load(Ordering::SeqCst) {
+            for place in self.shared.take_touched() {
+                entries.look(place, now, &self.shared.registry, &mut waiting.ready);
+            }
         }
         entries.next_timer(now, &self.shared.registry, &mut waiting.ready)
     }
 
-    /// Takes what the system has to tell.
-    fn poll(&self, waiting: &mut Waiting, patience: Option<Duration>) -> Result<()> {
+    /// Takes what the system has to tell, and reports what has something to do.
+    fn poll(&self, waiting: &mut Waiting, patience: Option<Duration>, tokens: &mut [u64]) -> Result<usize> {
         let polled = waiting.poll.poll(&mut waiting.events, patience);
-        self.shared.asleep.store(false, Ordering::SeqCst);
+        // Who still sees it asleep wakes the next wait, which then finds what it was woken for.
+        self.shared.asleep.store(false, Ordering::Relaxed);
         match polled {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => waiting.events.clear(),
             other => other?,
         }
-        let now = clock::now_ms();
+        let now = &Now::default();
         let mut entries = self.shared.entries();
         for event in &waiting.events {
             let place = event.token().0;
             let Some(Some(entry)) = entries.places.get_mut(place) else { continue };
             let ended = event.is_read_closed() || event.is_error();
-            entry.source.happened(
-                Interest {
-                    read: event.is_readable() || ended,
-                    write: event.is_writable() || event.is_error(),
-                },
-                ended,
-            );
-            entries.look(place, now, &self.shared.registry, &mut waiting.ready);
+            let what = Interest {
+                read: event.is_readable() || ended,
+                write: event.is_writable() || event.is_error(),
+            };
+            let condition = entry.source.happened(what, ended, now);
+            entries.heed(place, condition, now, &self.shared.registry, &mut waiting.ready);
         }
-        Ok(())
-    }
-
-    fn report(&self, waiting: &mut Waiting, tokens: &mut [u64]) -> usize {
-        let entries = self.shared.entries();
         let mut count = 0;
         while let Some(slot) = tokens.get_mut(count)
             && let Some(place) = waiting.ready.pop_front()
@@ -253,7 +256,7 @@ impl Poller {
                 waiting.reported.push(place);
             }
         }
-        count
+        Ok(count)
     }
 }
 
@@ -288,13 +291,18 @@ impl Source {
         }
     }
 
-    fn condition(&self, now: u64) -> Condition {
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        matches!(self, Source::Connection(endpoint) if endpoint.is_quiet())
+    }
+
+    fn condition(&self, now: &Now) -> Condition {
         match self {
             Source::Connection(endpoint) => endpoint.condition(now),
             Source::Listener(listener) => {
                 let due = listener.due();
                 Condition {
-                    ready: due.is_some_and(|due| due <= now),
+                    ready: due.is_some_and(|due| due <= now.ms()),
                     due: due.unwrap_or(NEVER),
                     watched: Some(Watched { fd: listener.fd(), settled: true }),
                 }
@@ -302,10 +310,13 @@ impl Source {
         }
     }
 
-    fn happened(&self, what: Interest, ended: bool) {
+    fn happened(&self, what: Interest, ended: bool, now: &Now) -> Condition {
         match self {
-            Source::Connection(endpoint) => endpoint.happened(what, ended),
-            Source::Listener(listener) => listener.stir(),
+            Source::Connection(endpoint) => endpoint.happened(what, ended, now),
+            Source::Listener(listener) => {
+                listener.stir();
+                self.condition(now)
+            }
         }
     }
 
@@ -342,8 +353,17 @@ impl Shared {
         self.touched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn take_touched(&self) -> Vec<usize> {
+        let mut touched = self.touched();
+        self.any_touched.store(false, Ordering::Relaxed);
+        std::mem::take(&mut touched)
+    }
+
     fn touch(&self, place: usize) {
-        self.touched().push(place);
+        let mut touched = self.touched();
+        touched.push(place);
+        self.any_touched.store(true, Ordering::SeqCst);
+        drop(touched);
         if self.asleep.swap(false, Ordering::SeqCst) {
             // It fails only where a wake-up is on its way already.
             let _ = self.waker.wake();
@@ -360,12 +380,30 @@ impl Entries {
         })
     }
 
-    /// Asks a source how it is: lists it where it has something to do, and minds when it will.
-    fn look(&mut self, place: usize, now: u64, registry: &Registry, ready: &mut VecDeque<usize>) {
-        // What the system cannot watch is reported: a call on it will tell why.
-        let condition = self.follow(place, now, registry).unwrap_or(Some(Condition::READY));
+    /// Asks a source how it is.
+    fn look(&mut self, place: usize, now: &Now, registry: &Registry, ready: &mut VecDeque<usize>) {
         let Some(Some(entry)) = self.places.get_mut(place) else { return };
-        let Some(condition) = condition else { return };
+        let condition = entry.source.condition(now);
+        self.heed(place, condition, now, registry, ready);
+    }
+
+    /// Lists a source where it has something to do, and minds when it will.
+    fn heed(
+        &mut self,
+        place: usize,
+        mut condition: Condition,
+        now: &Now,
+        registry: &Registry,
+        ready: &mut VecDeque<usize>,
+    ) {
+        let Some(Some(entry)) = self.places.get_mut(place) else { return };
+        if condition.watched != entry.watched {
+            condition = match entry.watch(place, condition, now, registry) {
+                Ok(condition) => condition,
+                // What the system cannot watch is reported: a call on it will tell why.
+                Err(_) => Condition { ready: true, ..condition },
+            };
+        }
         if condition.ready {
             if !entry.listed {
                 entry.listed = true;
@@ -379,12 +417,12 @@ impl Entries {
 
     /// Looks at what is due, and says what will be next. A deadline that has been put off or called off meanwhile must not
     /// be the one to wait for: a wait with an end costs the system more than one without.
-    fn next_timer(&mut self, now: u64, registry: &Registry, ready: &mut VecDeque<usize>) -> u64 {
+    fn next_timer(&mut self, now: &Now, registry: &Registry, ready: &mut VecDeque<usize>) -> u64 {
         while let Some(Reverse((due, place))) = self.timers.peek().copied() {
             if let Some(Some(entry)) = self.places.get_mut(place)
                 && entry.due == due
             {
-                if due > now && entry.source.condition(now).due <= due {
+                if due > now.ms() && entry.source.condition(now).due <= due {
                     return due;
                 }
                 entry.due = NEVER;
@@ -397,23 +435,6 @@ impl Entries {
         NEVER
     }
 
-    /// How a source is, having the system watch what there is to watch of it now.
-    fn follow(&mut self, place: usize, now: u64, registry: &Registry) -> io::Result<Option<Condition>> {
-        let Some(Some(entry)) = self.places.get_mut(place) else { return Ok(None) };
-        let condition = entry.source.condition(now);
-        if condition.watched == entry.watched {
-            return Ok(Some(condition));
-        }
-        // The one before is closed by now, and thereby forgotten.
-        entry.watched = condition.watched;
-        if let Some(Watched { fd, .. }) = condition.watched {
-            let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
-            registry.register(&mut SourceFd(&fd), Token(place), interest)?;
-            entry.source.watched();
-        }
-        Ok(Some(entry.source.condition(now)))
-    }
-
     fn remove(&mut self, place: usize, registry: &Registry) {
         let Some(entry) = self.places.get_mut(place).and_then(Option::take) else { return };
         if let Some(Watched { fd, .. }) = entry.watched {
@@ -422,6 +443,26 @@ impl Entries {
         }
         entry.source.clear_watch();
         self.free.push(place);
+    }
+}
+
+impl Entry {
+    /// Has the system watch what there is to watch of it now; how it is then.
+    fn watch(
+        &mut self,
+        place: usize,
+        condition: Condition,
+        now: &Now,
+        registry: &Registry,
+    ) -> io::Result<Condition> {
+        // The one before is closed by now, and thereby forgotten.
+        self.watched = condition.watched;
+        if let Some(Watched { fd, .. }) = condition.watched {
+            let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
+            registry.register(&mut SourceFd(&fd), Token(place), interest)?;
+            self.source.watched();
+        }
+        Ok(self.source.condition(now))
     }
 }
 

@@ -442,6 +442,35 @@ static void a_received_message_stays_whatever_becomes_of_the_transport(void) {
   }
 }
 
+static void a_read_sends_what_waits_also_where_its_message_lies_there_already(void) {
+  transport client, server;
+  const ws_message *message;
+  pair both;
+  reset(&client, &server);
+  both = join(&client, &server, NULL);
+  CHECK_IS(shake_hands(&both), WS_OK);
+  for (int i = 0; i < 4; i++) CHECK_IS(ws_write_message(both.client, WS_TEXT, "question", 8), WS_OK);
+  CHECK_IS(ws_read_message(both.server, &message), WS_OK);
+  server.most = 0; /* takes nothing, and sends nothing either */
+  CHECK_IS(ws_write_message(both.server, WS_TEXT, "answer", 6), WS_OK);
+  CHECK_IS(ws_read_message(both.server, &message), WS_OK);
+  CHECK(is_message(message, WS_TEXT, "question"));
+  CHECK_IS(ws_read_message(both.client, &message), WS_ERR_WOULD_BLOCK);
+  server.most = SIZE_MAX;
+  CHECK_IS(ws_read_message(both.server, &message), WS_OK);
+  CHECK(is_message(message, WS_TEXT, "question"));
+  CHECK_IS(ws_read_message(both.client, &message), WS_OK);
+  CHECK(is_message(message, WS_TEXT, "answer"));
+  /* What is queued to leave with what follows it waits, as long as there is something to read. */
+  CHECK_IS(ws_queue_message(both.server, WS_TEXT, "later", 5), WS_OK);
+  CHECK_IS(ws_read_message(both.server, &message), WS_OK);
+  CHECK_IS(ws_read_message(both.client, &message), WS_ERR_WOULD_BLOCK);
+  CHECK_IS(ws_read_message(both.server, &message), WS_ERR_WOULD_BLOCK);
+  CHECK_IS(ws_read_message(both.client, &message), WS_OK);
+  CHECK(is_message(message, WS_TEXT, "later"));
+  free_pair(&both);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   RUN(a_conversation_in_one_go);
@@ -459,5 +488,6 @@ int main(int argc, char **argv) {
   RUN(a_received_message_stays_whatever_becomes_of_the_transport);
   RUN(a_callback_that_calls_back_is_told_so_and_changes_nothing);
   RUN(a_callback_may_use_another_connection);
+  RUN(a_read_sends_what_waits_also_where_its_message_lies_there_already);
   return check_end();
 }

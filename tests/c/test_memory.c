@@ -1343,6 +1343,102 @@ static void messages_read_together_end_before_what_is_wrong(void) {
   ws_free(conn);
 }
 
+/* Where several messages lie there one read may look at them all; whoever reads must not notice. */
+static void what_comes_between_two_reads_holds_for_the_second(void) {
+  const ws_message *const *messages;
+  const ws_message *message;
+  const uint8_t *data;
+  size_t count, len;
+  for (int32_t role = WS_CLIENT; role <= WS_SERVER; role++) {
+    const int32_t peer = WS_CLIENT + WS_SERVER - role;
+    uint8_t frame[64];
+    ws_conn *conn = new_open(NULL, role);
+    feed_frame(conn, peer, 0x81, "first");
+    feed_frame(conn, peer, 0x82, "second");
+    feed_frame(conn, peer, 0x81, "third");
+    feed_frame(conn, peer, 0x81, "fourth");
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, "first"));
+    /* It lies there still, and reading it the other way gives all of it. */
+    CHECK(ws_has_input(conn));
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_BINARY, "second"));
+    CHECK_IS(ws_read_messages(conn, &messages, &count), WS_OK);
+    CHECK_IS(count, 2);
+    CHECK(is_message(messages[0], WS_TEXT, "third"));
+    CHECK(is_message(messages[1], WS_TEXT, "fourth"));
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_WOULD_BLOCK);
+    CHECK(!ws_has_input(conn));
+    ws_free(conn);
+
+    /* A mask over what was looked at already is put back. */
+    conn = new_open(NULL, role);
+    for (int i = 0; i < 3; i++) {
+      len = put_frame(frame, peer, 0x81, "masked", 6);
+      if (peer == WS_CLIENT) {
+        memcpy(frame + 2, "\x11\x22\x33\x44", 4);
+        for (size_t at = 6; at < len; at++) frame[at] ^= frame[2 + (at - 6) % 4];
+      }
+      CHECK_IS(feed(conn, frame, len), len);
+    }
+    for (int i = 0; i < 3; i++) {
+      CHECK_IS(ws_read_message(conn, &message), WS_OK);
+      CHECK(is_message(message, WS_TEXT, "masked"));
+      CHECK_IS(ws_set_option(conn, WS_OPT_MAX_MESSAGE_SIZE, (uint64_t)(100 + i)), WS_OK);
+    }
+    ws_free(conn);
+
+    /* A limit, */
+    conn = new_open(NULL, role);
+    feed_frame(conn, peer, 0x81, "long enough");
+    feed_frame(conn, peer, 0x81, "ok");
+    feed_frame(conn, peer, 0x81, "long enough");
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK_IS(ws_set_option(conn, WS_OPT_MAX_MESSAGE_SIZE, 8), WS_OK);
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, "ok"));
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_CAPACITY);
+    CHECK(says(conn, peer == WS_CLIENT ? "byte 25 " : "byte 17 "));
+    ws_free(conn);
+
+    /* our Close, after which messages still come, */
+    conn = new_open(NULL, role);
+    feed_frame(conn, peer, 0x81, "one");
+    feed_frame(conn, peer, 0x81, "two");
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK_IS(ws_close(conn, 1000, NULL, 0), WS_OK);
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, "two"));
+    CHECK_IS(ws_output(conn, &data, &len), WS_OK);
+    CHECK(len > 0 && data[0] == 0x88);
+    ws_free(conn);
+
+    /* the end of our patience, after which none does, */
+    conn = new_open(NULL, role);
+    CHECK_IS(ws_set_option(conn, WS_OPT_IDLE_TIMEOUT_MS, 1000), WS_OK);
+    CHECK_IS(ws_tick(conn, 1), WS_OK);
+    feed_frame(conn, peer, 0x81, "one");
+    feed_frame(conn, peer, 0x81, "two");
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK_IS(ws_tick(conn, 5000), WS_ERR_TIMEOUT);
+    CHECK(ws_read_message(conn, &message) != WS_OK);
+    ws_free(conn);
+
+    /* what is broken behind them. */
+    conn = new_open(NULL, role);
+    feed_frame(conn, peer, 0x81, "one");
+    feed_frame(conn, peer, 0x81, "two");
+    feed_frame(conn, peer, 0x81, "\xff");
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, "two"));
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_UTF8);
+    CHECK(message == NULL);
+    CHECK_IS(ws_read_message(conn, NULL), WS_ERR_INVALID_ARGUMENT);
+    ws_free(conn);
+  }
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   RUN(a_handshake_tells_target_headers_and_subprotocol);
@@ -1387,6 +1483,7 @@ int main(int argc, char **argv) {
   RUN(a_ping_goes_out_each_interval_and_silence_ends_the_connection);
   RUN(silence_over_the_idle_timeout_ends_the_connection);
   RUN(the_clock_of_the_library_does_not_go_backwards);
+  RUN(what_comes_between_two_reads_holds_for_the_second);
   RUN(messages_that_lie_there_are_read_together);
   RUN(messages_read_together_end_before_what_is_wrong);
   RUN(messages_read_together_are_sent_on_together);

@@ -100,8 +100,12 @@ impl ClientHandshake {
     }
 
     /// The head of the response, and what was agreed upon.
-    pub fn into_opened(self) -> Opened {
-        Opened { head: self.head, protocol: self.protocol, deflate: self.agreed_deflate }
+    pub fn take_opened(&mut self) -> Opened {
+        Opened {
+            head: std::mem::take(&mut self.head),
+            protocol: self.protocol.take(),
+            deflate: self.agreed_deflate,
+        }
     }
 
     fn step(&mut self, received: &[u8], eof: bool) -> Result<(Progress, usize), Error> {
@@ -165,10 +169,10 @@ impl ClientHandshake {
         if head.minor_version() == 0 {
             return Err("the response is HTTP/1.0, where 1.1 is needed");
         }
-        if !head.values_bytes("Upgrade").any(|value| has_token(value, "websocket")) {
+        if !head.values_bytes("Upgrade").any(|value| has_token(value, b"websocket")) {
             return Err("the response has no \"Upgrade: websocket\"");
         }
-        if !head.values_bytes("Connection").any(|value| has_token(value, "Upgrade")) {
+        if !head.values_bytes("Connection").any(|value| has_token(value, b"upgrade")) {
             return Err("the response has no \"Connection: Upgrade\"");
         }
         let mut accepts = head.values_bytes("Sec-WebSocket-Accept");
@@ -390,7 +394,7 @@ mod tests {
         assert_eq!(chosen.protocol(), Some("chat"));
         let mut none = client(&["a", "chat"]);
         answer(&mut none, GOOD).unwrap();
-        assert_eq!(none.into_opened().protocol, None);
+        assert_eq!(none.take_opened().protocol, None);
     }
 
     #[test]
@@ -423,7 +427,7 @@ mod tests {
         let line = "sec-websocket-extensions: permessage-deflate; client_max_window_bits=\"9\"\r\n";
         answer(&mut agreed, &format!("{GOOD}{line}")).unwrap();
         assert_eq!(agreed.agreed_deflate().unwrap().client_max_window_bits, 9);
-        assert_eq!(agreed.agreed_deflate(), agreed.into_opened().deflate);
+        assert_eq!(agreed.agreed_deflate(), agreed.take_opened().deflate);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! HTTP/1.1 heads (RFC 9112), read as they drip in and kept in one piece of memory. Knows the grammar of a head and
 //! the limits on it; no field has a meaning here, and whether it arrived in time is for others to know.
 
+use super::grammar::token_prefix;
 use crate::error::{CapacityError, Error, HandshakeError};
 use std::ffi::CStr;
 use std::fmt;
@@ -8,6 +9,9 @@ use std::mem::MaybeUninit;
 
 /// Most header fields that a head may have.
 const MAX_FIELDS: usize = 128;
+
+/// Most that a plain request has (see [`read_plain`]).
+const PLAIN_FIELDS: usize = 32;
 
 /// The head of an HTTP request or response, and of a response that refused, its body.
 ///
@@ -119,6 +123,21 @@ impl Head {
         Some((self.cstr(field.first), self.cstr(field.second)))
     }
 
+    /// Whether nothing has been read into it.
+    pub(in crate::proto) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// [`method`](Self::method) as it came.
+    pub(super) fn method_bytes(&self) -> &[u8] {
+        self.slice(self.start.first)
+    }
+
+    /// [`target`](Self::target) of a request as it came.
+    pub(super) fn target_bytes(&self) -> &[u8] {
+        self.slice(self.start.second)
+    }
+
     /// The `x` of `HTTP/1.x`.
     pub(super) fn minor_version(&self) -> u8 {
         self.minor_version
@@ -148,45 +167,55 @@ impl Head {
     }
 
     /// Copies `bytes`, a head that was parsed; the strings are parts of it.
-    fn new(
+    fn parsed(
         bytes: &[u8],
         start: (&str, &str),
         fields: &[httparse::Header<'_>],
         status: u16,
         minor_version: u8,
     ) -> Result<Self, Error> {
-        let mut head = Head { status, minor_version, ..Head::default() };
-        head.text.try_reserve_exact(bytes.len()).map_err(|_| Error::NoMemory)?;
-        head.fields.try_reserve_exact(fields.len()).map_err(|_| Error::NoMemory)?;
-        head.text.extend_from_slice(bytes);
-        head.start = head.pair(bytes, start.0.as_bytes(), start.1.as_bytes());
-        for field in fields {
-            let pair = head.pair(bytes, field.name.as_bytes(), field.value.trim_ascii());
-            head.fields.push(pair);
-        }
-        Ok(head)
-    }
-
-    fn pair(&mut self, bytes: &[u8], first: &[u8], second: &[u8]) -> Pair {
-        Pair { first: self.end_with_nul(bytes, first), second: self.end_with_nul(bytes, second) }
-    }
-
-    /// Finds `part` in `bytes`, the original of the text, and puts a NUL behind it: over the space, colon or CR there.
-    fn end_with_nul(&mut self, bytes: &[u8], part: &[u8]) -> Span {
-        // An empty part may lie elsewhere: the LF that ends the head is not needed and becomes an empty string.
-        let start = match part.is_empty() {
-            true => bytes.len().saturating_sub(1),
-            false => part.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr()),
-        };
-        let end = start.saturating_add(part.len());
-        match self.text.get_mut(end) {
-            Some(behind) => {
-                *behind = 0;
-                // No cast loses anything: a HeadReader reads no head of 4 GiB.
-                Span { start: start as u32, end: end as u32 }
+        let span = |part: &[u8]| match part.is_empty() {
+            // It may lie elsewhere: the LF that ends the head is not needed and becomes an empty string.
+            true => Span::new(bytes.len() - 1, bytes.len() - 1),
+            false => {
+                let start = part.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr());
+                Span::new(start, start.wrapping_add(part.len()))
             }
-            None => Span::default(),
+        };
+        let pair = |first: &[u8], second: &[u8]| Pair { first: span(first), second: span(second) };
+        let start = pair(start.0.as_bytes(), start.1.as_bytes());
+        let fields = fields.iter().map(|field| pair(field.name.as_bytes(), field.value.trim_ascii()));
+        Self::new(bytes, start, fields, status, minor_version)
+    }
+
+    /// Copies `bytes`, a head whose strings lie there, and puts a NUL behind each: over the space, colon or CR there.
+    fn new(
+        bytes: &[u8],
+        start: Pair,
+        fields: impl ExactSizeIterator<Item = Pair>,
+        status: u16,
+        minor_version: u8,
+    ) -> Result<Self, Error> {
+        let mut text = Vec::new();
+        let mut pairs = Vec::new();
+        text.try_reserve_exact(bytes.len()).map_err(|_| Error::NoMemory)?;
+        pairs.try_reserve_exact(fields.len()).map_err(|_| Error::NoMemory)?;
+        text.extend_from_slice(bytes);
+        pairs.extend(fields);
+        let spans = |pair: &Pair| [pair.first, pair.second];
+        for span in spans(&start).into_iter().chain(pairs.iter().flat_map(spans)) {
+            if let Some(behind) = text.get_mut(span.end as usize) {
+                *behind = 0;
+            }
         }
+        Ok(Head { text, start, fields: pairs, status, minor_version, body: Vec::new() })
+    }
+}
+
+impl Span {
+    /// No cast loses anything: a [`HeadReader`] reads no head of 4 GiB.
+    fn new(start: usize, end: usize) -> Self {
+        Self { start: start as u32, end: end as u32 }
     }
 }
 
@@ -258,6 +287,17 @@ impl HeadReader {
             return malformed("this is not HTTP/1");
         }
         let window = &received[..received.len().min(self.max)];
+        // As a rule a request arrives whole and is plain. Saves a third of the time that a handshake takes.
+        if self.scanned == 0
+            && self.kind == Kind::Request
+            && let Some(read) = read_plain(window)?
+        {
+            #[cfg(test)]
+            {
+                self.examined += read.1 as u64;
+            }
+            return Ok(Some(read));
+        }
         let Some(length) = self.find_end(window)? else {
             if window.len() == self.max {
                 return Err(CapacityError::HeadTooLong { max: self.max as u64 }.into());
@@ -344,6 +384,40 @@ fn may_be_response(received: &[u8]) -> bool {
     received.iter().zip(b"HTTP/1.").all(|(byte, expected)| byte == expected)
 }
 
+/// The request that these bytes begin with and its length, where it is of the plainest form: a GET over HTTP/1.1, and values
+/// behind a single space. All others, and what is wrong with some of them, are for the parser.
+fn read_plain(bytes: &[u8]) -> Result<Option<(Head, usize)>, Error> {
+    let mut fields = [Pair::default(); PLAIN_FIELDS];
+    let Some((target, count, length)) = find_plain(bytes, &mut fields) else { return Ok(None) };
+    let start = Pair { first: Span::new(0, 3), second: target };
+    Head::new(&bytes[..length], start, fields[..count].iter().copied(), 0, 1).map(|head| Some((head, length)))
+}
+
+/// Where the parts of such a request lie: its target and its fields; how many these are, and its length.
+fn find_plain(bytes: &[u8], fields: &mut [Pair; PLAIN_FIELDS]) -> Option<(Span, usize, usize)> {
+    let rest = bytes.strip_prefix(b"GET ")?;
+    let target = rest.iter().position(|byte| !byte.is_ascii_graphic()).filter(|len| *len > 0)?;
+    let rest = rest[target..].strip_prefix(b" HTTP/1.1\r\n")?;
+    let target = Span::new(4, 4 + target);
+    let (mut at, mut count) = (bytes.len() - rest.len(), 0);
+    while !bytes[at..].starts_with(b"\r\n") {
+        let name = token_prefix(&bytes[at..]);
+        let rest = bytes[at + name..].strip_prefix(b": ")?;
+        let (value, rest) = rest.split_at(printable_prefix(rest));
+        if name == 0 || value.is_empty() || value.starts_with(b" ") || value.ends_with(b" ") {
+            return None;
+        }
+        let end = bytes.len() - rest.len();
+        let pair = Pair { first: Span::new(at, at + name), second: Span::new(end - value.len(), end) };
+        *fields.get_mut(count)? = pair;
+        count += 1;
+        at = bytes.len() - rest.strip_prefix(b"\r\n")?.len();
+    }
+    let length = at + 2;
+    let has_del = bytes[..length].iter().fold(false, |found, &byte| found | (byte == 0x7f));
+    (!has_del).then_some((target, count, length))
+}
+
 fn parse_request(bytes: &[u8]) -> Result<Head, Error> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut []);
@@ -352,7 +426,7 @@ fn parse_request(bytes: &[u8]) -> Result<Head, Error> {
     else {
         return malformed("incomplete");
     };
-    Head::new(bytes, (method, target), request.headers, 0, minor_version)
+    Head::parsed(bytes, (method, target), request.headers, 0, minor_version)
 }
 
 fn parse_response(bytes: &[u8]) -> Result<Head, Error> {
@@ -364,7 +438,8 @@ fn parse_response(bytes: &[u8]) -> Result<Head, Error> {
     let (Some(status @ 100..), Some(minor_version)) = (response.code, response.version) else {
         return malformed("invalid status");
     };
-    Head::new(bytes, ("", response.reason.unwrap_or_default()), response.headers, status, minor_version)
+    let reason = response.reason.unwrap_or_default();
+    Head::parsed(bytes, ("", reason), response.headers, status, minor_version)
 }
 
 fn parse_error(error: httparse::Error) -> Error {
@@ -414,6 +489,43 @@ mod tests {
             }
         }
         (bytes.len(), Ok(None), reader.examined)
+    }
+
+    /// Requests of the plainest form and all that is near it: what the short way takes, the parser reads just so.
+    #[test]
+    fn a_plain_request_is_read_as_the_parser_reads_it() {
+        let plain = b"GET /chat?x=1 HTTP/1.1\r\nHost: h:80\r\nX-A: b c\r\nUpgrade: websocket\r\n\r\n";
+        let read = |bytes: &[u8]| read_plain(bytes).unwrap();
+        assert_eq!(read(plain).unwrap().1, plain.len());
+        let mut taken = 0;
+        let mut check = |bytes: &[u8]| {
+            let Some((head, length)) = read(bytes) else { return };
+            let mut reader = HeadReader::new(Kind::Request, MAX);
+            assert_eq!(reader.find_end(bytes).unwrap(), Some(length), "{bytes:?}");
+            let parsed = parse_request(&bytes[..length]).unwrap();
+            assert_eq!(format!("{head:?}"), format!("{parsed:?}"));
+            assert_eq!((head.text, head.minor_version), (parsed.text, parsed.minor_version), "{bytes:?}");
+            taken += 1;
+        };
+        for at in 0..plain.len() {
+            for byte in 0..=255 {
+                let mut bytes = plain.to_vec();
+                bytes[at] = byte;
+                check(&bytes);
+                bytes[at] = plain[at];
+                bytes.insert(at, byte);
+                check(&bytes);
+            }
+            check(&plain[..at]);
+            let mut bytes = plain.to_vec();
+            bytes.remove(at);
+            check(&bytes);
+        }
+        assert!(taken > 5_000, "{taken}");
+        assert!(
+            read(&[&plain[..plain.len() - 2], "A: b\r\n".repeat(PLAIN_FIELDS).as_bytes(), b"\r\n"].concat())
+                .is_none()
+        );
     }
 
     #[test]

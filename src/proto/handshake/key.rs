@@ -30,8 +30,10 @@ pub fn accept_key(key: &[u8]) -> [u8; 28] {
 pub(super) fn checked_key(value: &[u8]) -> Option<[u8; 24]> {
     let key: [u8; 24] = value.try_into().ok()?;
     let (digits, padding) = key.split_at(22);
-    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    (padding == b"==" && digits.iter().all(is_digit)).then_some(key)
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'+') | (byte == b'/');
+    // All of them, whatever the first says: a fifth of the instructions, for it is done by vectors.
+    let are_digits = digits.iter().fold(true, |all, &byte| all & is_digit(byte));
+    (padding == b"==" && are_digits).then_some(key)
 }
 
 /// Base64 of a length known in advance: `N` has to be the length it takes.

@@ -101,11 +101,11 @@ impl Handshake {
         }
     }
 
-    /// The peer's head, and what was agreed upon.
-    pub fn into_opened(self) -> Opened {
+    /// The peer's head, and what was agreed upon; once.
+    pub fn take_opened(&mut self) -> Opened {
         match self {
-            Handshake::Client(client) => client.into_opened(),
-            Handshake::Server(server) => server.into_opened(),
+            Handshake::Client(client) => client.take_opened(),
+            Handshake::Server(server) => server.take_opened(),
         }
     }
 }
@@ -161,11 +161,11 @@ mod tests {
         server_options.add_protocol("chat.v2").unwrap();
         server_options.add_header("Server", "test").unwrap();
         for step in (1..64).chain([usize::MAX >> 1]) {
-            for end in shake(&client_options, &server_options, step) {
+            for mut end in shake(&client_options, &server_options, step) {
                 assert_eq!(end.protocol(), Some("chat.v2"));
                 assert_eq!(end.agreed_deflate().unwrap().server_max_window_bits, 11);
                 let is_client = matches!(end, Handshake::Client(_));
-                let Opened { head, protocol, deflate } = end.into_opened();
+                let Opened { head, protocol, deflate } = end.take_opened();
                 assert!(deflate.is_some());
                 assert_eq!(protocol.as_deref(), Some("chat.v2"));
                 if is_client {

@@ -1,7 +1,7 @@
 //! The server's side of the opening handshake (RFC 6455 section 4.2): judges a request and writes the response. Does
 //! not know how either travels, nor what the caller's reasons are to accept or to reject.
 
-use super::grammar::{has_token, is_token, list};
+use super::grammar::{has_token, is_token, is_word, list};
 use super::head::{Head, HeadReader, Kind};
 use super::key::{accept_key, checked_key};
 use super::options::{HandshakeOptions, write_header};
@@ -164,8 +164,12 @@ impl ServerHandshake {
     }
 
     /// The head of the request, and what was agreed upon.
-    pub fn into_opened(self) -> Opened {
-        Opened { head: self.head, protocol: self.protocol, deflate: self.agreed_deflate }
+    pub fn take_opened(&mut self) -> Opened {
+        Opened {
+            head: std::mem::take(&mut self.head),
+            protocol: self.protocol.take(),
+            deflate: self.agreed_deflate,
+        }
     }
 
     /// What the request leads to, or what is wrong with it.
@@ -194,34 +198,34 @@ const NO_REQUEST: Error = Error::Misuse("no request waits for an answer");
 
 /// Checks a request (RFC 6455 section 4.2.1); its key, or the first rule that it breaks. One pass over the headers.
 fn check(head: &Head) -> Result<[u8; 24], Fault> {
-    if head.method() != "GET" {
+    if head.method_bytes() != b"GET" {
         return Err((405, "the method of the request is not GET"));
     }
     if head.minor_version() == 0 {
         return Err((400, "the request is HTTP/1.0, where 1.1 is needed"));
     }
-    if !head.target().starts_with('/') && !head.target().contains("://") {
+    let target = head.target_bytes();
+    if !target.starts_with(b"/") && !target.windows(3).any(|part| part == b"://") {
         return Err((400, "the target of the request is no path"));
     }
     let (mut host, mut version, mut key) = (None, None, None);
     let (mut has_upgrade, mut has_connection) = (false, false);
     for (name, value) in head.headers_bytes() {
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        if is("Host") {
+        if is_word(name, b"host") {
             set(&mut host, value, "the request has more than one Host")?;
-        } else if is("Upgrade") {
-            has_upgrade |= has_token(value, "websocket");
-        } else if is("Connection") {
-            has_connection |= has_token(value, "Upgrade");
-        } else if is("Sec-WebSocket-Version") {
+        } else if is_word(name, b"upgrade") {
+            has_upgrade |= has_token(value, b"websocket");
+        } else if is_word(name, b"connection") {
+            has_connection |= has_token(value, b"upgrade");
+        } else if is_word(name, b"sec-websocket-version") {
             set(&mut version, value, "the request has more than one Sec-WebSocket-Version")?;
-        } else if is("Sec-WebSocket-Key") {
+        } else if is_word(name, b"sec-websocket-key") {
             set(&mut key, value, "the request has more than one Sec-WebSocket-Key")?;
-        } else if is("Sec-WebSocket-Protocol") {
+        } else if is_word(name, b"sec-websocket-protocol") {
             if !list(value).all(is_token) {
                 return Err((400, "Sec-WebSocket-Protocol is not a list of tokens"));
             }
-        } else if is("Transfer-Encoding") || is("Content-Length") && value != b"0" {
+        } else if is_word(name, b"transfer-encoding") || is_word(name, b"content-length") && value != b"0" {
             // What a proxy takes for a body must not be taken for frames here.
             return Err((400, "the request has a body"));
         }
@@ -345,7 +349,7 @@ mod tests {
         assert_eq!(head.status(), status, "{error}: {request}");
         assert_eq!(body, format!("{error}\n").as_bytes());
         assert_eq!(head.header("content-length"), Some(body.len().to_string().as_str()));
-        assert!(has_token(head.header("connection").unwrap().as_bytes(), "close"));
+        assert!(has_token(head.header("connection").unwrap().as_bytes(), b"close"));
         assert!(server.take_refusal().is_empty());
         let again = server.advance(request.as_bytes(), false).unwrap_err();
         assert!(matches!(again, Error::Handshake(HandshakeError::Refused(code)) if code == status));
@@ -365,7 +369,7 @@ mod tests {
         );
         assert_eq!(server.advance(b"", false).unwrap(), (Progress::Done, 0));
         assert!(matches!(server.accept(None, &HandshakeOptions::default()), Err(Error::Misuse(_))));
-        let Opened { head, protocol, deflate } = server.into_opened();
+        let Opened { head, protocol, deflate } = server.take_opened();
         assert_eq!((head.target(), protocol, deflate), ("/chat", None, None));
     }
 
@@ -506,7 +510,7 @@ mod tests {
             let response = server.accept(protocol, &options)?;
             let head = response_head(&response).0;
             assert_eq!(head.header("sec-websocket-protocol"), server.protocol());
-            Ok::<_, Error>(server.into_opened().protocol)
+            Ok::<_, Error>(server.take_opened().protocol)
         };
         assert_eq!(choose(None, &["x", "b", "c"]).unwrap().as_deref(), Some("b"));
         assert_eq!(choose(None, &["x", "A"]).unwrap(), None);
@@ -562,7 +566,7 @@ mod tests {
                 server.agreed_deflate().map(|agreed| agreed.server_max_window_bits),
                 answer.map(|_| 12)
             );
-            assert_eq!(server.agreed_deflate(), server.into_opened().deflate);
+            assert_eq!(server.agreed_deflate(), server.take_opened().deflate);
         }
     }
 
@@ -592,7 +596,7 @@ mod tests {
         server.advance(with("Sec-WebSocket-Extensions: permessage-deflate").as_bytes(), false).unwrap();
         let rejection = server.reject(403, &HandshakeOptions::default(), b"").unwrap();
         assert_eq!(response_head(&rejection).0.header("sec-websocket-extensions"), None);
-        assert_eq!(server.into_opened().deflate, None);
+        assert_eq!(server.take_opened().deflate, None);
     }
 
     #[test]

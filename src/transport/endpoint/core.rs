@@ -1,0 +1,246 @@
+//! What the lock of an endpoint protects: the connection, its transport, and what is known about both. Nothing here waits.
+
+use super::sleep::Life;
+use super::watch::Attachment;
+use crate::config::WebSocketConfig;
+use crate::error::{Deadline, Error, Result};
+use crate::proto::connection::{Connection, Opening};
+use crate::proto::deadline::NEVER;
+use crate::proto::receive::{Received, Simple};
+use crate::transport::Link;
+use crate::transport::clock;
+use crate::transport::setup::{Settings, Setup};
+use crate::transport::wait::Interest;
+use crate::websocket::{MessageView, WebSocket};
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What the lock protects.
+#[derive(Debug)]
+pub struct Core {
+    pub(super) life: Life,
+    pub(super) setup: Arc<Setup>,
+    /// The poller that it is with.
+    pub(super) watch: Option<Attachment>,
+}
+
+impl Core {
+    /// The connection.
+    pub fn connection(&self) -> &Connection {
+        &self.socket().connection
+    }
+
+    /// The connection, for what needs no transport.
+    pub fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.socket_mut().connection
+    }
+
+    /// How calls behave.
+    pub fn settings(&self) -> &Settings {
+        &self.setup.settings
+    }
+
+    /// The transport.
+    pub fn link(&self) -> &Link {
+        match &self.life {
+            Life::Awake(socket) => socket.get_ref(),
+            Life::Asleep(link, _) => link,
+        }
+    }
+
+    pub(super) fn link_mut(&mut self) -> &mut Link {
+        match &mut self.life {
+            Life::Awake(socket) => socket.get_mut(),
+            Life::Asleep(link, _) => link,
+        }
+    }
+
+    #[inline]
+    pub(super) fn socket(&self) -> &WebSocket<Link> {
+        match &self.life {
+            Life::Awake(socket) => socket,
+            Life::Asleep(..) => unreachable!("whoever takes the lock wakes the connection"),
+        }
+    }
+
+    #[inline]
+    pub(super) fn socket_mut(&mut self) -> &mut WebSocket<Link> {
+        match &mut self.life {
+            Life::Awake(socket) => socket,
+            Life::Asleep(..) => unreachable!("whoever takes the lock wakes the connection"),
+        }
+    }
+
+    /// There is nothing to read for now, and yet it cannot sleep: it gives back what it does not need.
+    pub(super) fn rest(&mut self) {
+        let socket = self.socket_mut();
+        if !socket.is_dormant() {
+            socket.connection.release();
+        }
+    }
+
+    /// Server: takes the request (see [`Connection::accept`]) and sends what it can of the response.
+    pub fn accept(&mut self, protocol: Option<&str>) -> Result<()> {
+        let options = Arc::clone(&self.setup.handshake);
+        self.socket_mut().accept(protocol, &options)
+    }
+
+    /// Server: refuses the request and sends what it can of the response.
+    pub fn reject(&mut self, status: u16, body: &[u8]) -> Result<()> {
+        let options = Arc::clone(&self.setup.handshake);
+        self.socket_mut().connection.reject(status, &options, body)?;
+        self.socket_mut().flush_quietly()
+    }
+
+    /// What a wait for this connection would be for. Nothing, where its end is only to be told.
+    pub fn interest(&self) -> Interest {
+        let wanted = Interest { read: self.connection().wants_bytes(), write: self.socket().has_output() };
+        self.link().interest(wanted)
+    }
+
+    /// Whether a read may find something without waiting.
+    pub fn has_input(&self) -> bool {
+        let connection = self.connection();
+        connection.is_readable() || (connection.wants_bytes() && self.link().has_buffered_input())
+    }
+
+    /// When something is due next, on the clock that runs for it.
+    pub fn next_deadline(&self) -> u64 {
+        let due = self.connection().next_deadline();
+        match self.link() {
+            Link::Connecting(connecting) => due.min(connecting.due()),
+            _ => due,
+        }
+    }
+
+    /// Changes how it is configured, while it runs.
+    pub fn configure(
+        &mut self,
+        change: impl FnOnce(&mut WebSocketConfig, &mut Settings) -> Result<()>,
+    ) -> Result<()> {
+        let had_clock = self.connection().needs_clock();
+        let mut settings = self.setup.settings.clone();
+        change(self.connection_mut().config_mut(), &mut settings)?;
+        if settings != self.setup.settings {
+            Arc::make_mut(&mut self.setup).settings = settings;
+        }
+        if !had_clock && self.link().has_clock() {
+            // Nobody has asked for the time so far: what has happened until now counts as happening now.
+            self.socket_mut().connection.start_clock(clock::now_ms());
+        }
+        self.touch();
+        Ok(())
+    }
+
+    /// Shows `take` the next message and those behind it; how many those are.
+    #[inline]
+    pub(super) fn read_many(
+        &mut self,
+        take: &mut impl FnMut(Option<&MessageView<'_>>) -> bool,
+    ) -> Result<u16> {
+        let first = self.first_of_many();
+        let mut wants_more = match &first {
+            Ok(First::Simple(simple)) => take(Some(&self.socket().simple_view(*simple))),
+            // What was put together elsewhere does not outlast the next one.
+            Ok(First::Other(received)) => take(Some(&self.socket().view(received))) && received.is_in_input(),
+            Err(_) => take(None),
+        };
+        first?;
+        let mut behind = 0;
+        let socket = self.socket_mut();
+        let start = socket.connection.input_position();
+        while wants_more && let Some(simple) = socket.connection.poll_simple() {
+            behind += 1;
+            wants_more = take(Some(&socket.simple_view(simple)));
+        }
+        socket.connection.read_behind(start, behind);
+        Ok(behind)
+    }
+
+    #[inline]
+    pub(super) fn first_of_many(&mut self) -> Result<First> {
+        let mut simple = self.socket_mut().receive_simple();
+        if simple.is_none() {
+            self.tick()?;
+            simple = self.socket_mut().receive_simply()?;
+        }
+        match simple {
+            Some(simple) => Ok(First::Simple(simple)),
+            None => self.receive().map(First::Other),
+        }
+    }
+
+    pub(super) fn receive(&mut self) -> Result<Received> {
+        if self.connection().is_opening() && self.handshake()? == Opening::Request {
+            return Err(Error::Misuse("the request has to be accepted or rejected first"));
+        }
+        self.tick()?;
+        self.socket_mut().receive()
+    }
+
+    pub(super) fn handshake(&mut self) -> Result<Opening> {
+        self.tick()?;
+        loop {
+            match self.socket_mut().handshake()? {
+                Opening::Request if self.setup.settings.auto_accept => self.accept(None)?,
+                opening => return Ok(opening),
+            }
+        }
+    }
+
+    /// Lets the library's own clock run, where it does.
+    #[inline]
+    pub(super) fn tick(&mut self) -> Result<()> {
+        if self.connection().needs_clock() { self.tick_now() } else { Ok(()) }
+    }
+
+    pub(super) fn tick_now(&mut self) -> Result<()> {
+        if self.link().has_clock() {
+            let now = clock::now_ms();
+            if matches!(self.link(), Link::Connecting(connecting) if connecting.is_late(now)) {
+                return Err(self.socket_mut().connection.give_up_waiting(Deadline::Connect));
+            }
+            self.socket_mut().connection.tick(now)?;
+        }
+        Ok(())
+    }
+
+    /// With the end of the connection the stream ends, too, whenever its owner comes to free it: a client waits for that.
+    pub(super) fn told<R>(&mut self, error: Error) -> Result<R> {
+        if let Error::ConnectionClosed = error {
+            self.link_mut().end();
+        }
+        Err(error)
+    }
+
+    pub(super) fn blocks(&self) -> bool {
+        self.setup.settings.blocking && self.link().fd().is_some()
+    }
+
+    pub(super) fn plan(&self, until: Option<Instant>) -> Result<Plan> {
+        let fd = self.link().fd().ok_or(Error::Misuse("there is no socket to wait for"))?;
+        let deadline = match self.next_deadline() {
+            NEVER => None,
+            at => Instant::now().checked_add(Duration::from_millis(at.saturating_sub(clock::now_ms()))),
+        };
+        let ends_in_deadline = deadline.is_some_and(|deadline| until.is_none_or(|until| deadline < until));
+        let until = if ends_in_deadline { deadline } else { until };
+        Ok(Plan { fd, until, ends_in_deadline })
+    }
+}
+
+/// The first message of some.
+pub(super) enum First {
+    Simple(Simple),
+    Other(Received),
+}
+
+/// A wait, decided on under the lock and carried out outside it.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) fd: RawFd,
+    pub(super) until: Option<Instant>,
+    /// At its end something is due on the connection's own clock.
+    pub(super) ends_in_deadline: bool,
+}

@@ -1,0 +1,536 @@
+//! A connection that several threads may use: a [`WebSocket`] over a [`Link`], behind a lock.
+//!
+//! Calls are serialised; **a thread that waits for the peer holds nobody up**, for it waits outside the lock, and is
+//! woken when another thread leaves it something to do. One thread reads at a time. Blocking is here: a wait with a
+//! timeout around calls that never block. Knows threads and time; rules and kinds of socket are others' matter.
+
+mod core;
+mod sleep;
+mod watch;
+
+pub use self::core::Core;
+pub use self::sleep::Spares;
+
+use self::sleep::Life;
+use crate::error::{Error, Result};
+use crate::message::{Kind, Role};
+use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
+use crate::proto::handshake::{ClientHandshake, ServerHandshake, Url};
+use crate::proto::prepared::Prepared;
+use crate::transport::Link;
+use crate::transport::connect::Connecting;
+use crate::transport::setup::Setup;
+use crate::transport::wait::{self, Interest, Waker};
+use crate::websocket::{MANY, MessageView, WebSocket};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Endpoint {
+    core: Mutex<Core>,
+    /// It waits for its socket and for nothing else, as far as is known from the last time that it was locked.
+    quiet: AtomicBool,
+    /// Nothing stands before the messages that were taken ahead.
+    calm: AtomicBool,
+    /// An [`Ahead`]. Written by who reads.
+    ahead: AtomicU32,
+    /// A thread that reads is waiting. Changed under the lock only.
+    reading: AtomicBool,
+    seldom: OnceLock<Box<Seldom>>,
+}
+
+/// Messages that one read found behind the one it was called for, by their places, the first being that one's. The next
+/// reads hand them out without the lock.
+#[derive(Debug, Clone, Copy)]
+struct Ahead {
+    next: u16,
+    end: u16,
+}
+
+/// What most connections never need.
+#[derive(Debug, Default)]
+struct Seldom {
+    /// The thread that holds the lock, where the transport is callbacks: one that calls back is told so instead of waiting
+    /// for itself.
+    owner: AtomicUsize,
+    /// What wakes the threads that wait, from the first one on.
+    waker: OnceLock<Waker>,
+    /// How many threads wait. Changed under the lock only.
+    waiting: AtomicUsize,
+}
+
+/// Making one, and what needs no waiting.
+impl Endpoint {
+    /// An endpoint of this connection over this transport.
+    pub fn new(connection: Connection, link: Link, setup: &Arc<Setup>) -> Self {
+        let mut core = Core {
+            life: Life::Awake(Box::new(WebSocket::over(link, connection))),
+            setup: Arc::clone(setup),
+            watch: None,
+        };
+        if core.link().fd().is_some() {
+            core.connection_mut().keep_memory();
+        }
+        // The deadlines run from now on.
+        let _ = core.tick();
+        Self {
+            core: Mutex::new(core),
+            quiet: AtomicBool::new(false),
+            calm: AtomicBool::new(false),
+            ahead: AtomicU32::new(0),
+            reading: AtomicBool::new(false),
+            seldom: OnceLock::new(),
+        }
+    }
+
+    /// A connection whose opening handshake is over; `part` of its frames has been read already.
+    pub fn open(setup: &Arc<Setup>, role: Role, part: Vec<u8>) -> Self {
+        Self::new(Connection::open(role, Arc::clone(&setup.websocket), part), Link::Memory, setup)
+    }
+
+    /// A client of this URL, over a transport that is opened for it.
+    pub fn connect(setup: &Arc<Setup>, url: &Url) -> Result<Self> {
+        Self::client(setup, url, Link::Connecting(Box::new(Connecting::start(url, setup)?)))
+    }
+
+    /// A client of this URL.
+    pub fn client(setup: &Arc<Setup>, url: &Url, link: Link) -> Result<Self> {
+        let config = Arc::clone(&setup.websocket);
+        let (handshake, request) = ClientHandshake::new(url, &setup.handshake, &config)?;
+        Ok(Self::new(Connection::client(config, handshake, &request)?, link, setup))
+    }
+
+    /// A server that waits for a request.
+    pub fn server(setup: &Arc<Setup>, link: Link) -> Self {
+        let handshake = ServerHandshake::new(&setup.websocket);
+        Self::new(Connection::server(Arc::clone(&setup.websocket), handshake), link, setup)
+    }
+
+    /// Gives an endpoint that was made without one its transport.
+    pub fn set_link(&self, link: Link) -> Result<()> {
+        let mut core = self.lock()?;
+        match core.link() {
+            Link::Memory => {
+                if link.fd().is_some() {
+                    core.connection_mut().keep_memory();
+                }
+                *core.link_mut() = link;
+                core.tick()
+            }
+            _ => Err(Error::Misuse("this connection has its transport already")),
+        }
+    }
+
+    /// Whether this very thread is in a call on it: this is one of its callbacks then.
+    pub fn is_held_here(&self) -> bool {
+        let owner = self.seldom.get().map_or(0, |seldom| seldom.owner.load(Ordering::Relaxed));
+        owner != 0 && owner == thread_token()
+    }
+
+    /// Looks at the connection, or does a thing to it that needs no waiting.
+    pub fn with<R>(&self, look: impl FnOnce(&mut Core) -> R) -> Result<R> {
+        let mut core = self.lock()?;
+        let result = look(&mut core);
+        self.tell(&mut core);
+        Ok(result)
+    }
+}
+
+/// Calls that may wait.
+impl Endpoint {
+    /// Lets every thread that waits look again at what it waits for: the configuration has changed.
+    pub fn look_again(&self) {
+        if let Some(seldom) = self.seldom.get()
+            && seldom.waiting.load(Ordering::Relaxed) > 0
+            && let Some(waker) = seldom.waker.get()
+        {
+            waker.wake();
+        }
+    }
+
+    /// Drives the opening handshake until it is done, or until a server has a request to decide on that it does not
+    /// take by itself.
+    pub fn handshake(&self) -> Result<Opening> {
+        self.read_around(Core::handshake)
+    }
+
+    /// Reads the next message and shows it to `take`, and with it those behind it that lie there whole, for as long as
+    /// `take` wants more. Their memory stays until the next read. Where there is none, `take` is shown that, too: what it
+    /// took before is gone. Does the opening handshake first, where that is not done.
+    #[inline]
+    pub fn read_many(&self, mut take: impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<()> {
+        self.read_around(|core| {
+            core.connection_mut().take_back(self.forget_ahead());
+            core.read_many(&mut take).map(|_| ())
+        })
+    }
+
+    /// [`read_many`](Self::read_many), where all messages but the first count as not read yet: they are handed out one by
+    /// one by [`next_ahead`](Self::next_ahead), or taken back by the next read.
+    #[inline]
+    pub fn read_ahead(&self, mut take: impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<()> {
+        self.read_around(|core| {
+            core.connection_mut().take_back(self.forget_ahead());
+            let is_calm = core.connection().is_calm();
+            let behind = core.read_many(&mut |view| take(view) && is_calm)?;
+            self.ahead.store(Ahead { next: 1, end: behind + 1 }.into(), Ordering::Relaxed);
+            Ok(())
+        })
+    }
+
+    /// The place of the next message among those of the last [`read_ahead`](Self::read_ahead), which counts as read from now
+    /// on: it can be read without the lock. None where anything else has to be done before: something waits to be sent,
+    /// the connection is closing, it was configured. For the one thread that reads.
+    #[inline(always)]
+    pub fn next_ahead(&self) -> Option<u16> {
+        let ahead = Ahead::from(self.ahead.load(Ordering::Relaxed));
+        if ahead.left() == 0 || !self.calm.load(Ordering::Relaxed) {
+            return None;
+        }
+        // Nobody else changes it, so that it needs no exchange.
+        self.ahead.store(Ahead { next: ahead.next + 1, ..ahead }.into(), Ordering::Relaxed);
+        Some(ahead.next)
+    }
+
+    #[inline]
+    fn forget_ahead(&self) -> u16 {
+        let ahead = Ahead::from(self.ahead.load(Ordering::Relaxed));
+        self.ahead.store(0, Ordering::Relaxed);
+        ahead.left()
+    }
+
+    /// Sends or queues a message. Blocking, it waits until the message has left, and for room before that; the
+    /// message counts as accepted however that wait ends.
+    pub fn write(&self, message: &Outgoing<'_>) -> Result<Accepted> {
+        self.write_with(|core| core.socket_mut().send(message))
+    }
+
+    /// Like [`write`](Self::write), for a message that many connections send.
+    pub fn write_prepared(&self, message: &Prepared) -> Result<Accepted> {
+        self.write_with(|core| core.socket_mut().send_prepared(message))
+    }
+
+    /// Like [`write`](Self::write), for `count` messages that leave together. `accepted` counts them; the first one that
+    /// finds no room ends it. What is no message is passed over.
+    pub fn write_many<'a>(
+        &self,
+        count: usize,
+        message: impl Fn(usize) -> Result<Option<Outgoing<'a>>>,
+        accepted: &mut usize,
+    ) -> Result<Accepted> {
+        self.write_with(|core| {
+            let socket = core.socket_mut();
+            if count == 1 {
+                let outcome = match message(0)? {
+                    Some(message) => socket.send(&message)?,
+                    None => Accepted::Yes,
+                };
+                *accepted = usize::from(outcome == Accepted::Yes);
+                return Ok(outcome);
+            }
+            while *accepted < count {
+                let mut some = [Outgoing::Binary(&[]); MANY];
+                let mut len = 0;
+                while len < MANY && *accepted + len < count {
+                    match message(*accepted + len) {
+                        Ok(Some(message)) => {
+                            some[len] = message;
+                            len += 1;
+                        }
+                        Ok(None) if len == 0 => *accepted += 1,
+                        Err(error) if len == 0 => return Err(error),
+                        // Once those before it are out of the way.
+                        _ => break,
+                    }
+                }
+                let (done, outcome) = socket.send_many(&some[..len]);
+                *accepted += done;
+                if outcome? == Accepted::QueueFull {
+                    return Ok(Accepted::QueueFull);
+                }
+            }
+            socket.flush_quietly()?;
+            Ok(Accepted::Yes)
+        })
+    }
+
+    /// Like [`write`](Self::write), for a fragment of a message.
+    pub fn write_fragment(&self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
+        self.write_with(|core| core.socket_mut().send_fragment(kind, data, is_final))
+    }
+
+    /// Queues a message without sending anything; it leaves with what follows.
+    pub fn queue(&self, message: &Outgoing<'_>) -> Result<Accepted> {
+        self.lock()?.socket_mut().connection.queue_corked(message)
+    }
+
+    /// Sends what is pending.
+    pub fn write_pending(&self) -> Result<()> {
+        let mut until = None;
+        loop {
+            let mut core = self.lock()?;
+            core.tick()?;
+            let error = match core.socket_mut().write_pending() {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_would_block() && core.blocks() => error,
+                Err(error) => return core.told(error),
+            };
+            until = until.or_else(|| end_of(core.setup.settings.write_timeout));
+            if !self.wait_to_write(core, until)? {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Waits until a read or a write has something to do, for `timeout` at most; whether it has. Beside a thread that
+    /// reads, it waits for room for what is to be sent only.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
+        let core = self.lock()?;
+        let beside_reader = self.reading.load(Ordering::Relaxed);
+        if !beside_reader && core.has_input() {
+            return Ok(true);
+        }
+        let mut interest = core.interest();
+        interest.read &= !beside_reader;
+        Ok(self.wait_awake(core, interest, end_of(timeout))?.1)
+    }
+
+    fn write_with(&self, mut write: impl FnMut(&mut Core) -> Result<Accepted>) -> Result<Accepted> {
+        let mut until = None;
+        loop {
+            let mut core = self.lock()?;
+            core.tick()?;
+            let accepted = write(&mut core)?;
+            self.tell(&mut core);
+            if !core.blocks() || !core.socket().has_output() {
+                return Ok(accepted);
+            }
+            until = until.or_else(|| end_of(core.setup.settings.write_timeout));
+            if accepted == Accepted::Yes {
+                drop(core);
+                self.wait_for_output(until)?;
+                return Ok(accepted);
+            }
+            if !self.wait_to_write(core, until)? {
+                return Ok(accepted);
+            }
+        }
+    }
+
+    /// Waits until all output has left. A message that was accepted stays accepted: what goes wrong now is told by the
+    /// next call.
+    fn wait_for_output(&self, until: Option<Instant>) -> Result<()> {
+        loop {
+            let mut core = self.lock()?;
+            match core.socket_mut().flush() {
+                Err(error) if error.is_would_block() => {}
+                _ => return Ok(()),
+            }
+            if !self.wait_to_write(core, until)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A call that reads; repeated, with waits in between, where the endpoint is a blocking one.
+    #[inline]
+    fn read_around<R>(&self, mut call: impl FnMut(&mut Core) -> Result<R>) -> Result<R> {
+        let mut core = self.lock()?;
+        if self.reading.load(Ordering::Relaxed) {
+            return Err(Error::Misuse("another thread is reading from this connection"));
+        }
+        match call(&mut core) {
+            Ok(result) => {
+                core.touch_in_transition();
+                Ok(result)
+            }
+            Err(error) if error.is_would_block() && core.blocks() => self.read_waiting(core, error, call),
+            Err(error) if error.is_would_block() => {
+                core.rest();
+                core.touch_in_transition();
+                Err(error)
+            }
+            Err(error) => {
+                core.touch_in_transition();
+                core.told(error)
+            }
+        }
+    }
+
+    fn read_waiting<'a, R>(
+        &'a self,
+        mut core: Locked<'a>,
+        mut error: Error,
+        mut call: impl FnMut(&mut Core) -> Result<R>,
+    ) -> Result<R> {
+        let mut until = None;
+        loop {
+            until = until.or_else(|| end_of(core.setup.settings.read_timeout));
+            self.reading.store(true, Ordering::Relaxed);
+            core.rest();
+            let interest = core.interest();
+            let waited = self.wait_awake(core, interest, until);
+            let ready;
+            (core, ready) = match waited {
+                Ok(waited) => waited,
+                Err(error) => {
+                    let _core = self.lock()?;
+                    self.reading.store(false, Ordering::Relaxed);
+                    return Err(error);
+                }
+            };
+            self.reading.store(false, Ordering::Relaxed);
+            if !ready {
+                return Err(error);
+            }
+            match call(&mut core) {
+                Err(next) if next.is_would_block() && core.blocks() => error = next,
+                Err(error) => {
+                    core.touch_in_transition();
+                    return core.told(error);
+                }
+                Ok(result) => {
+                    core.touch_in_transition();
+                    return Ok(result);
+                }
+            }
+        }
+    }
+
+    /// Waits, outside the lock, and can be woken by another thread: that is arranged before the lock is let go, and
+    /// undone, by the last one that waited, under the lock. Whether there is something to do.
+    fn wait_awake<'a>(
+        &'a self,
+        core: Locked<'a>,
+        interest: Interest,
+        until: Option<Instant>,
+    ) -> Result<(Locked<'a>, bool)> {
+        let plan = core.plan(until)?;
+        let seldom = self.seldom.get_or_init(Box::default);
+        let waker = match seldom.waker.get() {
+            Some(waker) => waker,
+            None => {
+                let waker = Waker::new()?;
+                seldom.waker.get_or_init(|| waker)
+            }
+        };
+        seldom.waiting.fetch_add(1, Ordering::Relaxed);
+        drop(core);
+        let ready = wait::wait(plan.fd, interest, plan.until, Some(waker));
+        let core = self.lock();
+        if seldom.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
+            waker.drain();
+        }
+        let mut core = core?;
+        core.link_mut().stir();
+        Ok((core, ready? || plan.ends_in_deadline))
+    }
+
+    /// Waits, outside the lock, for room to write.
+    fn wait_to_write(&self, core: Locked<'_>, until: Option<Instant>) -> Result<bool> {
+        let plan = core.plan(until)?;
+        drop(core);
+        let ready = wait::wait(plan.fd, Interest { read: false, write: true }, plan.until, None)?;
+        Ok(ready || plan.ends_in_deadline)
+    }
+
+    /// Who waits takes care of what another thread leaves unsent, and of the deadlines of a closing handshake.
+    fn tell(&self, core: &mut Core) {
+        if core.socket().has_output() || !core.connection().can_write() {
+            self.look_again();
+            core.touch();
+        }
+    }
+
+    #[inline]
+    fn lock(&self) -> Result<Locked<'_>> {
+        let mut core = self.lock_asleep()?;
+        if let Life::Asleep(..) = core.life {
+            core.wake();
+        }
+        Ok(core)
+    }
+
+    /// The lock, for what leaves a connection asleep that is.
+    #[inline]
+    fn lock_asleep(&self) -> Result<Locked<'_>> {
+        if self.is_held_here() {
+            return Err(Error::Misuse("a callback called back into its own connection"));
+        }
+        let core = self.core.lock().map_err(|_| Error::Internal)?;
+        if let Link::Callback(_) = core.link() {
+            self.seldom.get_or_init(Box::default).owner.store(thread_token(), Ordering::Relaxed);
+        }
+        Ok(Locked { core, endpoint: self })
+    }
+}
+
+fn end_of(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}
+
+impl Ahead {
+    #[inline]
+    fn left(self) -> u16 {
+        self.end.saturating_sub(self.next)
+    }
+}
+
+impl From<u32> for Ahead {
+    #[inline]
+    fn from(both: u32) -> Self {
+        Self { next: both as u16, end: (both >> 16) as u16 }
+    }
+}
+
+impl From<Ahead> for u32 {
+    #[inline]
+    fn from(ahead: Ahead) -> Self {
+        Self::from(ahead.end) << 16 | Self::from(ahead.next)
+    }
+}
+
+/// The lock, held.
+struct Locked<'a> {
+    core: MutexGuard<'a, Core>,
+    endpoint: &'a Endpoint,
+}
+
+impl std::ops::Deref for Locked<'_> {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+impl std::ops::DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // What a panic has left behind is no memory for another connection.
+        if !std::thread::panicking() {
+            self.core.sleep();
+        }
+        let quiet = matches!(&self.core.life, Life::Asleep(link, dormant) if !link.ready().read && !dormant.has_deadlines());
+        self.endpoint.quiet.store(quiet, Ordering::Relaxed);
+        if Ahead::from(self.endpoint.ahead.load(Ordering::Relaxed)).left() > 0 {
+            self.endpoint.calm.store(self.core.connection().is_calm(), Ordering::Relaxed);
+        }
+        if let Some(seldom) = self.endpoint.seldom.get() {
+            seldom.owner.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A number of this thread's own: the address of a thread-local without a destructor.
+fn thread_token() -> usize {
+    thread_local!(static TOKEN: u8 = const { 0 });
+    TOKEN.with(|token| std::ptr::from_ref(token).addr())
+}

@@ -1,0 +1,151 @@
+//! What a poller asks an endpoint and tells it.
+
+use super::Endpoint;
+use super::core::Core;
+use super::sleep::Life;
+use crate::error::{Error, Result};
+use crate::proto::deadline::NEVER;
+use crate::transport::Link;
+use crate::transport::clock::Now;
+use crate::transport::poller::{Condition, Poller, Watch, Watched};
+use crate::transport::socket::Readiness;
+use crate::transport::wait::Interest;
+use std::sync::atomic::Ordering;
+
+/// Being with a poller.
+#[derive(Debug)]
+pub(super) struct Attachment {
+    watch: Watch,
+    /// The poller has been told to look, and has not yet.
+    touched: bool,
+    /// Input is not reported for now.
+    paused: bool,
+}
+
+/// What a poller asks and tells.
+impl Endpoint {
+    /// Puts it with a poller.
+    pub fn set_watch(&self, watch: Watch) -> Result<()> {
+        let mut core = self.lock_asleep()?;
+        if core.link().fd().is_none() {
+            return Err(Error::Misuse("there is no socket to wait for"));
+        }
+        if core.watch.is_some() {
+            return Err(Error::Misuse("this connection is with a poller already"));
+        }
+        core.watch = Some(Attachment { watch, touched: false, paused: false });
+        Ok(())
+    }
+
+    /// Takes it from its poller; the poller's part is to be done with what this returns.
+    pub fn take_watch(&self) -> Option<Watch> {
+        let mut core = self.lock_asleep().ok()?;
+        if let Some(socket) = core.link_mut().socket_mut() {
+            socket.readiness_mut().watched = false;
+            socket.readiness_mut().drained = false;
+        }
+        core.watch.take().map(|attachment| attachment.watch)
+    }
+
+    /// Like [`take_watch`](Self::take_watch), from this very poller.
+    pub fn take_watch_of(&self, poller: &Poller) -> Result<Watch> {
+        let is_with_it = self.lock()?.watch.as_ref().is_some_and(|attachment| attachment.watch.is_of(poller));
+        let watch = if is_with_it { self.take_watch() } else { None };
+        watch.ok_or(Error::Misuse("this connection is not with this poller"))
+    }
+
+    /// Whether a poller reports input. While it does not, Pings and a Close wait, too.
+    pub fn set_paused(&self, paused: bool) -> Result<()> {
+        let mut core = self.lock_asleep()?;
+        let attachment = core.watch.as_mut().ok_or(Error::Misuse("this connection is with no poller"))?;
+        attachment.paused = paused;
+        core.touch();
+        Ok(())
+    }
+
+    /// Whether it waits for its socket and for nothing else: what its poller knew of it holds still.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Relaxed)
+    }
+
+    /// How it is.
+    pub fn condition(&self, now: &Now) -> Condition {
+        match self.lock_asleep() {
+            Ok(mut core) => core.condition(now),
+            Err(_) => Condition::UNKNOWN,
+        }
+    }
+
+    /// From now on the poller tells of changes.
+    pub fn watched(&self) {
+        let Ok(mut core) = self.lock_asleep() else { return };
+        if let Some(socket) = core.link_mut().socket_mut() {
+            let ended = socket.readiness().ended;
+            // How it is now, the poller tells first of all.
+            *socket.readiness_mut() =
+                Readiness { watched: true, readable: false, drained: false, writable: false, ended };
+        }
+    }
+
+    /// The poller has heard of a change: how it is now.
+    pub fn happened(&self, what: Interest, ended: bool, now: &Now) -> Condition {
+        let Ok(mut core) = self.lock_asleep() else { return Condition::UNKNOWN };
+        match core.link_mut() {
+            Link::Connecting(connecting) => connecting.stir(),
+            link => {
+                if let Some(socket) = link.socket_mut() {
+                    let known = socket.readiness_mut();
+                    known.readable |= what.read;
+                    known.drained &= !what.read;
+                    known.writable |= what.write;
+                    known.ended |= ended;
+                }
+            }
+        }
+        core.condition(now)
+    }
+}
+
+impl Core {
+    /// Has its poller look at it.
+    pub(super) fn touch(&mut self) {
+        if let Some(attachment) = &mut self.watch
+            && !attachment.touched
+        {
+            attachment.touched = true;
+            attachment.watch.touch();
+        }
+    }
+
+    /// While a connection is being opened its socket may change, and its deadlines do when it ends.
+    pub(super) fn touch_in_transition(&mut self) {
+        if self.watch.is_some() && (self.connection().is_opening() || !self.connection().can_write()) {
+            self.touch();
+        }
+    }
+
+    fn condition(&mut self, now: &Now) -> Condition {
+        let mut reads = true;
+        if let Some(attachment) = &mut self.watch {
+            attachment.touched = false;
+            reads = !attachment.paused;
+        }
+        if let Life::Asleep(link, dormant) = &self.life {
+            let watched = link.fd().map(|fd| Watched { fd, settled: true });
+            let due = dormant.due(&self.setup.websocket);
+            let ready = (reads && link.ready().read) || (due != NEVER && due <= now.ms());
+            return Condition { ready, due, watched };
+        }
+        let (wanted, possible) = (self.interest(), self.link().ready());
+        let input = self.has_input() || (wanted.read && possible.read);
+        let output = wanted.write && possible.write;
+        let due = self.next_deadline();
+        let settled = !matches!(self.link(), Link::Connecting(_));
+        Condition {
+            ready: (input && reads) || output || (due != NEVER && due <= now.ms()),
+            due,
+            watched: self.link().fd().map(|fd| Watched { fd, settled }),
+        }
+    }
+}
