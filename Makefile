@@ -2,14 +2,17 @@
 
 PREFIX ?= /usr/local
 CC ?= cc
+CXX ?= c++
 CARGO ?= cargo
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 ABI := $(shell sed -n 's/.*WS_ABI_VERSION: u32 = \([0-9]*\);/\1/p' src/ffi/types.rs)
 
 CFLAGS_ALL := -std=c99 -O2 -g -Wall -Wextra -Wpedantic -Werror -D_POSIX_C_SOURCE=200809L -Iinclude $(CFLAGS)
+CXXFLAGS_ALL := -std=c++17 -O2 -g -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Iinclude $(CXXFLAGS)
 LDFLAGS_ALL := -Lbuild/lib -Wl,-rpath,$(abspath build/lib) -lwsabi -lpthread $(LDFLAGS)
 
 EXAMPLES := $(patsubst examples-c/%.c,build/bin/%,$(wildcard examples-c/*.c))
+EXAMPLES_CPP := $(patsubst examples-cpp/%.cpp,build/bin/cpp/%,$(wildcard examples-cpp/*.cpp))
 TEST_CLIENTS := build/bin/autobahn_client build/bin/peer_client
 C_TESTS := $(patsubst tests/c/%.c,build/bin/%,$(wildcard tests/c/test_*.c))
 
@@ -17,7 +20,8 @@ SCALE := $(addprefix build/bin/,broadcast_server cluster_chat cable idle)
 
 PYTHON := build/python/venv/bin/python
 
-.PHONY: all lib examples demo test test-rust test-c test-python test-peers test-scale setup-scale setup-python bindings idle autobahn autobahn-full lint install clean
+.PHONY: all lib examples examples-cpp demo test test-rust test-c test-cpp test-python test-peers test-scale setup-scale setup-python
+.PHONY: bindings idle autobahn autobahn-full lint install clean
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-setup report
 
 all: lib examples
@@ -31,6 +35,17 @@ lib:
 	cp -u target/release/libwsabi.a build/lib/
 
 examples: $(EXAMPLES)
+
+# Beside a C++ compiler, those with asio in their names want Boost; what is missing leaves them out.
+examples-cpp: $(EXAMPLES_CPP)
+
+build/bin/cpp/%: examples-cpp/%.cpp $(wildcard examples-cpp/*.hpp) include/wsabi.h include/wsabi.hpp | lib
+	@mkdir -p build/bin/cpp
+	@if $(CXX) -Iinclude -M $< >/dev/null 2>&1; then \
+		set -x; $(CXX) $(CXXFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL); \
+	else \
+		echo 'skipped $@: there is no $(CXX), or not what it includes'; [ "$${CI:-}" != true ]; \
+	fi
 
 build/bin/%: examples-c/%.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
@@ -50,12 +65,12 @@ build/bin/%: tests/scale/%.c include/wsabi.h | lib
 build/bin/peer_client: tests/peers/peer_client.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
 
-## Shows server and client at work over TCP, TLS and a Unix socket, in C and in Python.
-demo: lib examples
+## Shows server and client at work over TCP, TLS and a Unix socket, in C, C++ and Python.
+demo: lib examples build/bin/cpp/client
 	sh examples-c/demo.sh
 
 ## Everything but the conformance suite, which is `make autobahn`.
-test: setup-scale test-rust test-c test-python test-peers test-scale
+test: setup-scale test-rust test-c test-cpp test-python test-peers test-scale
 
 test-rust:
 	$(CARGO) fmt --check
@@ -81,6 +96,10 @@ setup-python:
 ## The tables of the bindings, from include/wsabi.h.
 bindings: lib setup-python
 	$(PYTHON) bindings/generate.py
+
+test-cpp: lib build/bin/echo_server build/bin/client
+	sh tests/cpp/setup.sh
+	sh tests/cpp/run.sh
 
 test-peers: lib examples build/bin/peer_client
 	sh tests/peers/setup.sh
@@ -143,12 +162,17 @@ report:
 
 install: lib
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 644 include/wsabi.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 include/wsabi.h include/wsabi.hpp $(DESTDIR)$(PREFIX)/include/
 	install -m 755 build/lib/libwsabi.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libwsabi.so.$(ABI).$(VERSION)
 	ln -sf libwsabi.so.$(ABI).$(VERSION) $(DESTDIR)$(PREFIX)/lib/libwsabi.so.$(ABI)
 	ln -sf libwsabi.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libwsabi.so
 	install -m 644 build/lib/libwsabi.a $(DESTDIR)$(PREFIX)/lib/
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' wsabi.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/wsabi.pc
+	install -d $(DESTDIR)$(PREFIX)/lib/cmake/wsabi
+	for file in wsabiConfig wsabiConfigVersion; do \
+		sed -e 's|@ABI@|$(ABI)|' -e 's|@VERSION@|$(VERSION)|' cmake/$$file.cmake.in \
+			> $(DESTDIR)$(PREFIX)/lib/cmake/wsabi/$$file.cmake || exit 1; \
+	done
 
 clean:
 	$(CARGO) clean

@@ -120,6 +120,14 @@ step 'a game of 60 frames a second talks to the server and never waits for it'
 run "$bin/game_loop" "$url" 90 >"$work/told"
 tell "$work/told"
 
+if test -x "$bin/cpp/client"; then
+    step 'a client in C++ reads on one thread and writes on another'
+    printf '%s\n' 'Hello from C++!' 'zażółć gęślą jaźń' >"$work/in"
+    run "$bin/cpp/client" "$url" <"$work/in" >"$work/out"
+    tell "$work/out"
+    cmp "$work/in" "$work/out"
+fi
+
 step 'the server is asked to stop, and does'
 stop_server
 echo '   it ended with status 0'

@@ -645,6 +645,14 @@ int32_t ws_io_error(const ws_conn *conn);
 // NULL. It stays until the next call on this connection that fails, on whichever thread.
 const char *ws_error_message(const ws_conn *conn);
 
+// Copies what ws_error_message() says to `buf`, for a connection on which other threads may fail meanwhile: as much as
+// `capacity` bytes hold with a NUL at the end, cut between characters. `buf` may be NULL where `capacity` is 0.
+//
+// Returns the length of the whole sentence, without its NUL; 0 for NULL.
+size_t ws_copy_error_message(const ws_conn *conn,
+                             char *buf,
+                             size_t capacity);
+
 // Sets an option (ws_option) of a connection; it holds from the next call on, and for a thread that waits in one.
 //
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no such option, a value that it cannot have, or one for a configuration only.

@@ -18,7 +18,7 @@ use crate::transport::callback::Callback;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::setup::Setup;
 use crate::transport::socket::Socket;
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -93,6 +93,14 @@ impl ws_conn {
         match self.rare.get() {
             Some(rare) => rare.last_error.lock().unwrap_or_else(PoisonError::into_inner).sentence.as_ptr(),
             None => c"".as_ptr(),
+        }
+    }
+
+    /// The words of the last error, handed to `look` while no other thread can replace them.
+    pub(super) fn with_last_sentence<R>(&self, look: impl FnOnce(&CStr) -> R) -> R {
+        match self.rare.get() {
+            Some(rare) => look(&rare.last_error.lock().unwrap_or_else(PoisonError::into_inner).sentence),
+            None => look(c""),
         }
     }
 

@@ -132,6 +132,28 @@ pub unsafe extern "C" fn ws_error_message(conn: *const ws_conn) -> *const c_char
     unsafe { guard::ask(conn, c"".as_ptr(), |conn| Ok(conn.last_sentence())) }
 }
 
+/// Copies what ws_error_message() says to `buf`, for a connection on which other threads may fail meanwhile: as much as
+/// `capacity` bytes hold with a NUL at the end, cut between characters. `buf` may be NULL where `capacity` is 0.
+///
+/// Returns the length of the whole sentence, without its NUL; 0 for NULL.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed; `buf` is NULL or has room for `capacity` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_copy_error_message(
+    conn: *const ws_conn,
+    buf: *mut c_char,
+    capacity: usize,
+) -> usize {
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::ask(conn, 0, |conn| {
+            let room = guard::room(buf.cast::<u8>(), capacity)?;
+            Ok(conn.with_last_sentence(|sentence| copy_text(sentence.to_bytes(), room)))
+        })
+    }
+}
+
 /// Sets an option (ws_option) of a connection; it holds from the next call on, and for a thread that waits in one.
 ///
 /// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no such option, a value that it cannot have, or one for a configuration only.
@@ -195,6 +217,21 @@ pub unsafe extern "C" fn ws_get_socket(conn: *const ws_conn) -> ws_socket {
             conn.alive()?.with(|core| core.link().fd().map_or(-1, |fd| fd as ws_socket))
         })
     }
+}
+
+/// Copies as many whole characters of a text as there is room for before a NUL. The length of all of it.
+fn copy_text(text: &[u8], room: &mut [u8]) -> usize {
+    if let Some(most) = room.len().checked_sub(1) {
+        let is_continuation = |at: usize| text.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+        let mut fits = text.len().min(most);
+        while is_continuation(fits) {
+            fits -= 1;
+        }
+        for (place, byte) in room.iter_mut().zip(text.iter().take(fits).chain(&[0])) {
+            *place = *byte;
+        }
+    }
+    text.len()
 }
 
 fn state_of(connection: &Connection) -> ws_state {

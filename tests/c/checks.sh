@@ -5,7 +5,7 @@ failed=0
 scratch=build/c
 mkdir -p $scratch
 
-# check NAME COMMAND...: the command is to succeed. What it says is shown only where it does not.
+# check NAME COMMAND...: the command is to succeed, and so does this then. What it says is shown only where it does not.
 check() {
     check_name=$1
     shift
@@ -16,6 +16,7 @@ check() {
         failed=$((failed + 1))
         echo "FAIL $check_name"
         sed 's/^/    /' $scratch/check.log | head -40
+        false
     fi
 }
 

@@ -117,6 +117,7 @@ static void a_null_handle_is_an_invalid_argument_everywhere(void) {
   CHECK_IS(ws_close_code(NULL), 0);
   CHECK_IS(ws_io_error(NULL), 0);
   CHECK(ws_error_message(NULL) != NULL && *ws_error_message(NULL) == '\0');
+  CHECK_IS(ws_copy_error_message(NULL, NULL, 0), 0);
   CHECK_IS(ws_set_option(NULL, WS_OPT_BLOCKING, 1), refused);
   CHECK_IS(ws_get_option(NULL, WS_OPT_BLOCKING, &value), refused);
   CHECK_IS(ws_get_socket(NULL), -1);

@@ -439,6 +439,44 @@ static void a_close_in_the_midst_of_writers_is_orderly(void) {
   }
 }
 
+/* Two sentences in turn. */
+static void *fail_on(void *arg) {
+  const int rounds = check_reduced(20000);
+  for (int i = 0; i < rounds; i++)
+    EXPECT_IS(i % 2 ? ws_feed_eof(arg) : ws_write_message(arg, 99, NULL, 0),
+              i % 2 ? WS_ERR_MISUSE : WS_ERR_INVALID_ARGUMENT);
+  return NULL;
+}
+
+static void a_sentence_is_copied_whole_while_others_fail(void) {
+  wire both = open_wire();
+  char kind[128], memory[128], got[128];
+  size_t len;
+  const int rounds = check_reduced(20000);
+  pthread_t thread;
+  CHECK_IS(ws_copy_error_message(both.client, got, sizeof got), 0);
+  CHECK(*got == '\0');
+  CHECK_IS(ws_write_message(both.client, 99, NULL, 0), WS_ERR_INVALID_ARGUMENT);
+  len = ws_copy_error_message(both.client, kind, sizeof kind);
+  CHECK_IS(len, strlen(kind));
+  CHECK(strcmp(kind, ws_error_message(both.client)) == 0 && *kind != '\0');
+  CHECK_IS(ws_copy_error_message(both.client, got, 4), strlen(kind));
+  CHECK(strncmp(got, kind, 3) == 0 && got[3] == '\0');
+  CHECK_IS(ws_copy_error_message(both.client, NULL, 0), strlen(kind));
+  CHECK_IS(ws_feed_eof(both.client), WS_ERR_MISUSE);
+  len = ws_copy_error_message(both.client, memory, sizeof memory);
+  CHECK_IS(len, strlen(memory));
+  CHECK(strcmp(kind, memory) != 0);
+  start(&thread, fail_on, both.client);
+  for (int i = 0; i < rounds; i++) {
+    len = ws_copy_error_message(both.client, got, sizeof got);
+    CHECK_IS(len, strlen(got));
+    CHECK(strcmp(got, kind) == 0 || strcmp(got, memory) == 0);
+  }
+  pthread_join(thread, NULL);
+  free_wire(&both);
+}
+
 static void *make_and_free(void *arg) {
   const int rounds = check_reduced(500);
   (void)arg;
@@ -474,6 +512,7 @@ int main(int argc, char **argv) {
   RUN(others_can_use_a_connection_that_is_waited_for);
   RUN(large_messages_go_both_ways_at_once);
   RUN(a_close_in_the_midst_of_writers_is_orderly);
+  RUN(a_sentence_is_copied_whole_while_others_fail);
   RUN(different_handles_share_nothing);
   return check_end();
 }

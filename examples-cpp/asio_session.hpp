@@ -1,0 +1,124 @@
+// A WebSocket connection on a socket of Boost.Asio, for asio_server.cpp and asio_client.cpp.
+//
+// It shows how any event loop drives a connection in memory mode: received bytes go right into the room that the
+// connection lends, what it lends for sending is sent from where it lies, and in between stand messages. One read and
+// one write are under way at a time. Where an answer finds no room in the send queue, nothing more is read until some
+// output has left: the peer's sends come to a halt, and memory has a bound.
+#pragma once
+
+#include <boost/asio.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <wsabi.hpp>
+
+class session : public std::enable_shared_from_this<session> {
+public:
+  using tcp = boost::asio::ip::tcp;
+
+  session(tcp::socket socket, ws::connection conn)
+    : conn_(std::move(conn)), socket_(std::move(socket)), timer_(socket_.get_executor()) {}
+  virtual ~session() = default;
+
+  /// Does whatever can be done now, and has the rest done as the socket allows. Call it first, and after queueing
+  /// messages from outside of opened() and received(). It keeps itself alive until the connection is over.
+  void pump() {
+    if (!socket_.is_open()) return;
+    (void)conn_.tick(ws::now()); // where a deadline has passed, reading says so
+    if (!read_messages()) return finish();
+    receive();
+    send();
+    wait();
+  }
+
+protected:
+  /// The opening handshake is done.
+  virtual void opened() {}
+
+  /// A message has come. errc::send_queue_full: its answer found no room, and it is handed out again later.
+  virtual ws::result<void> received(ws::message message) = 0;
+
+  /// The connection is over; connection().close_code() tells how.
+  virtual void closed() {}
+
+  ws::connection &connection() { return conn_; }
+
+private:
+  /// Hands messages out, as far as there are any and their answers find room. False: the connection is over.
+  bool read_messages() {
+    for (;;) {
+      if (unanswered_) {
+        if (received(*unanswered_).error() == ws::errc::send_queue_full) return true;
+        unanswered_.reset();
+      }
+      const auto message = conn_.read_message(); // does the opening handshake, too
+      if (!is_open_ && conn_.state() == ws::state::open) {
+        is_open_ = true;
+        opened();
+      }
+      if (message && message->kind() != ws::kind::close) unanswered_ = *message;
+      if (message.error() == ws::errc::would_block) return true;
+      if (message.error() == ws::errc::connection_closed || message.error() == ws::errc::already_closed) return false;
+      // Another error: the peer is being told why. Read on, until connection_closed.
+    }
+  }
+
+  void receive() {
+    if (is_receiving_ || unanswered_) return;
+    const auto room = conn_.input();
+    if (!room) return; // the peer has ended the stream
+    if (room->empty()) return (void)conn_.input_commit(0);
+    is_receiving_ = true;
+    socket_.async_read_some(boost::asio::buffer(room->data(), room->size()),
+                            [self = shared_from_this()](boost::system::error_code error, std::size_t n) {
+                              self->is_receiving_ = false;
+                              (void)self->conn_.input_commit(n);
+                              if (error) (void)self->conn_.feed_eof();
+                              self->pump();
+                            });
+  }
+
+  void send() {
+    if (is_sending_) return;
+    const auto bytes = conn_.output();
+    if (!bytes || bytes->empty()) return;
+    is_sending_ = true;
+    socket_.async_write_some(boost::asio::buffer(bytes->data(), bytes->size()),
+                             [self = shared_from_this()](boost::system::error_code error, std::size_t n) {
+                               self->is_sending_ = false;
+                               if (error) return self->finish(); // nobody is there any more
+                               (void)self->conn_.output_advance(n);
+                               self->pump();
+                             });
+  }
+
+  /// Has the clock looked at when the next deadline comes. A timer that is set for an earlier one is left alone.
+  void wait() {
+    const auto deadline = conn_.next_deadline();
+    if (!deadline || (waiting_for_ && *waiting_for_ <= *deadline)) return;
+    waiting_for_ = deadline;
+    timer_.expires_after(*deadline - ws::now());
+    timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+      if (error) return; // it is set anew, or the connection is over
+      self->waiting_for_.reset();
+      self->pump();
+    });
+  }
+
+  void finish() {
+    if (!socket_.is_open()) return;
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    timer_.cancel();
+    closed();
+  }
+
+  ws::connection conn_; // the buffers of what is under way are its own
+  tcp::socket socket_;
+  boost::asio::steady_timer timer_;
+  std::optional<ws::message> unanswered_; // stays until the next read
+  std::optional<ws::milliseconds> waiting_for_;
+  bool is_open_ = false, is_receiving_ = false, is_sending_ = false;
+};
