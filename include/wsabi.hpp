@@ -756,6 +756,17 @@ public:
     return {data, len};
   }
 
+  /// Server, at state::request: adds a header to this response, behind those of the configuration.
+  ///
+  /// errc::invalid_argument: not a header by HTTP's grammar (CR, LF, NUL), or one of the handshake's own; errc::misuse:
+  /// there is no request.
+  result<void> add_header(std::string_view name, std::string_view value) noexcept {
+    const detail::c_string c_name(name), c_value(value);
+    if (!c_name) return c_name.why();
+    if (!c_value) return c_value.why();
+    return done(ws_add_header(get(), c_name.get(), c_value.get()));
+  }
+
   /// Server, at state::request: takes the request, with one of the subprotocols offered, or the first of the
   /// configuration's.
   ///

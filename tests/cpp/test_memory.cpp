@@ -102,9 +102,13 @@ TEST_CASE("a server chooses whom it takes") {
   CHECK(taken.server.accept("talk").error() == errc::invalid_argument);
   CHECK(taken.server.accept(std::string_view("chat\0", 5)).error() == errc::invalid_argument);
   CHECK(taken.server.state() == ws::state::request);
+  CHECK(taken.server.add_header("X-Only-You", "yes"));
+  CHECK(taken.server.add_header("X-Cut", std::string_view("a\0b", 3)).error() == errc::invalid_argument);
   CHECK(taken.server.accept("chat"));
+  CHECK(taken.server.add_header("X-Late", "no").error() == errc::misuse);
   carry(taken.server, taken.client);
   CHECK(taken.client.handshake());
+  CHECK(taken.client.header("X-Only-You") == "yes");
   CHECK(taken.client.protocol() == "chat");
 
   pair refused = new_pair(client, server);

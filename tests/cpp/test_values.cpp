@@ -178,6 +178,7 @@ TEST_CASE("a handle that was moved from is empty, and every call on it is harmle
   CHECK(conn.close().error() == refused);
   CHECK(conn.accept().error() == refused);
   CHECK(conn.reject(400).error() == refused);
+  CHECK(conn.add_header("A", "b").error() == refused);
   CHECK(conn.input().error() == refused);
   CHECK(conn.input_commit(0).error() == refused);
   CHECK(conn.feed("x").error() == refused);

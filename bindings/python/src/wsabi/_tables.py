@@ -197,6 +197,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("ws_latency", c_int64, (c_void_p,)),
     ("ws_io_error", c_int32, (c_void_p,)),
     ("ws_error_message", c_char_p, (c_void_p,)),
+    ("ws_copy_error_message", c_size_t, (c_void_p, c_char_p, c_size_t)),
     ("ws_set_option", c_int32, (c_void_p, c_int32, c_uint64)),
     ("ws_get_option", c_int32, (c_void_p, c_int32, c_void_p)),
     ("ws_get_socket", c_ssize_t, (c_void_p,)),
