@@ -151,7 +151,11 @@ pub unsafe fn optional_string<'a>(pointer: *const c_char) -> Result<Option<&'a s
 /// `out` is NULL or points at a writable `T` that nobody else uses until the call returns.
 pub unsafe fn out<'a, T>(out: *mut T) -> Result<&'a mut T> {
     // SAFETY: passed on from the caller.
-    unsafe { out.as_mut() }.ok_or_else(|| Error::InvalidArgument("the pointer for a result is NULL"))
+    match unsafe { out.as_mut() } {
+        Some(out) => Ok(out),
+        // Not made before it is needed, for it would have to be dropped.
+        None => Err(Error::InvalidArgument("the pointer for a result is NULL")),
+    }
 }
 
 /// Sets the place for a pointer to NULL, so that it is that wherever the call fails.

@@ -134,8 +134,9 @@ pub unsafe extern "C" fn ws_write_messages(
             *accepted = 0;
             let messages = guard::values(messages, count)?;
             let message = |place: usize| {
-                let message = messages.get(place).and_then(|message| message.as_ref());
-                let message = message.ok_or_else(|| Error::InvalidArgument("a message is NULL"))?;
+                let Some(message) = messages.get(place).and_then(|message| message.as_ref()) else {
+                    return Err(Error::InvalidArgument("a message is NULL"));
+                };
                 match message.kind {
                     kind if kind == ws_kind::WS_CLOSE as i32 => Ok(None),
                     kind => outgoing(kind, message.data.cast(), message.len).map(Some),
