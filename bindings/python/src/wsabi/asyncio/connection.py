@@ -350,6 +350,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Optional[Exception]) -> None:
         self._lost = True
+        self.transport.close()  # before Python 3.11, TLS that the peer has ended counts as open until then
         if self._failure is None:
             self._failure = exc
         self.eof_received()
