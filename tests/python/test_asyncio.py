@@ -913,7 +913,8 @@ async def test_iterating_over_connect_connects_again() -> None:
     quiet.propagate = False
     async with serving(handler, process_request=process_request, logger=quiet) as url:
         connected = 0
-        async for ws in connect(url, reconnect_delays=lambda: iter([0.01] * 9), logger=quiet, proxy=None):  # type: ignore[arg-type,return-value]
+        options: Any = {"reconnect_delays": lambda: iter([0.01] * 9), "logger": quiet, "proxy": None}
+        async for ws in connect(url, **options):
             connected += 1
             try:
                 async for message in ws:

@@ -141,7 +141,8 @@ def test_a_program_for_websockets_changes_its_import_and_nothing_else() -> None:
 
 def test_functions_methods_and_defaults_are_those_of_websockets() -> None:
     their_client, their_server = peer("websockets.asyncio.client"), peer("websockets.asyncio.server")
-    ours_alone = {"self", "user_agent_header", "server_header", "process_exception", "reconnect_delays"}  # the same, by our own means
+    # The same, by our own means.
+    ours_alone = {"self", "user_agent_header", "server_header", "process_exception", "reconnect_delays"}
     for theirs, ours in ((their_client.connect.__init__, client.connect.__init__), (their_server.serve, server.serve)):
         mine = inspect.signature(ours).parameters
         for each in inspect.signature(theirs).parameters.values():
@@ -311,7 +312,8 @@ async def chromium(url: str, *options: str) -> AsyncIterator[asyncio.subprocess.
         missing("chromium-headless-shell is not installed")
     assert program is not None
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) if sys.version_info >= (3, 10) else tempfile.TemporaryDirectory() as home:
+    lenient = {"ignore_cleanup_errors": True} if sys.version_info >= (3, 10) else {}  # its children may still be going
+    with tempfile.TemporaryDirectory(**lenient) as home:
         process = await asyncio.create_subprocess_exec(
             program,
             *flags,
@@ -329,7 +331,7 @@ async def chromium(url: str, *options: str) -> AsyncIterator[asyncio.subprocess.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, 9)
             await process.wait()
-            await asyncio.sleep(0.1)  # for its children
+            await asyncio.sleep(0.1)
 
 
 async def screenshot(path: str) -> None:

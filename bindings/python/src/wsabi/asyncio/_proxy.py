@@ -94,7 +94,8 @@ class ProxyTransport(asyncio.Transport):
         # A descriptor of our own for the same socket, so that closing is up to us.
         self._socket = socket.socket(fileno=os.dup(handle.fileno()))
         self._socket.setblocking(False)
-        super().__init__({"socket": self._socket, "sockname": name_of(self._socket, False), "peername": name_of(self._socket, True)})
+        names = {"sockname": name_of(self._socket, False), "peername": name_of(self._socket, True)}
+        super().__init__({"socket": self._socket, **names})
         self._loop = loop
         self._handle = handle
         self._connection = connection

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl as ssl_module
 import traceback
 import urllib.parse
 from collections.abc import AsyncIterator, Generator, Sequence
@@ -20,7 +19,7 @@ from .._handle import Config
 from .._library import quick
 from .._options import USER_AGENT, Limit, configure
 from .._tables import Option
-from ..exceptions import HandshakeError, InvalidStatus, InvalidURI
+from ..exceptions import HandshakeError, InvalidStatus
 from ..http import Headers, HeadersLike, Request, Response
 from . import _proxy
 from ._http import parse_head

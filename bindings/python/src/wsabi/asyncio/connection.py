@@ -41,8 +41,9 @@ Limits = Union[int, None, tuple[Optional[int], Optional[int]]]
 
 DEFAULT_MAX_QUEUE = 16
 DEFAULT_WRITE_LIMIT = 2**15
-# How long a message waits at most for the answers to those that arrived together with the one that it answers, in seconds. One write
-# for all of them is half the processor's time for an echo of 16 small messages in flight, and four fifths for 4 of 16 KiB.
+# How long a message waits at most for the answers to those that arrived together with the one that it answers, in seconds.
+# One write for all of them is half the processor's time for an echo of 16 small messages in flight, and four fifths for 4 of
+# 16 KiB.
 TOGETHER = 0.001
 
 
@@ -350,14 +351,17 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Optional[Exception]) -> None:
         self._lost = True
+        self.transport.close()  # before Python 3.11, TLS that the peer has ended counts as open until then
         if self._failure is None:
             self._failure = exc
+        self.resume_writing()
         self.eof_received()
+        if not self._paused:
+            self._over = True
         for timer in (self._timer, self._abort_timer):
             if timer is not None:
                 timer.cancel()
         self._timer = self._abort_timer = None
-        self.resume_writing()
         self._end_pings()
         if not self._lost_waiter.done():
             self._lost_waiter.set_result(None)
@@ -454,12 +458,13 @@ class Connection(asyncio.Protocol):
         """The peer has to wait until some of its messages have been taken."""
         if not self._paused:
             self._paused = True
-            self.transport.pause_reading()
+            if not self._lost:
+                self.transport.pause_reading()
 
     def _resume(self) -> None:
         self._paused = False
         self._read()
-        if not self._paused:
+        if not self._paused and not self._lost:
             self.transport.resume_reading()
 
     async def _next(self) -> Message:
