@@ -8,10 +8,11 @@ use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, Result};
 use crate::message::{CloseCode, CloseFrame, Kind, Message, Role};
 use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
+use crate::proto::frame::HeaderBytes;
 use crate::proto::handshake::{HandshakeOptions, Head};
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Simple};
-use crate::proto::send::SHORT;
+use crate::proto::send::{FrameStart, SHORT};
 use std::borrow::Cow;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
@@ -305,10 +306,22 @@ impl<Stream: Read + Write> WebSocket<Stream> {
             Outgoing::Binary(data) => (Kind::Binary, data),
             _ => return self.send_any(message),
         };
-        match payload.len() <= SHORT && !self.unflushed && self.connection.is_free_to_send(payload.len()) {
-            true => self.send_short(kind, payload),
-            false => self.send_any(message),
+        match !self.unflushed && self.connection.is_free_to_send(payload.len()) {
+            true if payload.len() <= SHORT => self.send_short(kind, payload),
+            true if self.connection.role() == Role::Server => self.send_as_it_is(kind, payload),
+            _ => self.send_any(message),
         }
+    }
+
+    /// A message that needs no mask, while nothing waits: right from the caller's memory.
+    #[inline]
+    fn send_as_it_is(&mut self, kind: Kind, payload: &[u8]) -> Result<Accepted> {
+        let header = HeaderBytes::new(&FrameStart::whole(kind).header(None, payload.len()));
+        let written = write_some(&mut self.stream, &[IoSlice::new(&header), IoSlice::new(payload)]);
+        let sent = self.sent_directly(written)?;
+        self.connection.queue_rest(&header, payload, sent)?;
+        self.flush_quietly()?;
+        Ok(Accepted::Yes)
     }
 
     /// A short message while nothing waits: framed on the stack, and sent in one piece.

@@ -100,7 +100,7 @@ impl Dormant {
     pub fn wake(&mut self, usual: &Arc<WebSocketConfig>) -> Connection {
         let mut connection = Connection::new(self.role, Arc::clone(usual), None);
         connection.reuse(self, usual);
-        connection.keep_memory();
+        connection.set_over_socket();
         connection
     }
 
@@ -120,8 +120,8 @@ impl Dormant {
 /// See the module.
 #[derive(Debug)]
 pub struct Connection {
-    /// Memory stays where nothing lies in it, for whoever owns this to decide about.
-    keeps_memory: bool,
+    /// See [`set_over_socket`](Self::set_over_socket).
+    over_socket: bool,
     role: Role,
     state: State,
     /// The stream has ended.
@@ -205,14 +205,14 @@ impl Connection {
         (self.corked, self.unrewarded) = (false, 0);
     }
 
-    /// Leaves it to the owner when memory is given back.
-    pub fn keep_memory(&mut self) {
-        self.keeps_memory = true;
+    /// Each time something is received is a system call, and the owner decides when memory is given back.
+    pub fn set_over_socket(&mut self) {
+        self.over_socket = true;
     }
 
     /// The stream has nothing more to give for now.
     pub fn rest(&mut self) {
-        if !self.keeps_memory {
+        if !self.over_socket {
             self.release();
         }
     }
@@ -258,7 +258,7 @@ impl Connection {
 
     fn new(role: Role, config: Arc<WebSocketConfig>, handshake: Option<Handshake>) -> Self {
         Self {
-            keeps_memory: false,
+            over_socket: false,
             role,
             state: State::Active,
             eof: false,
@@ -435,7 +435,7 @@ impl Connection {
     pub fn space(&mut self) -> Result<&mut [u8]> {
         match self.handshake {
             Some(_) => self.receiver.space_for_head(self.config.max_head_size),
-            None => self.receiver.space(),
+            None => self.receiver.space(self.over_socket),
         }
     }
 
@@ -472,7 +472,7 @@ impl Connection {
         }
         let space = match self.handshake {
             Some(_) => self.receiver.space_for_head(self.config.max_head_size)?,
-            None => self.receiver.space()?,
+            None => self.receiver.space(self.over_socket)?,
         };
         self.input_lent = Some(space.len());
         Ok(space)

@@ -70,6 +70,15 @@ fn unfinished(piece: &[u8]) -> usize {
         .map_or(0, |(_, length)| length)
 }
 
+/// Whether no byte is over 127. For short texts: std's looks at each of the last 31 bytes, which takes it 50 ns of 70 at 125.
+#[inline]
+pub fn is_ascii(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk() else { return text.is_ascii() };
+    let (words, _) = text.as_chunks();
+    let all = words.iter().fold(u64::from_ne_bytes(*last), |all, word| all | u64::from_ne_bytes(*word));
+    all & 0x8080_8080_8080_8080 == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,5 +137,18 @@ mod tests {
         assert_eq!(stream.incomplete(), 2);
         stream.push_ascii(b"").unwrap();
         assert_eq!(stream.push_ascii(b"a"), Err(InvalidUtf8));
+    }
+
+    #[test]
+    fn one_byte_over_127_is_seen_wherever_it_is() {
+        for len in 0..200 {
+            let mut text = vec![b'a'; len];
+            assert!(is_ascii(&text));
+            for i in 0..len {
+                text[i] = 0x80;
+                assert!(!is_ascii(&text), "{i} of {len}");
+                text[i] = 0x7f;
+            }
+        }
     }
 }

@@ -71,7 +71,7 @@ impl Endpoint {
             watch: None,
         };
         if core.link().fd().is_some() {
-            core.connection_mut().keep_memory();
+            core.connection_mut().set_over_socket();
         }
         // The deadlines run from now on.
         let _ = core.tick();
@@ -114,7 +114,7 @@ impl Endpoint {
         match core.link() {
             Link::Memory => {
                 if link.fd().is_some() {
-                    core.connection_mut().keep_memory();
+                    core.connection_mut().set_over_socket();
                 }
                 *core.link_mut() = link;
                 core.tick()
