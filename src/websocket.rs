@@ -392,8 +392,9 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         let mut done = 0;
         while let Some(message) = messages.get(done) {
             let (count, outcome) = match self.count_direct(&messages[done..]) {
-                0 => (1, self.queue_one_of_many(message)),
-                count => self.send_direct(&messages[done..done + count]),
+                Ok(0) => (1, self.queue_one_of_many(message)),
+                Ok(count) => self.send_direct(&messages[done..done + count]),
+                Err(error) => (0, Err(error)),
             };
             match outcome {
                 Ok(Accepted::Yes) => done += count,
@@ -416,18 +417,19 @@ impl<Stream: Read + Write> WebSocket<Stream> {
 
     /// How many of these messages can be sent together without a copy.
     #[inline]
-    fn count_direct(&mut self, messages: &[Outgoing<'_>]) -> usize {
+    fn count_direct(&mut self, messages: &[Outgoing<'_>]) -> Result<usize> {
         if messages.first().and_then(direct_part).is_none() {
-            return 0;
+            return Ok(0);
         }
         // What waits goes first; where that does not go, they wait behind it.
-        if self.flush_quietly().is_err() || self.has_output() {
-            return 0;
+        self.flush_quietly()?;
+        if self.has_output() {
+            return Ok(0);
         }
         let goes = |message: &&Outgoing<'_>| {
             direct_part(message).is_some_and(|(_, payload)| self.connection.goes_directly(payload.len()))
         };
-        messages.iter().take(MANY).take_while(goes).count()
+        Ok(messages.iter().take(MANY).take_while(goes).count())
     }
 
     /// Sends messages right from the caller's memory, and queues what the stream does not take; how many were tried, the
@@ -456,7 +458,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
             sent -= here;
             tried += 1;
             let outcome = match here {
-                0 => self.connection.queue(message),
+                0 => self.queue_one_of_many(message),
                 _ => self.connection.queue_rest(header, payload, here).map(|()| Accepted::Yes),
             };
             if !matches!(outcome, Ok(Accepted::Yes)) {

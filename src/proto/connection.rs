@@ -238,7 +238,7 @@ impl Connection {
         if !Arc::ptr_eq(&self.config, usual) {
             aside.get_or_insert_default().config = Some(Arc::clone(&self.config));
         }
-        if self.needs_clock() {
+        if self.needs_clock() || self.latency().is_some() {
             aside.get_or_insert_default().deadlines = Some(std::mem::take(&mut self.deadlines));
         }
         Dormant { role: self.role, offset: self.receiver.offset(), aside }

@@ -288,10 +288,7 @@ impl Sender {
         if sent >= frame.len() {
             return;
         }
-        if self.frames.is_empty() && self.lent.is_none() {
-            // What is left is one block that is empty.
-            self.blocks.clear();
-        }
+        self.drop_empty_block();
         if self.blocks.is_empty() {
             (self.block_sent, self.frame_sent) = (sent, sent);
         }
@@ -453,10 +450,7 @@ impl Sender {
         };
         if room < len || capacity == 0 {
             let ahead = (capacity * 2).max(*BLOCK.start());
-            if self.frames.is_empty() && self.lent.is_none() {
-                // What is left is one block, empty and too small.
-                self.blocks.clear();
-            }
+            self.drop_empty_block();
             let mut block = Vec::new();
             block.try_reserve_exact(len.max(ahead.min(*BLOCK.end()))).map_err(|_| Error::NoMemory)?;
             self.blocks.push_back(Block::Own(block));
@@ -464,6 +458,14 @@ impl Sender {
         match self.blocks.back_mut() {
             Some(Block::Own(block)) => Ok(block),
             _ => Err(Error::NoMemory),
+        }
+    }
+
+    /// With nothing queued there is one block at most, which is empty and would stand before all that comes. A Pong that is
+    /// lent lies elsewhere.
+    fn drop_empty_block(&mut self) {
+        if self.frames.is_empty() && !matches!(self.lent, Some(Source::Block(_))) {
+            self.blocks.clear();
         }
     }
 

@@ -1,7 +1,7 @@
 //! A transport made of two functions of the caller's. They may block; they hold up the connection while they do.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 
 /// Receives into the slice: how many bytes, 0 at the end of the stream.
 pub type Receive = Box<dyn FnMut(&mut [u8]) -> io::Result<usize> + Send>;
@@ -36,6 +36,20 @@ impl Write for Callback {
             )),
             n => Ok(n),
         }
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut total = 0;
+        for slice in slices.iter().filter(|slice| !slice.is_empty()) {
+            match self.write(slice) {
+                Ok(n) if n == slice.len() => total += n,
+                Ok(n) => return Ok(total + n),
+                // What has been taken counts; the error comes again.
+                Err(_) if total > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -456,12 +456,13 @@ impl Entry {
         registry: &Registry,
     ) -> io::Result<Condition> {
         // The one before is closed by now, and thereby forgotten.
-        self.watched = condition.watched;
+        self.watched = None;
         if let Some(Watched { fd, .. }) = condition.watched {
             let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
             registry.register(&mut SourceFd(&fd), Token(place), interest)?;
             self.source.watched();
         }
+        self.watched = condition.watched;
         Ok(self.source.condition(now))
     }
 }

@@ -471,6 +471,85 @@ static void a_read_sends_what_waits_also_where_its_message_lies_there_already(vo
   free_pair(&both);
 }
 
+static ws_status_t status_within;
+static ws_conn *calls_back;
+
+static int32_t give_and_read(void *userdata, const uint8_t *buf, size_t len, size_t *out_n) {
+  const ws_message *message;
+  status_within = ws_read_message(calls_back, &message);
+  return give(userdata, buf, len, out_n);
+}
+
+static void a_callback_that_reads_what_lies_there_already_is_told_so_too(void) {
+  transport client, server;
+  const ws_message *message;
+  pair both;
+  reset(&client, &server);
+  both = join(&client, &server, NULL);
+  CHECK_IS(shake_hands(&both), WS_OK);
+  for (int i = 0; i < 3; i++) CHECK_IS(ws_write_message(both.client, WS_TEXT, "one of three", 12), WS_OK);
+  calls_back = new_open(NULL, WS_SERVER);
+  CHECK_IS(ws_set_io(calls_back, receive, give_and_read, &server), WS_OK);
+  CHECK_IS(ws_read_message(calls_back, &message), WS_OK);
+  CHECK_IS(ws_write_message(calls_back, WS_TEXT, "answer", 6), WS_OK);
+  CHECK_IS(status_within, WS_ERR_MISUSE);
+  for (int i = 0; i < 2; i++) {
+    CHECK_IS(ws_read_message(calls_back, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, "one of three"));
+  }
+  ws_free(calls_back);
+  free_pair(&both);
+}
+
+/* Messages as the library lends them, of these lengths. */
+static ws_status_t write_lengths(ws_conn *conn, const size_t *lengths, size_t count, size_t *accepted) {
+  static uint8_t payload[1 << 16];
+  ws_message messages[4];
+  const ws_message *pointers[4];
+  for (size_t i = 0; i < count; i++) {
+    const ws_message message = {payload, lengths[i], WS_BINARY, 0, 1};
+    messages[i] = message;
+    pointers[i] = &messages[i];
+  }
+  return ws_write_messages(conn, pointers, count, accepted);
+}
+
+static void of_messages_sent_together_each_is_sent_or_refused_by_itself(void) {
+  static const size_t one_too_long[] = {10, 200}, long_ones[] = {8192, 8192, 8192}, short_and_long[] = {10, 8192};
+  transport client, server;
+  const ws_message *message;
+  size_t accepted;
+  pair both;
+  reset(&client, &server);
+  both = join(&client, &server, NULL);
+  CHECK_IS(shake_hands(&both), WS_OK);
+  /* What comes before the one that is refused has left. */
+  CHECK_IS(ws_set_option(both.server, WS_OPT_MAX_MESSAGE_SIZE, 100), WS_OK);
+  CHECK_IS(write_lengths(both.server, one_too_long, 2, &accepted), WS_ERR_CAPACITY);
+  CHECK_IS(accepted, 1);
+  CHECK_IS(ws_queued_bytes(both.server), 0);
+  CHECK_IS(ws_read_message(both.client, &message), WS_OK);
+  CHECK_IS(message->len, 10);
+  /* Where all of it is taken, no bound is in the way. */
+  CHECK_IS(ws_set_option(both.server, WS_OPT_MAX_MESSAGE_SIZE, 1 << 20), WS_OK);
+  CHECK_IS(ws_set_option(both.server, WS_OPT_MAX_SEND_QUEUE, 1), WS_OK);
+  CHECK_IS(write_lengths(both.server, long_ones, 3, &accepted), WS_OK);
+  CHECK_IS(accepted, 3);
+  server.most = 5000;
+  CHECK_IS(write_lengths(both.server, long_ones, 3, &accepted), WS_OK);
+  CHECK_IS(accepted, 3);
+  for (int i = 0; i < 6; i++) {
+    CHECK_IS(read_slowly(both.client, both.server, &message), WS_OK);
+    CHECK_IS(message->len, 8192);
+  }
+  /* A transport that fails is told as that. */
+  server.after_calls = 0;
+  server.fails_with = EPIPE;
+  CHECK_IS(write_lengths(both.server, short_and_long, 2, &accepted), WS_ERR_IO);
+  CHECK_IS(ws_io_error(both.server), EPIPE);
+  free_pair(&both);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   RUN(a_conversation_in_one_go);
@@ -488,6 +567,8 @@ int main(int argc, char **argv) {
   RUN(a_received_message_stays_whatever_becomes_of_the_transport);
   RUN(a_callback_that_calls_back_is_told_so_and_changes_nothing);
   RUN(a_callback_may_use_another_connection);
+  RUN(a_callback_that_reads_what_lies_there_already_is_told_so_too);
+  RUN(of_messages_sent_together_each_is_sent_or_refused_by_itself);
   RUN(a_read_sends_what_waits_also_where_its_message_lies_there_already);
   return check_end();
 }

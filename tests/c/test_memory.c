@@ -1473,6 +1473,28 @@ static void what_comes_between_two_reads_holds_for_the_second(void) {
   }
 }
 
+static void what_is_queued_while_a_pong_is_lent_leaves_behind_it(void) {
+  ws_conn *conn = new_open(NULL, WS_SERVER);
+  static uint8_t payload[5000];
+  const uint8_t *data;
+  size_t len, total = 0;
+  CHECK_IS(ws_write_message(conn, WS_BINARY, payload, 10), WS_OK);
+  CHECK_IS(ws_output(conn, &data, &len), WS_OK);
+  CHECK_IS(ws_output_advance(conn, len), WS_OK);
+  CHECK_IS(ws_write_message(conn, WS_PONG, "!", 1), WS_OK);
+  CHECK_IS(ws_output(conn, &data, &len), WS_OK);
+  CHECK_IS(len, 3);
+  CHECK_IS(ws_write_message(conn, WS_BINARY, payload, sizeof payload), WS_OK);
+  CHECK_IS(ws_output_advance(conn, len), WS_OK);
+  while (ws_output(conn, &data, &len) == WS_OK && len > 0) {
+    total += len;
+    ws_output_advance(conn, len);
+  }
+  CHECK_IS(total, sizeof payload + 4);
+  CHECK_IS(ws_queued_bytes(conn), 0);
+  ws_free(conn);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   RUN(a_handshake_tells_target_headers_and_subprotocol);
@@ -1518,6 +1540,7 @@ int main(int argc, char **argv) {
   RUN(a_ping_goes_out_each_interval_and_silence_ends_the_connection);
   RUN(silence_over_the_idle_timeout_ends_the_connection);
   RUN(the_clock_of_the_library_does_not_go_backwards);
+  RUN(what_is_queued_while_a_pong_is_lent_leaves_behind_it);
   RUN(what_comes_between_two_reads_holds_for_the_second);
   RUN(messages_that_lie_there_are_read_together);
   RUN(messages_read_together_end_before_what_is_wrong);

@@ -240,15 +240,23 @@ impl Endpoint {
                             len += 1;
                         }
                         Ok(None) if len == 0 => *accepted += 1,
-                        Err(error) if len == 0 => return Err(error),
+                        Err(error) if len == 0 => {
+                            // Those before it are accepted.
+                            socket.flush_quietly()?;
+                            return Err(error);
+                        }
                         // Once those before it are out of the way.
                         _ => break,
                     }
                 }
                 let (done, outcome) = socket.send_many(&some[..len]);
                 *accepted += done;
-                if outcome? == Accepted::QueueFull {
-                    return Ok(Accepted::QueueFull);
+                match outcome {
+                    Ok(Accepted::Yes) => {}
+                    refused => {
+                        socket.flush_quietly()?;
+                        return refused;
+                    }
                 }
             }
             socket.flush_quietly()?;
@@ -302,8 +310,9 @@ impl Endpoint {
         loop {
             let mut core = self.lock()?;
             core.tick()?;
-            let accepted = write(&mut core)?;
+            let accepted = write(&mut core);
             self.tell(&mut core);
+            let accepted = accepted?;
             if !core.blocks() || !core.socket().has_output() {
                 return Ok(accepted);
             }
@@ -461,6 +470,8 @@ impl Endpoint {
         }
         let core = self.core.lock().map_err(|_| Error::Internal)?;
         if let Link::Callback(_) = core.link() {
+            // Not without the lock, either.
+            self.calm.store(false, Ordering::Relaxed);
             self.seldom.get_or_init(Box::default).owner.store(thread_token(), Ordering::Relaxed);
         }
         Ok(Locked { core, endpoint: self })
