@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gc
+import itertools
 import logging
 import os
 import re
@@ -201,6 +202,31 @@ def test_what_nobody_receives_waits_with_its_sender(serving: Any) -> None:
         assert sent[0] < 1000 and len(ws._queue) < 4 + 24 + 1
         for _ in range(sent[0]):
             assert len(ws.recv(timeout=5)) == 100_000
+
+
+def test_what_nobody_receives_waits_with_its_sender_whatever_is_waited_for(serving: Any) -> None:
+    def flood(ws: Any) -> None:
+        try:
+            for number in itertools.count():
+                ws.send(f"{number:1000}")
+        except exceptions.ConnectionClosed:
+            pass
+
+    _, url = serving(flood, compression=None)
+    with connect(url, max_queue=4, compression=None) as ws:
+        used = time.thread_time()
+        assert not ws.wait_closed(0.5)
+        assert not ws.ping().wait(0.5)
+        assert len(ws._queue) < 4 + 24 + 1
+        assert time.thread_time() - used < 0.3  # it waits, and does not ask again and again
+        waiting = threading.Thread(target=ws.wait_closed)
+        waiting.start()
+        assert [int(ws.recv(timeout=5)) for _ in range(3000)] == list(range(3000))
+        began = time.monotonic()
+        ws.close()
+        waiting.join(5)
+        assert not waiting.is_alive() and time.monotonic() - began < 5
+    assert isinstance(ws.close_exc, exceptions.ConnectionClosedOK) and len(ws._queue) < 4 + 24 + 1
 
 
 def test_a_second_receiver_is_refused(serving: Any) -> None:

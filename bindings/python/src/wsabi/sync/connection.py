@@ -82,12 +82,12 @@ class Connection:
         """
         with self._alone(self._receiving, "receiving on"):
             self._wait_for_message(timeout)
-            message = self._queue.popleft()
+            message = self._pop()
             if type(message) is Part:
                 pieces: list[Any] = [message.data]
                 while not message.final:
                     self._wait_for_message(None)
-                    message = self._queue.popleft()
+                    message = self._pop()
                     pieces.append(message.data)
                 message = type(pieces[0])().join(pieces)
             return decoded(message, decode)
@@ -110,7 +110,7 @@ class Connection:
             try:
                 while True:
                     self._wait_for_message(None)
-                    part = self._queue.popleft()
+                    part = self._pop()
                     if type(part) is not Part:
                         yield decoded(part, decode)
                         return
@@ -136,7 +136,7 @@ class Connection:
             data = data.encode() if isinstance(data, str) else data
             if len(data) > len(room):
                 raise ValueError(f"the message has {len(data)} bytes, and there is room for {len(room)}")
-            self._queue.popleft()
+            self._pop()
             room[: len(data)] = data
             return len(data)
 
@@ -150,7 +150,7 @@ class Connection:
             view = self._take_one(self._link.read_view, timeout)
             if view is not None:
                 return memoryview(view)
-            message = self._queue.popleft()
+            message = self._pop()
             return memoryview(message.encode() if isinstance(message, str) else message)
 
     # Sending
@@ -218,7 +218,7 @@ class Connection:
         status = self._begin_close(code, reason)
         if status not in (OK, ALREADY_CLOSED, CONNECTION_CLOSED):
             raise self._link.handle.error(status)
-        self._until(lambda: self._over, None)
+        self._until(lambda: self._over, None, receiving=True)
 
     def wait_closed(self, timeout: Optional[float] = None) -> bool:
         """Waits for the connection to end; whether it has."""
@@ -322,18 +322,26 @@ class Connection:
         queue = self._queue
         if queue:
             return
-        if not self._until(lambda: bool(queue), timeout):
+        if not self._until(lambda: bool(queue), timeout, receiving=True):
             if self._over:
                 raise self.close_exc
             raise TimeoutError(f"no message for {timeout} s")
 
-    def _until(self, done: Callable[[], bool], timeout: Optional[float]) -> bool:
-        """Reads, or lets another thread read, until it is done, or over, or the time is; whether it is done."""
+    def _until(self, done: Callable[[], bool], timeout: Optional[float], receiving: bool = False) -> bool:
+        """Reads, or lets another thread read, until it is done, or over, or the time is; whether it is done.
+
+        Who is not `receiving` (or closing) leaves what has no room with the peer, until somebody receives.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         while not done():
             if self._over:
                 return done()
-            if self._reading.acquire(False):
+            if not (receiving or self._may_read):
+                left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
+                if left <= 0:
+                    return done()
+                self._listen(left, for_room=True)
+            elif self._reading.acquire(False):
                 try:
                     if self._read() or self._over:
                         continue
@@ -352,18 +360,28 @@ class Connection:
                 self._listen(left)
         return True
 
-    def _listen(self, seconds: float) -> None:
-        """Waits for the thread that reads to tell something."""
+    def _listen(self, seconds: float, for_room: bool = False) -> None:
+        """Waits for the thread that reads to tell something; or for the one that receives, to make room."""
         with self._news:
             self._waiters += 1
             try:
-                # It may have stopped in between.
-                if self._reading.acquire(False):
+                # It may have stopped in between, or made some.
+                if for_room:
+                    if self._over or self._may_read:
+                        return
+                elif self._reading.acquire(False):
                     self._reading.release()
                     return
                 self._news.wait(seconds)
             finally:
                 self._waiters -= 1
+
+    def _pop(self) -> Any:
+        """Takes the first message out of the queue."""
+        message = self._queue.popleft()
+        if self._waiters:
+            self._tell()
+        return message
 
     def _tell(self) -> None:
         with self._news:
@@ -451,9 +469,15 @@ class Connection:
     def _has_room(self) -> bool:
         return self._max_queue is None or len(self._queue) < self._max_queue
 
+    @property
+    def _may_read(self) -> bool:
+        """Who does not receive may read: nothing is lent, and there is room, or a Close has been sent, so that no more is kept."""
+        handle = self._link.handle
+        return (self._has_room or not handle.can_write) and not handle.is_lending
+
     def _look_after(self) -> None:
-        """Called by the keeper: reads, where nobody else does, and there is room."""
-        if self._over or not self._has_room or self._link.handle.is_lending or not self._reading.acquire(False):
+        """Called by the keeper: reads, where nobody else does."""
+        if self._over or not self._may_read or not self._reading.acquire(False):
             return
         try:
             self._read()
@@ -544,7 +568,7 @@ class Connection:
         left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
         if left <= 0:
             return False
-        reading = self._has_room and not self._link.handle.is_lending and self._reading.acquire(False)
+        reading = self._may_read and self._reading.acquire(False)
         try:
             self._link.wait_to_send(left, reading)
             if reading:
