@@ -144,12 +144,13 @@ class Connection:
         """Receives the next message as a read-only memoryview of its bytes, without a copy.
 
         The view lives until the next message is received, which releases it: `with ws.recv_view() as view` is a good habit.
-        BufferError from there: something made from the view is still in use. No Pings are answered meanwhile.
+        BufferError from there: something made from the view is still in use. Nobody reads meanwhile but `close()`: no Pings are
+        answered, and `ping().wait()` finds nothing.
         """
         with self._alone(self._receiving, "receiving on"):
             view = self._take_one(self._link.read_view, timeout)
-            if view is not None:
-                return memoryview(view)
+            if isinstance(view, memoryview):
+                return view  # itself: it has to be this one that is released
             message = self._pop()
             return memoryview(message.encode() if isinstance(message, str) else message)
 
@@ -336,12 +337,7 @@ class Connection:
         while not done():
             if self._over:
                 return done()
-            if not (receiving or self._may_read):
-                left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
-                if left <= 0:
-                    return done()
-                self._listen(left, for_room=True)
-            elif self._reading.acquire(False):
+            if self._reading.acquire(False) if receiving else self._may_read_now():
                 try:
                     if self._read() or self._over:
                         continue
@@ -350,14 +346,12 @@ class Connection:
                         return done()
                     self._link.wait(left)
                 finally:
-                    self._reading.release()
-                    if self._waiters:
-                        self._tell()
+                    self._stop_reading()
             else:
                 left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
                 if left <= 0:
                     return done()
-                self._listen(left)
+                self._listen(left, for_room=not (receiving or self._may_read))
         return True
 
     def _listen(self, seconds: float, for_room: bool = False) -> None:
@@ -448,9 +442,7 @@ class Connection:
                     raise TimeoutError(f"no message for {timeout} s")
                 self._link.wait(left)
             finally:
-                self._reading.release()
-                if self._waiters:
-                    self._tell()
+                self._stop_reading()
         if not self._queue:
             raise self.close_exc
         return None
@@ -475,16 +467,28 @@ class Connection:
         handle = self._link.handle
         return (self._has_room or not handle.can_write) and not handle.is_lending
 
+    def _may_read_now(self) -> bool:
+        """Takes `_reading` where this may read, and nobody else does; whether it has."""
+        if not self._may_read or not self._reading.acquire(False):
+            return False
+        if self._may_read:
+            return True
+        self._stop_reading()  # a view has been lent in between
+        return False
+
+    def _stop_reading(self) -> None:
+        self._reading.release()
+        if self._waiters:
+            self._tell()
+
     def _look_after(self) -> None:
         """Called by the keeper: reads, where nobody else does."""
-        if self._over or not self._may_read or not self._reading.acquire(False):
+        if self._over or not self._may_read_now():
             return
         try:
             self._read()
         finally:
-            self._reading.release()
-            if self._waiters:
-                self._tell()
+            self._stop_reading()
 
     def _answered(self, payload: bytes) -> None:
         """A Pong answers its Ping and those before it (RFC 6455 section 5.5.3)."""
@@ -568,16 +572,14 @@ class Connection:
         left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
         if left <= 0:
             return False
-        reading = self._may_read and self._reading.acquire(False)
+        reading = self._may_read_now()
         try:
             self._link.wait_to_send(left, reading)
             if reading:
                 self._read()
         finally:
             if reading:
-                self._reading.release()
-                if self._waiters:
-                    self._tell()
+                self._stop_reading()
         return True
 
     def _refused(self, status: int) -> Exception:
