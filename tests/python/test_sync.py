@@ -124,6 +124,69 @@ def test_a_message_of_any_size_in_parts_into_a_buffer_or_as_a_view(serving: Any)
             ws.recv_into(room, timeout=0)
 
 
+def test_a_view_is_released_by_the_next_receive_or_by_its_block(serving: Any) -> None:
+    def answer(ws: Any) -> None:
+        for message in ws:
+            ws.send(message)
+            if message == "ping me":
+                pinged.append(ws.ping().wait(5))
+
+    pinged: list[bool] = []
+    _, url = serving(answer)
+    with connect(url) as ws:
+        ws.send("view")
+        view = ws.recv_view(timeout=5)
+        assert view == b"view" and view.readonly
+        ws.send("next")
+        assert not ws.ping().wait(0.1) and view == b"view"  # only a receive takes it back
+        assert ws.recv(timeout=5) == "next"
+        with pytest.raises(ValueError, match="released"):
+            view[0]
+        ws.send("ping me")
+        with ws.recv_view(timeout=5) as view:
+            assert view == b"ping me"
+        deadline = time.monotonic() + 5
+        while not pinged and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert pinged == [True]  # it is not lent any more, so that the connection is looked after
+
+
+@pytest.mark.parametrize("how", ["recv_view", "recv_into"])
+def test_every_receive_ends_in_time_where_another_thread_reads(silent: str, how: str) -> None:
+    with connect(silent, ping_interval=None, close_timeout=0.1) as ws:
+        waiting = threading.Thread(target=ws.wait_closed, args=(2,))
+        waiting.start()
+        time.sleep(0.1)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            ws.recv_view(timeout=0.2) if how == "recv_view" else ws.recv_into(bytearray(10), timeout=0.2)
+        assert 0.1 < time.monotonic() - began < 1
+        waiting.join(5)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_bytes_that_are_not_the_text_they_were_taken_for_end_the_connection(serving: Any, streaming: bool) -> None:
+    _, url = serving(echo)
+    with connect(url) as ws:
+        ws.send(b"ab\xffc")
+        with pytest.raises(exceptions.ConnectionClosedError, match="byte 0xff in position 2") as caught:
+            list(ws.recv_streaming(decode=True)) if streaming else ws.recv(timeout=5, decode=True)
+        assert caught.value.sent == (1007, "invalid start byte at position 2") and ws.state == wsabi.State.CLOSED
+        assert isinstance(caught.value.__cause__, UnicodeDecodeError)
+
+
+def test_bytes_taken_for_text_in_parts_may_be_cut_anywhere(serving: Any) -> None:
+    _, url = serving(echo, max_size=None, compression=None)
+    word = "aé€😀" * 100_000
+    with connect(url, max_size=None, compression=None) as ws:
+        ws.send(word.encode())
+        parts = list(ws.recv_streaming(decode=True))
+        assert "".join(parts) == word and len(parts) > 1  # type: ignore[arg-type]
+        ws.send("é".encode()[:1])
+        with pytest.raises(exceptions.ConnectionClosedError):
+            list(ws.recv_streaming(decode=True))
+
+
 def test_pings_are_answered_and_timed(serving: Any) -> None:
     _, url = serving(echo)
     with connect(url) as ws:

@@ -425,7 +425,10 @@ class Connection:
         deadline = None if timeout is None else time.monotonic() + timeout
         while not done() and not self._over:
             if not self._reading.acquire(False):
-                self._listen(SLICE)
+                left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
+                if left <= 0:
+                    raise TimeoutError(f"no message for {timeout} s")
+                self._listen(left)
                 continue
             try:
                 status, event = read()
