@@ -8,6 +8,7 @@ the connections that nobody waits for, so that Pings are answered and a Close is
 
 from __future__ import annotations
 
+import codecs
 import os
 import socket
 import sys
@@ -78,7 +79,7 @@ class Connection:
         """Receives the next message: `str` for text, `bytes` for binary; `decode` True or False makes all of them one of these.
 
         TimeoutError: none has come for so many seconds (0: none is there). ConnectionClosedOK, ConnectionClosedError: the end.
-        ConcurrencyError: another thread is receiving.
+        Bytes that are to be `str` and are not UTF-8 end the connection with 1007. ConcurrencyError: another thread is receiving.
         """
         with self._alone(self._receiving, "receiving on"):
             self._wait_for_message(timeout)
@@ -90,7 +91,7 @@ class Connection:
                     message = self._pop()
                     pieces.append(message.data)
                 message = type(pieces[0])().join(pieces)
-            return decoded(message, decode)
+            return self._decoded(message, decode, None, True)
 
     def __iter__(self) -> Iterator[Data]:
         """Receives messages until the connection is closed well; ConnectionClosedError, where it is not."""
@@ -105,19 +106,18 @@ class Connection:
 
         Parts are what has arrived, and not the sender's fragments. Take all of them before the next message is received.
         """
+        decoder = codecs.getincrementaldecoder("utf-8")()  # parts of binary messages are cut anywhere
         with self._alone(self._receiving, "receiving on"):
             self._deliver_parts(True)
             try:
                 while True:
                     self._wait_for_message(None)
                     part = self._pop()
-                    if type(part) is not Part:
-                        yield decoded(part, decode)
-                        return
-                    if part.final and not part.data:
-                        return
-                    yield decoded(part.data, decode)
-                    if part.final:
+                    data, final = part if type(part) is Part else (part, True)
+                    data = self._decoded(data, decode, decoder, final)
+                    if data or type(part) is not Part:
+                        yield data
+                    if final:
                         return
             finally:
                 self._deliver_parts(False)
@@ -450,6 +450,22 @@ class Connection:
             raise self.close_exc
         return None
 
+    def _decoded(
+        self, data: Data, decode: Optional[bool], decoder: Optional[codecs.IncrementalDecoder], final: bool
+    ) -> Data:
+        if decode is None or isinstance(data, str) is decode:
+            return data
+        if isinstance(data, str):
+            return data.encode()
+        try:
+            return data.decode() if decoder is None else decoder.decode(data, final)
+        except UnicodeDecodeError as error:
+            if self._failure is None:
+                self._failure = error
+            self._begin_close(1007, f"{error.reason} at position {error.start}")
+            self._until(lambda: self._over, None, receiving=True)
+            raise self.close_exc from error
+
     def _deliver_parts(self, on: bool) -> None:
         while not self._reading.acquire(timeout=SLICE):
             pass
@@ -664,14 +680,6 @@ class Alone:
 
     def __exit__(self, *_: Any) -> None:
         self.lock.release()
-
-
-def decoded(message: Data, decode: Optional[bool]) -> Data:
-    if decode is None:
-        return message
-    if decode:
-        return message if isinstance(message, str) else message.decode()
-    return message.encode() if isinstance(message, str) else message
 
 
 def is_buffer(data: Any) -> bool:
