@@ -26,7 +26,7 @@ from conftest import echo, run_python
 import wsabi
 from wsabi import exceptions
 from wsabi.sync import connect, serve, unix_connect, unix_serve
-from wsabi.sync.connection import Connection
+from wsabi.sync.connection import Connection, broadcast
 
 
 def test_a_program_of_ten_lines(serving: Any) -> None:
@@ -622,8 +622,26 @@ def test_limits_close_with_1009(serving: Any) -> None:
         with pytest.raises(exceptions.ConnectionClosedError) as caught:
             ws.recv(timeout=5)
         assert caught.value.code == 1009
-    with connect(url, max_size=1000) as ws, pytest.raises(exceptions.PayloadTooBig):
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+def test_the_limit_for_what_is_received_is_none_for_what_is_sent(serving: Any, compression: Any) -> None:
+    sizes: list[int] = []
+    _, url = serving(lambda ws: sizes.extend(len(message) for message in ws), max_size=None, compression=compression)
+    with connect(url, max_size=(1000, 500), compression=compression) as ws:
         ws.send(b"x" * 1001)
+        ws.send(["x" * 1001, "x" * 1001])
+        broadcast([ws], b"x" * 1001)
+        with pytest.raises(ValueError):
+            ws.ping(b"x" * 126)
+    with connect(url, compression=compression, options={wsabi.Option.MAX_SENT_SIZE: 1000}) as ws:
+        with pytest.raises(exceptions.PayloadTooBig):
+            ws.send(b"x" * 1001)
+        ws.send(b"x" * 1000)
+    deadline = time.monotonic() + 5
+    while len(sizes) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sizes == [1001, 2002, 1001, 1000]
 
 
 def test_a_handler_that_fails_closes_with_1011(serving: Any, caplog: Any) -> None:
