@@ -222,6 +222,19 @@ def test_keepalive_and_deadlines_run_on_the_clock_that_is_handed_in() -> None:
     assert client.failure is not None and isinstance(client.failure, TimeoutError)
 
 
+def test_a_busy_connection_is_not_idle_where_the_clock_is_handed_in_before_the_bytes() -> None:
+    client, server = pair(options={Option.IDLE_TIMEOUT_MS: 1000})
+    client.tick(0)
+    server.send_text("busy")
+    client.tick(0.9)
+    client.receive_data(server.data_to_send())
+    client.events_received()
+    client.tick(1.5)
+    assert client.failure is None and client.next_deadline == 1.9
+    client.tick(2)
+    assert isinstance(client.failure, TimeoutError)
+
+
 def test_a_view_lives_until_the_next_read() -> None:
     client, server = pair(compression=None)
     for word in ("one", "two", "three"):
@@ -264,6 +277,18 @@ def test_reading_into_a_buffer() -> None:
     assert server.handle.read_into(array.array("H", [0, 0])) == (0, 3)
     with pytest.raises((TypeError, BufferError)):
         server.handle.read_into(b"read only")
+
+
+def test_taking_what_cannot_be_taken_is_refused_and_gives_nothing_stale() -> None:
+    client, server = pair(compression=None, options={Option.MAX_SEND_BYTES: 0})
+    for size in (10, 100_000):
+        client.send_binary(b"x" * size)
+        address, client.handle._conn.value = client.handle._conn.value, None  # as it is once it has been freed
+        with pytest.raises(ValueError):
+            client.data_to_send()
+        client.handle._conn.value = address
+        server.receive_data(client.data_to_send())
+        assert server.events_received() == [b"x" * size]
 
 
 def test_arguments_that_cannot_be_are_refused() -> None:

@@ -424,13 +424,15 @@ class Handle:
                 pieces = []
             self._large = False
             while True:
-                output(self._conn, self._out_ref, self._size_ref)
+                status = output(self._conn, self._out_ref, self._size_ref)
+                if status:
+                    raise self.error(status)
                 size = self._size.value
                 if not size:
                     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
                 start = self._out.value
                 pieces.append(memory[start : start + size])
-                output_advance(self._conn, c_size_t(size))
+                self.check(output_advance(self._conn, c_size_t(size)))
 
     def tick(self, now_ms: int) -> int:
         """Hands the clock in; a status."""

@@ -155,7 +155,10 @@ class Protocol:
     # Time, on a clock of the caller's, in seconds
 
     def tick(self, now: float) -> None:
-        """Hands the clock in: Pings that are due are queued, and deadlines end the connection. Then take events and bytes."""
+        """Hands the clock in: Pings that are due are queued, and deadlines end the connection. Then take events and bytes.
+
+        What arrives is dated by the last tick: where there is an Option.IDLE_TIMEOUT_MS, tick before `receive_data()`, too.
+        """
         if not self.closed:
             status = self.handle.tick(int(now * 1000))
             if status and self.opened:
