@@ -736,6 +736,63 @@ def test_tls_by_python_and_by_the_library(serving: Any, certificate: Any, ours: 
         connect(url, ssl=wsabi.TLS() if ours == "library" else ssl.create_default_context())
 
 
+def test_nothing_is_sent_beside_the_end_of_tls_or_after_it(certificate: Any) -> None:
+    from wsabi._handle import TEXT, Config, Handle
+    from wsabi._link import TLSLink
+    from wsabi._tables import Role
+
+    closing, closed = threading.Event(), threading.Event()
+    beside: list[str] = []
+
+    class Watched(ssl.SSLSocket):
+        def unwrap(self) -> socket.socket:
+            closing.set()
+            time.sleep(0.2)
+            plain = super().unwrap()
+            closed.set()
+            time.sleep(0.2)
+            return plain
+
+        def send(self, data: Any, flags: int = 0) -> int:
+            if closing.is_set():
+                beside.append("after" if closed.is_set() else "beside")
+            return super().send(data, flags)
+
+    chain, key = certificate
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(chain, key)
+    ours = ssl.create_default_context(cafile=str(chain))
+    ours.sslsocket_class = Watched
+    rest: list[bytes] = []
+
+    def answer() -> None:
+        with theirs.wrap_socket(one, server_side=True) as secured:
+            plain = secured.unwrap()  # its end first, so that the other end is plain as soon as it says its own
+            rest.append(plain.recv(65536))
+            plain.close()
+
+    one, other = socket.socketpair()
+    peer = threading.Thread(target=answer)
+    peer.start()
+    sock = ours.wrap_socket(other, server_hostname="localhost")
+    link = TLSLink(Handle.resume(Config(), Role.CLIENT), sock)
+
+    def write() -> None:
+        closing.wait(5)
+        for _ in range(50):
+            link.write(TEXT, "secret")
+            time.sleep(0.01)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(0.1)
+    link.close()
+    for thread in (writer, peer):
+        thread.join(5)
+        assert not thread.is_alive()
+    assert (beside, rest, closed.is_set()) == ([], [b""], True)
+
+
 @pytest.fixture
 def proxy() -> Iterator[tuple[str, list[bytes]]]:
     """The URL of an HTTP proxy that wants a password, and the heads of what it has been asked."""

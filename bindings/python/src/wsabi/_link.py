@@ -94,14 +94,19 @@ class TLSLink:
         self._unfed = b""
         self._wants_write = False
         self._ended = False
+        self._closed = False
         sock.setblocking(False)
 
     def close(self) -> None:
-        try:
-            self._socket.unwrap()  # says that this is the end, and does not wait for the peer's answer
-        except (OSError, ValueError):
-            pass
-        close(self._socket)
+        with self._lock:
+            # Whoever writes from now on reaches nothing: behind unwrap() the socket is a plain one.
+            self._closed = True
+            self._unsent = self._unfed = b""
+            try:
+                self._socket.unwrap()  # says that this is the end, and does not wait for the peer's answer
+            except (OSError, ValueError):
+                pass
+            close(self._socket)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -193,7 +198,7 @@ class TLSLink:
     def _receive(self) -> bool:
         """Feeds what has arrived; whether that was anything."""
         if not self._unfed:
-            if self._ended:
+            if self._ended or self._closed:
                 return False
             self._wants_write = False
             try:
@@ -213,7 +218,7 @@ class TLSLink:
         return True
 
     def _flush(self) -> None:
-        while True:
+        while not self._closed:
             if not self._unsent:
                 self._unsent = self.handle.take_output()
                 if not self._unsent:
