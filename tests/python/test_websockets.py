@@ -166,6 +166,22 @@ def test_limits_are_the_same(peers: Any) -> None:
         assert caught.value.rcvd.code == 1009
 
 
+def test_bytes_that_are_taken_for_text_end_the_same(peers: Any) -> None:
+    client, exceptions, start = peers
+    url = start(echo)
+    for receive in (lambda ws: ws.recv(decode=True), lambda ws: list(ws.recv_streaming(decode=True))):
+        with client.connect(url) as ws:
+            ws.send(b"ab\xff")
+            with pytest.raises(exceptions.ConnectionClosedError) as caught:
+                receive(ws)
+            assert (caught.value.sent.code, caught.value.sent.reason) == (1007, "invalid start byte at position 2")
+    with client.connect(url, max_size=1000) as ws:
+        ws.send(b"x" * 1001)
+        with pytest.raises(exceptions.ConnectionClosedError) as caught:
+            ws.recv(timeout=5)
+        assert caught.value.sent.code == 1009
+
+
 def test_tls_and_unix_sockets_are_the_same(peers: Any, certificate: Any, tmp_path: Path) -> None:
     client, exceptions, start = peers
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

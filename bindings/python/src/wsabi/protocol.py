@@ -157,7 +157,8 @@ class Protocol:
     def tick(self, now: float) -> None:
         """Hands the clock in: Pings that are due are queued, and deadlines end the connection. Then take events and bytes.
 
-        What arrives is dated by the last tick: where there is an Option.IDLE_TIMEOUT_MS, tick before `receive_data()`, too.
+        What arrives counts as having arrived at the last tick. Where IDLE_TIMEOUT_MS is set, tick before each `receive_data()`, or
+        a busy connection is taken for an idle one.
         """
         if not self.closed:
             status = self.handle.tick(int(now * 1000))
