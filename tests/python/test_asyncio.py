@@ -41,6 +41,7 @@ from wsabi.http import Request, Response
 from wsabi.protocol import Option, State
 
 PATIENCE = 30  # seconds for one test
+CHUNK = 2**18  # bytes that a transport of asyncio's hands out at most at once
 
 
 def run(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -70,6 +71,10 @@ async def until_closed(websocket: ServerConnection) -> None:
 
 def url_of(server: Server, path: str = "/", scheme: str = "ws") -> str:
     return f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}{path}"
+
+
+def port_of(url: str) -> int:
+    return int(url.split(":")[2].strip("/"))
 
 
 @contextlib.asynccontextmanager
@@ -254,6 +259,80 @@ async def test_a_slow_consumer_makes_the_peer_wait() -> None:
 
 
 @run
+async def test_a_handler_slower_than_its_peer_keeps_no_backlog_and_loses_no_speed() -> None:
+    received, kept = 0, 0
+
+    async def handler(websocket: ServerConnection) -> None:
+        nonlocal received, kept
+        async for _ in websocket:
+            received += 1
+            kept = max(kept, len(websocket._unfed))
+            await asyncio.sleep(0)
+
+    async with serving(handler, compression=None) as url:
+        reader, writer = await asyncio.open_connection("localhost", port_of(url))
+        writer.write(REQUEST)
+        await reader.readuntil(b"\r\n\r\n")
+        message = b"\x82\xfe" + (20_000).to_bytes(2, "big") + bytes(4) + b"x" * 20_000
+        began = time.monotonic()
+        for _ in range(150):
+            writer.write(message * 20)
+            await writer.drain()
+        while received < 3000:
+            await asyncio.sleep(0.01)
+        assert time.monotonic() - began < PATIENCE / 2
+        assert 0 < kept <= CHUNK
+        writer.close()
+        await writer.wait_closed()
+
+
+@run
+async def test_what_came_together_with_the_request_makes_the_peer_wait_like_all_else() -> None:
+    servers: list[ServerConnection] = []
+
+    async def handler(websocket: ServerConnection) -> None:
+        servers.append(websocket)
+        await websocket.wait_closed()
+
+    async with serving(handler, max_queue=16, ping_interval=0.05, compression=None) as url:
+        reader, writer = await asyncio.open_connection("localhost", port_of(url))
+        small = b"\x82\x81" + bytes(4) + b"x"
+        writer.write(REQUEST + small * 100)
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.02)
+        (websocket,) = servers
+        assert not websocket.transport.is_reading()  # type: ignore[attr-defined]
+        before = len(websocket._messages)
+        assert 16 < before < 16 + 64
+        writer.write(small * 1000)
+        await asyncio.sleep(0.5)
+        # Nor does anything that happens meanwhile, such as a Ping that is due, take more.
+        assert len(websocket._messages) == before
+        assert not websocket.transport.is_reading()  # type: ignore[attr-defined]
+        for _ in range(1100):
+            assert await asyncio.wait_for(websocket.recv(), 5) == b"x"
+        assert websocket.transport.is_reading()  # type: ignore[attr-defined]
+        writer.close()
+
+
+@run
+async def test_a_silent_peer_is_given_up_even_while_its_messages_wait() -> None:
+    servers: list[ServerConnection] = []
+
+    async def handler(websocket: ServerConnection) -> None:
+        servers.append(websocket)
+        await websocket.wait_closed()
+
+    async with serving(handler, max_queue=1, ping_interval=0.05, ping_timeout=0.1, compression=None) as url:
+        reader, writer = await asyncio.open_connection("localhost", port_of(url))
+        writer.write(REQUEST + (b"\x82\x81" + bytes(4) + b"x") * 100)
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.wait_for(reader.read(), 5)
+        assert isinstance(servers[0]._close_exc().__cause__, TimeoutError)
+        writer.close()
+
+
+@run
 async def test_a_peer_that_never_reads_holds_up_the_sender_and_takes_no_memory() -> None:
     sent = 0
 
@@ -265,7 +344,7 @@ async def test_a_peer_that_never_reads_holds_up_the_sender_and_takes_no_memory()
                 sent += 1
 
     async with serving(handler, compression=None, ping_interval=None, close_timeout=0.2) as url:
-        reader, writer = await asyncio.open_connection("localhost", int(url.split(":")[2].strip("/")), limit=1000)
+        reader, writer = await asyncio.open_connection("localhost", port_of(url), limit=1000)
         writer.write(REQUEST)
         await reader.readuntil(b"\r\n\r\n")
         await asyncio.sleep(0.5)
@@ -289,7 +368,7 @@ async def test_neither_pings_nor_broadcasts_pile_up_for_a_peer_that_never_reads(
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False
     async with serving(handler, compression=None, close_timeout=0.2, logger=quiet) as url:
-        sock = socket.create_connection(("localhost", int(url.split(":")[2].strip("/"))))
+        sock = socket.create_connection(("localhost", port_of(url)))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.setblocking(False)
         sock.send(REQUEST)
@@ -320,7 +399,7 @@ async def test_who_goes_on_sending_after_breaking_a_rule_is_not_listened_to() ->
             await websocket.recv()
 
     async with serving(handler) as url:
-        reader, writer = await asyncio.open_connection("localhost", int(url.split(":")[2].strip("/")))
+        reader, writer = await asyncio.open_connection("localhost", port_of(url))
         writer.write(REQUEST + b"\x83\x80\0\0\0\0")
         await reader.readuntil(b"\r\n\r\n")
         with contextlib.suppress(OSError):
@@ -477,7 +556,7 @@ async def test_keepalive_measures_the_latency_and_ends_with_a_peer_that_is_silen
 
     told: asyncio.Future[ConnectionClosedError] = asyncio.get_running_loop().create_future()
     async with serving(handler, ping_interval=0.1, ping_timeout=0.2) as url:
-        reader, writer = await asyncio.open_connection("localhost", int(url.split(":")[2].strip("/")))
+        reader, writer = await asyncio.open_connection("localhost", port_of(url))
         start = time.monotonic()
         writer.write(REQUEST)
         error = await told
@@ -496,7 +575,7 @@ async def test_a_peer_that_does_not_answer_a_close_is_not_waited_for_longer_than
         closed.set_result(time.monotonic() - start)
 
     async with serving(handler, close_timeout=0.2) as url:
-        _, writer = await asyncio.open_connection("localhost", int(url.split(":")[2].strip("/")))
+        _, writer = await asyncio.open_connection("localhost", port_of(url))
         writer.write(REQUEST)
         assert 0.15 < await closed < 5
         writer.transport.abort()
@@ -592,7 +671,7 @@ async def test_a_sender_learns_of_a_lost_connection_even_if_it_never_waits() -> 
 @run
 async def test_a_peer_that_breaks_a_rule_is_told_so_after_what_it_sent_before_was_answered() -> None:
     async with serving(compression=None) as url:
-        reader, writer = await asyncio.open_connection("localhost", int(url.split(":")[2].strip("/")))
+        reader, writer = await asyncio.open_connection("localhost", port_of(url))
         writer.write(REQUEST + b"\x81\x82\0\0\0\0ok" + b"\x83\x80\0\0\0\0")
         await reader.readuntil(b"\r\n\r\n")
         answer = await reader.read(1000)
@@ -671,7 +750,7 @@ async def test_a_program_may_answer_a_request_itself_or_change_the_answer() -> N
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False
     async with serving(process_request=process_request, process_response=process_response, logger=quiet) as url:
-        port = int(url.split(":")[2].strip("/"))
+        port = port_of(url)
         for head in (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", REQUEST.replace(b" / ", b" /healthz ")):
             reader, writer = await asyncio.open_connection("localhost", port)
             writer.write(head)
@@ -693,7 +772,7 @@ async def test_a_program_may_answer_a_request_itself_or_change_the_answer() -> N
 @run
 async def test_what_is_no_websocket_request_is_refused_and_rubbish_ends() -> None:
     async with serving() as url:
-        port = int(url.split(":")[2].strip("/"))
+        port = port_of(url)
         for sent, status in (
             (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 4"),
             (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 4"),
@@ -1046,7 +1125,7 @@ async def test_tls_and_whom_to_believe(certificate: tuple[Path, Path]) -> None:
 @run
 async def test_a_socket_of_the_programs() -> None:
     async with serving() as url:
-        sock = socket.create_connection(("localhost", int(url.split(":")[2].strip("/"))))
+        sock = socket.create_connection(("localhost", port_of(url)))
         async with connect("ws://any.name/", sock=sock) as ws:
             await ws.send("here")
             assert await ws.recv() == "here"

@@ -27,6 +27,7 @@ from ..exceptions import (
     ConnectionClosedError,
     ConnectionClosedOK,
     ProtocolError,
+    WebSocketException,
 )
 from ..http import Request, Response
 from ._memory import Calls, Control, Memory, Message
@@ -84,9 +85,10 @@ class Connection(asyncio.Protocol):
         self._messages: deque[Message] = deque()
         self._controls: list[Control] = []
         self._high, self._low = marks(max_queue)
-        self._unfed = b""  # has arrived, and the library had no room for it yet
+        self._unfed = NOTHING  # has arrived, and the library had no room for it yet
         self._eof = False  # nothing more will arrive
-        self._paused = False  # the transport does not receive
+        self._paused = False  # there are too many messages
+        self._held = False  # the transport does not receive, or whether it should is to be looked at
         self._read_soon = False  # there may be more to read, in the loop's next round
         self._waiter = Waiter(self.loop)  # of the task that receives
         self._amid_parts = False  # a task has taken a part of a message, and not the last one
@@ -320,11 +322,13 @@ class Connection(asyncio.Protocol):
         if self._over:
             return  # what the peer still sends while our last words are on their way
         if self._unfed:
-            self._unfed += data
+            # Of a transport that had more than one piece in hand when it was paused.
+            self._unfed = memoryview(b"".join((self._unfed, data)))
             return
         fed = self._feed(self._conn, data)
         if fed < len(data):
-            self._unfed = data[max(fed, 0) :]
+            self._unfed = memoryview(data)[max(fed, 0) :]
+            self._held = True
         if self._opening:
             self._open()
             return
@@ -384,9 +388,14 @@ class Connection(asyncio.Protocol):
     def _read(self, in_callback: bool = False) -> None:
         """Reads what has arrived, and lets the library answer it, until there is nothing more, or too much.
 
+        The transport is held up while there is too much: what has arrived here is then one piece of its own, and no more.
+
         Before more is read, whoever receives gets its messages: so the answers go out even where what follows breaks a rule and
         ends the connection. A task that waits gets them at once `in_callback` of the loop, any other in the loop's next round.
         """
+        if self._paused:
+            self._look_for_end()
+            return
         conn, messages, controls, waiter = self._conn, self._messages, self._controls, self._waiter
         answers = False
         while not self._over:
@@ -398,7 +407,7 @@ class Connection(asyncio.Protocol):
                 if in_callback and messages and waiter.waiting:
                     waiter.wake_at_once()
                 if not messages:
-                    if not (answers or self._unfed or self._eof or self._has_more(conn)):
+                    if not (answers or self._held or self._eof or self._has_more(conn)):
                         return
                 elif self._dropping:
                     while len(messages) > self._high:
@@ -421,6 +430,8 @@ class Connection(asyncio.Protocol):
                 self._fail(status)
         if answers:
             self._flush()
+        if self._held:
+            self._hold()
         if waiter.waiting and (messages or self._over):
             waiter.wake()
 
@@ -432,8 +443,11 @@ class Connection(asyncio.Protocol):
     def _feed_rest(self) -> bool:
         """Feeds what there was no room for; whether anything was fed."""
         if self._unfed:
-            fed = self._feed(self._conn, self._unfed)
-            self._unfed = self._unfed[max(fed, 0) :]
+            try:
+                fed = self.protocol.feed(self._unfed)
+            except WebSocketException:
+                return False  # reading tells why
+            self._unfed = self._unfed[fed:]
             return fed > 0
         if self._eof:
             self._eof = False
@@ -456,16 +470,26 @@ class Connection(asyncio.Protocol):
 
     def _pause(self) -> None:
         """The peer has to wait until some of its messages have been taken."""
-        if not self._paused:
-            self._paused = True
-            if not self._lost:
-                self.transport.pause_reading()
+        self._paused = self._held = True
 
     def _resume(self) -> None:
         self._paused = False
         self._read()
-        if not self._paused and not self._lost:
+
+    def _hold(self) -> None:
+        """Lets the transport receive unless what it has received has no place yet."""
+        self._held = not self._over and (self._paused or bool(self._unfed))
+        if self._lost:
+            return
+        if self._held:
+            self.transport.pause_reading()
+        else:
             self.transport.resume_reading()
+
+    def _look_for_end(self) -> None:
+        """The end need not wait until messages are taken, which a silent peer's receiver may never do."""
+        if self._closing and not self._over and self.protocol.write_pending() in OVER:
+            self._finish()
 
     async def _next(self) -> Message:
         """The next message, or part of one."""
@@ -713,8 +737,8 @@ class Connection(asyncio.Protocol):
         if self._failure is not None and self.transport.can_write_eof():
             # What the peer is still sending must not make the system take back our last words.
             self.transport.write_eof()
-            if self._paused:
-                self.transport.resume_reading()
+            self._unfed = NOTHING
+            self._hold()
         else:
             self.transport.close()
         if self.close_timeout is not None:
@@ -774,6 +798,7 @@ OVER = (int(Status.ERR_CONNECTION_CLOSED), int(Status.ERR_ALREADY_CLOSED))
 TEXT, BINARY, CLOSE, PING, PONG = (int(kind) for kind in Kind)
 BUFFERS = (bytes, bytearray, memoryview)
 WELL = (1000, 1001, 1005)
+NOTHING = memoryview(b"")
 
 
 def marks(limits: Limits) -> tuple[float, float]:
