@@ -124,7 +124,7 @@ typedef enum ws_flag {
 // Options; all values are uint64_t. 0 stands for "no limit" or "never", where not said otherwise; on and off are 1 and
 // 0.
 typedef enum ws_option {
-  // Largest message received or sent, in bytes. Default 64 MiB.
+  // Largest message received, and sent where WS_OPT_MAX_SENT_SIZE says nothing else, in bytes. Default 64 MiB.
   WS_OPT_MAX_MESSAGE_SIZE = 1,
   // Largest frame received, in bytes. Default 16 MiB.
   WS_OPT_MAX_FRAME_SIZE = 2,
@@ -138,6 +138,8 @@ typedef enum ws_option {
   WS_OPT_MAX_SEND_BYTES = 6,
   // A server takes frames that are not masked, against RFC 6455. Default off.
   WS_OPT_ACCEPT_UNMASKED_FRAMES = 7,
+  // Largest message sent, in bytes. Default: what WS_OPT_MAX_MESSAGE_SIZE says.
+  WS_OPT_MAX_SENT_SIZE = 8,
   // Calls wait for the peer instead of answering WOULD_BLOCK. Default on for sockets that the library opens, off
   // for one of the caller's; without meaning in memory mode and with callbacks.
   WS_OPT_BLOCKING = 10,

@@ -106,6 +106,7 @@ enum class option : std::int32_t {
   max_send_queue = WS_OPT_MAX_SEND_QUEUE,
   max_send_bytes = WS_OPT_MAX_SEND_BYTES,
   accept_unmasked_frames = WS_OPT_ACCEPT_UNMASKED_FRAMES,
+  max_sent_size = WS_OPT_MAX_SENT_SIZE,
   blocking = WS_OPT_BLOCKING,
   read_timeout_ms = WS_OPT_READ_TIMEOUT_MS,
   handshake_timeout_ms = WS_OPT_HANDSHAKE_TIMEOUT_MS,
@@ -331,6 +332,8 @@ public:
   bytes_view(const void *data, std::size_t size) noexcept : view(static_cast<const std::uint8_t *>(data), size) {}
   /// Text up to its NUL.
   bytes_view(const char *text) noexcept : bytes_view(text, text ? std::strlen(text) : 0) {}
+  /// A buffer of characters is not taken for text: say how much of it is meant.
+  template <std::size_t N> bytes_view(char (&buffer)[N]) = delete;
   template <class C, class T = std::remove_pointer_t<decltype(std::declval<const C &>().data())>,
             class = std::enable_if_t<is_byte<T>>>
   bytes_view(const C &container) noexcept : bytes_view(container.data(), container.size()) {}

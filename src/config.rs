@@ -12,6 +12,9 @@ pub struct WebSocketConfig {
     pub max_send_bytes: Option<usize>,
     /// Largest message, received or sent, in bytes. Default 64 MiB.
     pub max_message_size: Option<usize>,
+    /// Largest message sent, in bytes, where that is to be another than [`max_message_size`](Self::max_message_size).
+    /// `Some(None)`: of any size. Default none.
+    pub max_sent_size: Option<Option<usize>>,
     /// Largest frame received, in bytes. Default 16 MiB.
     pub max_frame_size: Option<usize>,
     /// Most frames that one received message may be split into. Default 131,072.
@@ -66,12 +69,21 @@ pub struct DeflateConfig {
     pub server_no_context_takeover: bool,
 }
 
+impl WebSocketConfig {
+    /// Largest message sent, in bytes.
+    #[inline]
+    pub(crate) fn largest_sent(&self) -> Option<usize> {
+        self.max_sent_size.unwrap_or(self.max_message_size)
+    }
+}
+
 impl Default for WebSocketConfig {
     fn default() -> Self {
         Self {
             max_send_queue: Some(1024),
             max_send_bytes: Some(16 << 20),
             max_message_size: Some(64 << 20),
+            max_sent_size: None,
             max_frame_size: Some(16 << 20),
             max_fragments: Some(1 << 17),
             max_head_size: 16 << 10,

@@ -226,6 +226,7 @@ pub(super) fn set(
     use ws_option::*;
     match known(option)? {
         WS_OPT_MAX_MESSAGE_SIZE => websocket.max_message_size = limit(value)?,
+        WS_OPT_MAX_SENT_SIZE => websocket.max_sent_size = Some(limit(value)?),
         WS_OPT_MAX_FRAME_SIZE => websocket.max_frame_size = limit(value)?,
         WS_OPT_MAX_FRAGMENTS => websocket.max_fragments = limit(value)?,
         WS_OPT_MAX_HEAD_SIZE if value < 256 => {
@@ -318,6 +319,7 @@ pub(super) fn get(websocket: &WebSocketConfig, settings: &Settings, option: i32)
         |time: Option<Duration>| time.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     Ok(match known(option)? {
         WS_OPT_MAX_MESSAGE_SIZE => limit(websocket.max_message_size),
+        WS_OPT_MAX_SENT_SIZE => limit(websocket.largest_sent()),
         WS_OPT_MAX_FRAME_SIZE => limit(websocket.max_frame_size),
         WS_OPT_MAX_FRAGMENTS => limit(websocket.max_fragments),
         WS_OPT_MAX_HEAD_SIZE => websocket.max_head_size as u64,
@@ -350,6 +352,7 @@ fn known(option: i32) -> Result<ws_option> {
     use ws_option::*;
     const ALL: &[ws_option] = &[
         WS_OPT_MAX_MESSAGE_SIZE,
+        WS_OPT_MAX_SENT_SIZE,
         WS_OPT_MAX_FRAME_SIZE,
         WS_OPT_MAX_FRAGMENTS,
         WS_OPT_MAX_HEAD_SIZE,

@@ -848,7 +848,7 @@ impl Connection {
             && self.handshake.is_none()
             && self.fragments.is_none()
             && self.compression.is_none()
-            && self.config.max_message_size.is_none_or(|max| len <= max)
+            && self.config.largest_sent().is_none_or(|max| len <= max)
     }
 
     /// Whether a message of this length can be sent right from the caller's memory, behind others that are.
@@ -988,7 +988,7 @@ impl Connection {
     }
 
     fn check_size(&self, size: usize) -> Result<()> {
-        match self.config.max_message_size {
+        match self.config.largest_sent() {
             Some(max) if size > max => {
                 Err(CapacityError::MessageTooLong { size: size as u64, max: max as u64 }.into())
             }

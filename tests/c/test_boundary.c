@@ -24,6 +24,7 @@ static const struct option {
   uint64_t by_default, other, bad;
   int only_in_config;
 } options[] = {
+  {WS_OPT_MAX_SENT_SIZE, 64 << 20, 1, 0, 0}, /* whose default is the next one's value */
   {WS_OPT_MAX_MESSAGE_SIZE, 64 << 20, 1, 0, 0},
   {WS_OPT_MAX_FRAME_SIZE, 16 << 20, 77, 0, 0},
   {WS_OPT_MAX_FRAGMENTS, 131072, 3, 0, 0},

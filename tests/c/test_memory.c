@@ -536,6 +536,25 @@ static void a_message_over_the_limit_fails_on_either_side(void) {
   ws_config_free(config);
 }
 
+static void what_may_be_sent_can_be_more_than_what_may_be_received(void) {
+  uint64_t value = 1;
+  const ws_message *message;
+  pair both;
+  CHECK_IS(open_pair(&both, NULL, NULL), WS_OK);
+  CHECK_IS(ws_set_option(both.server, WS_OPT_MAX_MESSAGE_SIZE, 4), WS_OK);
+  CHECK_IS(ws_write_message(both.server, WS_TEXT, "hello", 5), WS_ERR_CAPACITY);
+  CHECK_IS(ws_set_option(both.server, WS_OPT_MAX_SENT_SIZE, 0), WS_OK);
+  CHECK_IS(ws_get_option(both.server, WS_OPT_MAX_SENT_SIZE, &value), WS_OK);
+  CHECK_IS(value, 0);
+  CHECK_IS(ws_write_message(both.server, WS_TEXT, "hello", 5), WS_OK);
+  CHECK_IS(ws_set_option(both.server, WS_OPT_MAX_SENT_SIZE, 3), WS_OK);
+  CHECK_IS(ws_write_message(both.server, WS_TEXT, "four", 4), WS_ERR_CAPACITY);
+  CHECK_IS(read_from(both.client, both.server, &message), WS_OK);
+  CHECK_IS(ws_write_message(both.client, WS_TEXT, "hello", 5), WS_OK);
+  CHECK_IS(read_from(both.server, both.client, &message), WS_ERR_CAPACITY);
+  free_pair(&both);
+}
+
 static void options_of_a_live_connection_hold_from_the_next_call_on(void) {
   const ws_message *message;
   uint64_t value;
@@ -1515,6 +1534,7 @@ int main(int argc, char **argv) {
   RUN(a_full_send_queue_hands_the_message_back_and_nothing_changes);
   RUN(a_fragment_that_finds_no_room_can_be_sent_again);
   RUN(a_message_over_the_limit_fails_on_either_side);
+  RUN(what_may_be_sent_can_be_more_than_what_may_be_received);
   RUN(options_of_a_live_connection_hold_from_the_next_call_on);
   RUN(compressed_messages_arrive_unharmed_and_what_was_agreed_on_can_be_asked);
   RUN(a_refused_message_does_not_advance_the_compressor);
