@@ -22,6 +22,7 @@ from typing import Any, Callable
 import pytest
 
 from wsabi.asyncio import basic_auth, broadcast, connect, serve, unix_connect, unix_serve
+from wsabi.asyncio._waiter import Waiter
 from wsabi.asyncio.client import backoff, process_exception
 from wsabi.asyncio.server import Server, ServerConnection
 from wsabi.exceptions import (
@@ -466,6 +467,38 @@ async def test_a_second_receiver_is_told_so() -> None:
                 await second
         await ws.send("for the first")
         assert await first == "for the first"
+
+
+@run
+async def test_a_cancelled_receiver_is_cancelled_even_if_another_receives_in_the_same_round() -> None:
+    async with serving() as url, connect(url, proxy=None) as ws:
+        for number in range(3):
+            first = asyncio.ensure_future(ws.recv())
+            await asyncio.sleep(0.01)
+            await ws.send(str(number))
+            first.cancel()
+            assert await ws.recv() == str(number)  # waits before the first has gone on
+            with pytest.raises(asyncio.CancelledError):
+                await first
+
+
+@run
+async def test_a_receiver_that_goes_on_already_does_not_cancel_the_next_one() -> None:
+    waiter = Waiter(asyncio.get_running_loop())
+
+    async def wait() -> str:
+        await waiter
+        return "woken"
+
+    first = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(wait())
+    asyncio.get_running_loop().call_soon(first.cancel)  # behind the second's first step, before the first goes on
+    asyncio.get_running_loop().call_soon(waiter.wake)
+    waiter.wake()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert await asyncio.wait_for(second, 5) == "woken"
 
 
 @run
