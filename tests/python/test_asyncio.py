@@ -599,6 +599,22 @@ async def test_keepalive_measures_the_latency_and_ends_with_a_peer_that_is_silen
 
 
 @run
+async def test_an_idle_timeout_ends_the_connections_that_are_idle_and_no_others() -> None:
+    options = {Option.IDLE_TIMEOUT_MS: 300}
+    quick = {"ping_interval": None, "proxy": None}
+    async with serving(options=options, ping_interval=None) as url:
+        async with connect(url, **quick) as busy, connect(url, **quick) as idle:
+            for number in range(20):
+                await asyncio.sleep(0.05)
+                await busy.send(str(number))
+                assert await busy.recv() == str(number)
+            assert idle.state != State.OPEN and busy.state == State.OPEN
+            began = time.monotonic()
+            await asyncio.wait_for(busy.wait_closed(), 5)
+            assert time.monotonic() - began > 0.2
+
+
+@run
 async def test_a_peer_that_does_not_answer_a_close_is_not_waited_for_longer_than_close_timeout() -> None:
     closed = asyncio.get_running_loop().create_future()
 

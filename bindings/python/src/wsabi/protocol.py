@@ -155,7 +155,11 @@ class Protocol:
     # Time, on a clock of the caller's, in seconds
 
     def tick(self, now: float) -> None:
-        """Hands the clock in: Pings that are due are queued, and deadlines end the connection. Then take events and bytes."""
+        """Hands the clock in: Pings that are due are queued, and deadlines end the connection. Then take events and bytes.
+
+        What arrives counts as having arrived at the last tick. Where IDLE_TIMEOUT_MS is set, tick before each `receive_data()`, or
+        a busy connection is taken for an idle one.
+        """
         if not self.closed:
             status = self.handle.tick(int(now * 1000))
             if status and self.opened:

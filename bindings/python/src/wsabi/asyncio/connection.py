@@ -111,6 +111,7 @@ class Connection(asyncio.Protocol):
         self._dropping = False  # what arrives is not queued any more
         self._lost = False
         self._lost_waiter: asyncio.Future[None] = self.loop.create_future()
+        self._dated = False  # the library has to know when something arrives
         self._timer: Optional[asyncio.TimerHandle] = None
         self._abort_timer: Optional[asyncio.TimerHandle] = None
 
@@ -325,6 +326,8 @@ class Connection(asyncio.Protocol):
             # Of a transport that had more than one piece in hand when it was paused.
             self._unfed = memoryview(b"".join((self._unfed, data)))
             return
+        if self._dated:
+            self._tick()
         fed = self._feed(self._conn, data)
         if fed < len(data):
             self._unfed = memoryview(data)[max(fed, 0) :]
@@ -346,7 +349,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        if self._flush() and self._closing:
+        if self._flush() and (self._closing or self._held):
             self._read()
         if not self._write_paused:
             for drainer in self._drainers:
@@ -443,6 +446,8 @@ class Connection(asyncio.Protocol):
     def _feed_rest(self) -> bool:
         """Feeds what there was no room for; whether anything was fed."""
         if self._unfed:
+            if self._dated:
+                self._tick()
             try:
                 fed = self.protocol.feed(self._unfed)
             except WebSocketException:
@@ -681,11 +686,16 @@ class Connection(asyncio.Protocol):
     def _now(self) -> int:
         return int(self.loop.time() * 1000)
 
-    def _look_at_clock(self) -> None:
-        """Tells the library the time, and comes back when something is due."""
+    def _tick(self) -> None:
         status = self.protocol.tick(self._now())
         if status and not self._over:
             self._fail(status)
+
+    def _look_at_clock(self) -> None:
+        """Tells the library the time, and comes back when something is due."""
+        self._tick()
+        # What arrives counts as having arrived at the last tick, which all other deadlines can do with.
+        self._dated = self.protocol.get(Option.IDLE_TIMEOUT_MS) > 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
