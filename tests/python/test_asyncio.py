@@ -124,6 +124,25 @@ async def test_text_and_binary_can_be_had_and_sent_the_other_way_round() -> None
 
 
 @run
+async def test_a_buffer_that_does_not_lie_in_one_piece_is_refused_and_nothing_is_sent() -> None:
+    pieces = memoryview(b"abcdef")[::2]
+    async with serving() as url, connect(url, proxy=None) as ws:
+        for send in (ws.send, ws.ping, ws.pong):
+            with pytest.raises(BufferError):
+                await send(pieces)
+        with pytest.raises(BufferError):
+            broadcast([ws], pieces)
+        await ws.send(memoryview(b"abcdef")[1:4])
+        assert await ws.recv() == b"bcd"
+        await ws.send(memoryview(b"abcdef").cast("B", (2, 3)))
+        assert await ws.recv() == b"abcdef"
+        with pytest.raises(BufferError):
+            await ws.send([b"one", pieces])  # this message cannot be finished any more
+        await ws.wait_closed()
+        assert ws._close_exc().sent == (1011, "error in fragmented message")
+
+
+@run
 async def test_thousands_of_messages_keep_their_order_while_tasks_send_concurrently() -> None:
     async with serving() as url, connect(url, proxy=None) as ws:
 

@@ -232,7 +232,7 @@ class Connection(asyncio.Protocol):
 
         An iterable or asynchronous iterable of these is sent in fragments. Waits while more than `write_limit` bytes wait for
         the peer. ConnectionClosed: the connection is over, or closing. PayloadTooBig, UnicodeError: not sent. TypeError: not
-        a message.
+        a message. BufferError: it does not lie in one piece.
         """
         while self._amid_fragments is not None:
             await asyncio.shield(self._amid_fragments)
@@ -243,7 +243,7 @@ class Connection(asyncio.Protocol):
             message = message.encode()
         elif isinstance(message, BUFFERS):
             kind = TEXT if text else BINARY
-            message = bytes(message)
+            message = in_one_piece(message)
         else:
             await self._send_fragments(message, text)
             return
@@ -273,7 +273,7 @@ class Connection(asyncio.Protocol):
             while payload in self._pings:
                 payload = secrets.token_bytes(4)
         else:
-            payload = data.encode() if isinstance(data, str) else bytes(data)
+            payload = data.encode() if isinstance(data, str) else in_one_piece(data)
         if payload in self._pings:
             raise ConcurrencyError("a Ping with the same data waits for its Pong")
         answered: asyncio.Future[float] = self.loop.create_future()
@@ -283,7 +283,7 @@ class Connection(asyncio.Protocol):
 
     async def pong(self, data: DataLike = b"") -> None:
         """Sends a Pong that nobody asked for."""
-        await self._control(PONG, data.encode() if isinstance(data, str) else bytes(data))
+        await self._control(PONG, data.encode() if isinstance(data, str) else in_one_piece(data))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Closes the connection, and waits until it is over. Nothing happens where it is over.
@@ -612,8 +612,8 @@ class Connection(asyncio.Protocol):
     async def _send_fragments(self, message: Any, text: Optional[bool]) -> None:
         if isinstance(message, Mapping):
             raise TypeError("a mapping is not a message; send its keys() or values()")
-        with contextlib.suppress(TypeError), memoryview(message) as buffer:
-            message = buffer.tobytes()
+        with contextlib.suppress(TypeError):
+            message = in_one_piece(message)
         if isinstance(message, bytes):
             await self.send(message, text=text)
             return
@@ -822,6 +822,14 @@ def marks(limits: Limits) -> tuple[float, float]:
     if not 0 <= low <= high:
         raise ValueError("the low-water mark is between 0 and the high-water mark")
     return high, low
+
+
+def in_one_piece(data: Buffer) -> bytes:
+    """The bytes of a buffer. TypeError: it is none; BufferError: they would have to be gathered, as nowhere else."""
+    with memoryview(data) as buffer:
+        if not buffer.c_contiguous:
+            raise BufferError("the buffer is not C-contiguous")
+        return buffer.tobytes()
 
 
 async def each_of(fragments: Iterable[Any]) -> AsyncIterator[Any]:
