@@ -22,6 +22,7 @@ from typing import Any, Callable
 import pytest
 
 from wsabi.asyncio import basic_auth, broadcast, connect, serve, unix_connect, unix_serve
+from wsabi.asyncio._memory import Calls
 from wsabi.asyncio._waiter import Waiter
 from wsabi.asyncio.client import backoff, process_exception
 from wsabi.asyncio.server import Server, ServerConnection
@@ -252,6 +253,35 @@ async def test_a_message_larger_than_what_is_received_at_most_can_be_sent() -> N
 
 
 # Back-pressure
+
+
+@run
+async def test_fragments_and_broadcasts_may_be_larger_than_what_is_received_at_most() -> None:
+    seen: list[ServerConnection] = []
+
+    async def handler(websocket: ServerConnection) -> None:
+        seen.append(websocket)
+        await websocket.send([b"x" * 700, b"x" * 700])
+        await websocket.wait_closed()
+
+    async with serving(handler, max_size=1000, compression=None) as url, connect(url, proxy=None) as ws:
+        assert len(await ws.recv()) == 1400
+        broadcast(seen, "y" * 5000)
+        assert await asyncio.wait_for(ws.recv(), 5) == "y" * 5000
+        await ws.send(b"z" * 1001)  # while what is received has its limit still
+        await ws.wait_closed()
+        assert ws.close_code == 1009
+
+
+@run
+async def test_output_is_nothing_where_the_library_refuses_and_not_what_another_connection_had_there() -> None:
+    calls = Calls.of(asyncio.get_running_loop())
+    async with serving() as url, connect(url, proxy=None) as ws:
+        await ws.send("a secret of this connection")
+        for length in (5, 5000):
+            ws.protocol.queue(2, b"x" * length)
+            assert calls.output(ws.protocol.conn)
+            assert calls.output(None) == b""
 
 
 @run
