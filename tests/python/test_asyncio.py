@@ -36,6 +36,7 @@ from wsabi.exceptions import (
     InvalidStatus,
     InvalidURI,
     InvalidUTF8,
+    PayloadTooBig,
     ProtocolError,
     ProxyError,
 )
@@ -252,9 +253,6 @@ async def test_a_message_larger_than_what_is_received_at_most_can_be_sent() -> N
         assert "1000" in str(closed.value)
 
 
-# Back-pressure
-
-
 @run
 async def test_fragments_and_broadcasts_may_be_larger_than_what_is_received_at_most() -> None:
     seen: list[ServerConnection] = []
@@ -271,6 +269,12 @@ async def test_fragments_and_broadcasts_may_be_larger_than_what_is_received_at_m
         await ws.send(b"z" * 1001)  # while what is received has its limit still
         await ws.wait_closed()
         assert ws.close_code == 1009
+    sent_at_most = {Option.MAX_SENT_SIZE: 10}
+    async with serving() as url, connect(url, options=sent_at_most, proxy=None) as ws:
+        with pytest.raises(PayloadTooBig):
+            await ws.send(b"x" * 11)
+        await ws.send(b"x" * 10)
+        assert await ws.recv() == b"x" * 10
 
 
 @run
@@ -282,6 +286,9 @@ async def test_output_is_nothing_where_the_library_refuses_and_not_what_another_
             ws.protocol.queue(2, b"x" * length)
             assert calls.output(ws.protocol.conn)
             assert calls.output(None) == b""
+
+
+# Back-pressure
 
 
 @run

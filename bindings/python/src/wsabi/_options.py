@@ -14,7 +14,8 @@ __all__ = ["Limit", "Queue", "TLS", "USER_AGENT", "configure", "milliseconds"]
 
 USER_AGENT = f"Python/{platform.python_version()} wsabi/{WS_VERSION}"
 
-# The largest message, or that and the largest frame, in bytes; None: no limit.
+# The largest message received, or that and the largest frame, in bytes; None: no limit. What is sent has no limit but
+# Option.MAX_SENT_SIZE.
 Limit = Union[int, None, tuple[Optional[int], Optional[int]]]
 
 # How many messages wait to be received before no more are read; of two numbers, the first. None: any number.
@@ -90,6 +91,7 @@ def configure(
     config.set(Option.DEFLATE, 1 if compression else 0)
     config.set(Option.MAX_MESSAGE_SIZE, max_message or 0)
     config.set(Option.MAX_FRAME_SIZE, max_frame or 0)
+    config.set(Option.MAX_SENT_SIZE, 0)  # max_size is for what is received, as for `websockets`
     config.set(Option.HANDSHAKE_TIMEOUT_MS, milliseconds(open_timeout))
     config.set(Option.CLOSE_TIMEOUT_MS, milliseconds(close_timeout))
     config.set(Option.PING_INTERVAL_MS, milliseconds(ping_interval))

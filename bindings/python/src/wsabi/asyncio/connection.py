@@ -588,14 +588,6 @@ class Connection(asyncio.Protocol):
             self._flush()
             await self._drain()
             status = self._queue(self._conn, kind, data)
-        if status == Status.ERR_CAPACITY:
-            # `max_size` is for what is received; the library's limit is for both.
-            limit = self.protocol.get(Option.MAX_MESSAGE_SIZE)
-            self.protocol.set(Option.MAX_MESSAGE_SIZE, 0)
-            try:
-                status = self._queue(self._conn, kind, data)
-            finally:
-                self.protocol.set(Option.MAX_MESSAGE_SIZE, limit)
         if status in OVER:
             await self.wait_closed()
             raise self._close_exc()
