@@ -358,17 +358,17 @@ async def test_what_came_together_with_the_request_makes_the_peer_wait_like_all_
         await reader.readuntil(b"\r\n\r\n")
         await asyncio.sleep(0.02)
         (websocket,) = servers
-        assert not websocket.transport.is_reading()  # type: ignore[attr-defined]
+        assert not websocket.transport.is_reading()
         before = len(websocket._messages)
         assert 16 < before < 16 + 64
         writer.write(small * 1000)
         await asyncio.sleep(0.5)
         # Nor does anything that happens meanwhile, such as a Ping that is due, take more.
         assert len(websocket._messages) == before
-        assert not websocket.transport.is_reading()  # type: ignore[attr-defined]
+        assert not websocket.transport.is_reading()
         for _ in range(1100):
             assert await asyncio.wait_for(websocket.recv(), 5) == b"x"
-        assert websocket.transport.is_reading()  # type: ignore[attr-defined]
+        assert websocket.transport.is_reading()
         writer.close()
 
 
