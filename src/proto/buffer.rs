@@ -82,7 +82,9 @@ impl Buffer {
             self.start = 0;
             self.end = filled;
         }
-        let wanted = (SMALLEST << self.doublings).max(least).min(LARGEST);
+        // Where it is known what comes, no more than whole ones of it.
+        let wanted =
+            (SMALLEST << self.doublings).next_multiple_of(least.max(1)).min(most.max(least)).min(LARGEST);
         if may_move && self.start == 0 && self.bytes.len() < wanted {
             self.grow(wanted)?;
         }
