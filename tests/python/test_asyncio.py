@@ -22,6 +22,8 @@ from typing import Any, Callable
 import pytest
 
 from wsabi.asyncio import basic_auth, broadcast, connect, serve, unix_connect, unix_serve
+from wsabi.asyncio._memory import Calls
+from wsabi.asyncio._waiter import Waiter
 from wsabi.asyncio.client import backoff, process_exception
 from wsabi.asyncio.server import Server, ServerConnection
 from wsabi.exceptions import (
@@ -34,6 +36,7 @@ from wsabi.exceptions import (
     InvalidStatus,
     InvalidURI,
     InvalidUTF8,
+    PayloadTooBig,
     ProtocolError,
     ProxyError,
 )
@@ -41,6 +44,7 @@ from wsabi.http import Request, Response
 from wsabi.protocol import Option, State
 
 PATIENCE = 30  # seconds for one test
+CHUNK = 2**18  # bytes that a transport of asyncio's hands out at most at once
 
 
 def run(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -70,6 +74,10 @@ async def until_closed(websocket: ServerConnection) -> None:
 
 def url_of(server: Server, path: str = "/", scheme: str = "ws") -> str:
     return f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}{path}"
+
+
+def port_of(url: str) -> int:
+    return int(url.split(":")[2].strip("/"))
 
 
 @contextlib.asynccontextmanager
@@ -115,6 +123,25 @@ async def test_text_and_binary_can_be_had_and_sent_the_other_way_round() -> None
         with pytest.raises(ConnectionClosedError):
             await ws.recv(decode=True)
         assert ws._close_exc().sent == (1007, "invalid start byte at position 0")
+
+
+@run
+async def test_a_buffer_that_does_not_lie_in_one_piece_is_refused_and_nothing_is_sent() -> None:
+    pieces = memoryview(b"abcdef")[::2]
+    async with serving() as url, connect(url, proxy=None) as ws:
+        for send in (ws.send, ws.ping, ws.pong):
+            with pytest.raises(BufferError):
+                await send(pieces)
+        with pytest.raises(BufferError):
+            broadcast([ws], pieces)
+        await ws.send(memoryview(b"abcdef")[1:4])
+        assert await ws.recv() == b"bcd"
+        await ws.send(memoryview(b"abcdef").cast("B", (2, 3)))
+        assert await ws.recv() == b"abcdef"
+        with pytest.raises(BufferError):
+            await ws.send([b"one", pieces])  # this message cannot be finished any more
+        await ws.wait_closed()
+        assert ws._close_exc().sent == (1011, "error in fragmented message")
 
 
 @run
@@ -226,6 +253,41 @@ async def test_a_message_larger_than_what_is_received_at_most_can_be_sent() -> N
         assert "1000" in str(closed.value)
 
 
+@run
+async def test_fragments_and_broadcasts_may_be_larger_than_what_is_received_at_most() -> None:
+    seen: list[ServerConnection] = []
+
+    async def handler(websocket: ServerConnection) -> None:
+        seen.append(websocket)
+        await websocket.send([b"x" * 700, b"x" * 700])
+        await websocket.wait_closed()
+
+    async with serving(handler, max_size=1000, compression=None) as url, connect(url, proxy=None) as ws:
+        assert len(await ws.recv()) == 1400
+        broadcast(seen, "y" * 5000)
+        assert await asyncio.wait_for(ws.recv(), 5) == "y" * 5000
+        await ws.send(b"z" * 1001)  # while what is received has its limit still
+        await ws.wait_closed()
+        assert ws.close_code == 1009
+    sent_at_most = {Option.MAX_SENT_SIZE: 10}
+    async with serving() as url, connect(url, options=sent_at_most, proxy=None) as ws:
+        with pytest.raises(PayloadTooBig):
+            await ws.send(b"x" * 11)
+        await ws.send(b"x" * 10)
+        assert await ws.recv() == b"x" * 10
+
+
+@run
+async def test_output_is_nothing_where_the_library_refuses_and_not_what_another_connection_had_there() -> None:
+    calls = Calls.of(asyncio.get_running_loop())
+    async with serving() as url, connect(url, proxy=None) as ws:
+        await ws.send("a secret of this connection")
+        for length in (5, 5000):
+            ws.protocol.queue(2, b"x" * length)
+            assert calls.output(ws.protocol.conn)
+            assert calls.output(None) == b""
+
+
 # Back-pressure
 
 
@@ -254,6 +316,80 @@ async def test_a_slow_consumer_makes_the_peer_wait() -> None:
 
 
 @run
+async def test_a_handler_slower_than_its_peer_keeps_no_backlog_and_loses_no_speed() -> None:
+    received, kept = 0, 0
+
+    async def handler(websocket: ServerConnection) -> None:
+        nonlocal received, kept
+        async for _ in websocket:
+            received += 1
+            kept = max(kept, len(websocket._unfed))
+            await asyncio.sleep(0)
+
+    async with serving(handler, compression=None) as url:
+        reader, writer = await asyncio.open_connection("localhost", port_of(url))
+        writer.write(REQUEST)
+        await reader.readuntil(b"\r\n\r\n")
+        message = b"\x82\xfe" + (20_000).to_bytes(2, "big") + bytes(4) + b"x" * 20_000
+        began = time.monotonic()
+        for _ in range(150):
+            writer.write(message * 20)
+            await writer.drain()
+        while received < 3000:
+            await asyncio.sleep(0.01)
+        assert time.monotonic() - began < PATIENCE / 2
+        assert 0 < kept <= CHUNK
+        writer.close()
+        await writer.wait_closed()
+
+
+@run
+async def test_what_came_together_with_the_request_makes_the_peer_wait_like_all_else() -> None:
+    servers: list[ServerConnection] = []
+
+    async def handler(websocket: ServerConnection) -> None:
+        servers.append(websocket)
+        await websocket.wait_closed()
+
+    async with serving(handler, max_queue=16, ping_interval=0.05, compression=None) as url:
+        reader, writer = await asyncio.open_connection("localhost", port_of(url))
+        small = b"\x82\x81" + bytes(4) + b"x"
+        writer.write(REQUEST + small * 100)
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.02)
+        (websocket,) = servers
+        assert not websocket.transport.is_reading()
+        before = len(websocket._messages)
+        assert 16 < before < 16 + 64
+        writer.write(small * 1000)
+        await asyncio.sleep(0.5)
+        # Nor does anything that happens meanwhile, such as a Ping that is due, take more.
+        assert len(websocket._messages) == before
+        assert not websocket.transport.is_reading()
+        for _ in range(1100):
+            assert await asyncio.wait_for(websocket.recv(), 5) == b"x"
+        assert websocket.transport.is_reading()
+        writer.close()
+
+
+@run
+async def test_a_silent_peer_is_given_up_even_while_its_messages_wait() -> None:
+    servers: list[ServerConnection] = []
+
+    async def handler(websocket: ServerConnection) -> None:
+        servers.append(websocket)
+        await websocket.wait_closed()
+
+    async with serving(handler, max_queue=1, ping_interval=0.05, ping_timeout=0.1, compression=None) as url:
+        reader, writer = await asyncio.open_connection("localhost", port_of(url))
+        writer.write(REQUEST + (b"\x82\x81" + bytes(4) + b"x") * 100)
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.wait_for(reader.read(), 5)
+        assert isinstance(servers[0]._close_exc().__cause__, TimeoutError)
+        writer.close()
+
+
+@run
 async def test_a_peer_that_never_reads_holds_up_the_sender_and_takes_no_memory() -> None:
     sent = 0
 
@@ -265,7 +401,7 @@ async def test_a_peer_that_never_reads_holds_up_the_sender_and_takes_no_memory()
                 sent += 1
 
     async with serving(handler, compression=None, ping_interval=None, close_timeout=0.2) as url:
-        reader, writer = await asyncio.open_connection("localhost", int(url.split(":")[2].strip("/")), limit=1000)
+        reader, writer = await asyncio.open_connection("localhost", port_of(url), limit=1000)
         writer.write(REQUEST)
         await reader.readuntil(b"\r\n\r\n")
         await asyncio.sleep(0.5)
@@ -289,7 +425,7 @@ async def test_neither_pings_nor_broadcasts_pile_up_for_a_peer_that_never_reads(
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False
     async with serving(handler, compression=None, close_timeout=0.2, logger=quiet) as url:
-        sock = socket.create_connection(("localhost", int(url.split(":")[2].strip("/"))))
+        sock = socket.create_connection(("localhost", port_of(url)))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.setblocking(False)
         sock.send(REQUEST)
@@ -320,7 +456,7 @@ async def test_who_goes_on_sending_after_breaking_a_rule_is_not_listened_to() ->
             await websocket.recv()
 
     async with serving(handler) as url:
-        reader, writer = await asyncio.open_connection("localhost", int(url.split(":")[2].strip("/")))
+        reader, writer = await asyncio.open_connection("localhost", port_of(url))
         writer.write(REQUEST + b"\x83\x80\0\0\0\0")
         await reader.readuntil(b"\r\n\r\n")
         with contextlib.suppress(OSError):
@@ -387,6 +523,38 @@ async def test_a_second_receiver_is_told_so() -> None:
                 await second
         await ws.send("for the first")
         assert await first == "for the first"
+
+
+@run
+async def test_a_cancelled_receiver_is_cancelled_even_if_another_receives_in_the_same_round() -> None:
+    async with serving() as url, connect(url, proxy=None) as ws:
+        for number in range(3):
+            first = asyncio.ensure_future(ws.recv())
+            await asyncio.sleep(0.01)
+            await ws.send(str(number))
+            first.cancel()
+            assert await ws.recv() == str(number)  # waits before the first has gone on
+            with pytest.raises(asyncio.CancelledError):
+                await first
+
+
+@run
+async def test_a_receiver_that_goes_on_already_does_not_cancel_the_next_one() -> None:
+    waiter = Waiter(asyncio.get_running_loop())
+
+    async def wait() -> str:
+        await waiter
+        return "woken"
+
+    first = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(wait())
+    asyncio.get_running_loop().call_soon(first.cancel)  # behind the second's first step, before the first goes on
+    asyncio.get_running_loop().call_soon(waiter.wake)
+    waiter.wake()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert await asyncio.wait_for(second, 5) == "woken"
 
 
 @run
@@ -477,13 +645,29 @@ async def test_keepalive_measures_the_latency_and_ends_with_a_peer_that_is_silen
 
     told: asyncio.Future[ConnectionClosedError] = asyncio.get_running_loop().create_future()
     async with serving(handler, ping_interval=0.1, ping_timeout=0.2) as url:
-        reader, writer = await asyncio.open_connection("localhost", int(url.split(":")[2].strip("/")))
+        reader, writer = await asyncio.open_connection("localhost", port_of(url))
         start = time.monotonic()
         writer.write(REQUEST)
         error = await told
         assert 0.2 < time.monotonic() - start < 5
         assert isinstance(error.__cause__, TimeoutError) and error.rcvd is None
         writer.transport.abort()
+
+
+@run
+async def test_an_idle_timeout_ends_the_connections_that_are_idle_and_no_others() -> None:
+    options = {Option.IDLE_TIMEOUT_MS: 300}
+    quick = {"ping_interval": None, "proxy": None}
+    async with serving(options=options, ping_interval=None) as url:
+        async with connect(url, **quick) as busy, connect(url, **quick) as idle:
+            for number in range(20):
+                await asyncio.sleep(0.05)
+                await busy.send(str(number))
+                assert await busy.recv() == str(number)
+            assert idle.state != State.OPEN and busy.state == State.OPEN
+            began = time.monotonic()
+            await asyncio.wait_for(busy.wait_closed(), 5)
+            assert time.monotonic() - began > 0.2
 
 
 @run
@@ -496,7 +680,7 @@ async def test_a_peer_that_does_not_answer_a_close_is_not_waited_for_longer_than
         closed.set_result(time.monotonic() - start)
 
     async with serving(handler, close_timeout=0.2) as url:
-        _, writer = await asyncio.open_connection("localhost", int(url.split(":")[2].strip("/")))
+        _, writer = await asyncio.open_connection("localhost", port_of(url))
         writer.write(REQUEST)
         assert 0.15 < await closed < 5
         writer.transport.abort()
@@ -592,7 +776,7 @@ async def test_a_sender_learns_of_a_lost_connection_even_if_it_never_waits() -> 
 @run
 async def test_a_peer_that_breaks_a_rule_is_told_so_after_what_it_sent_before_was_answered() -> None:
     async with serving(compression=None) as url:
-        reader, writer = await asyncio.open_connection("localhost", int(url.split(":")[2].strip("/")))
+        reader, writer = await asyncio.open_connection("localhost", port_of(url))
         writer.write(REQUEST + b"\x81\x82\0\0\0\0ok" + b"\x83\x80\0\0\0\0")
         await reader.readuntil(b"\r\n\r\n")
         answer = await reader.read(1000)
@@ -671,7 +855,7 @@ async def test_a_program_may_answer_a_request_itself_or_change_the_answer() -> N
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False
     async with serving(process_request=process_request, process_response=process_response, logger=quiet) as url:
-        port = int(url.split(":")[2].strip("/"))
+        port = port_of(url)
         for head in (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", REQUEST.replace(b" / ", b" /healthz ")):
             reader, writer = await asyncio.open_connection("localhost", port)
             writer.write(head)
@@ -693,7 +877,7 @@ async def test_a_program_may_answer_a_request_itself_or_change_the_answer() -> N
 @run
 async def test_what_is_no_websocket_request_is_refused_and_rubbish_ends() -> None:
     async with serving() as url:
-        port = int(url.split(":")[2].strip("/"))
+        port = port_of(url)
         for sent, status in (
             (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 4"),
             (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 4"),
@@ -1046,7 +1230,7 @@ async def test_tls_and_whom_to_believe(certificate: tuple[Path, Path]) -> None:
 @run
 async def test_a_socket_of_the_programs() -> None:
     async with serving() as url:
-        sock = socket.create_connection(("localhost", int(url.split(":")[2].strip("/"))))
+        sock = socket.create_connection(("localhost", port_of(url)))
         async with connect("ws://any.name/", sock=sock) as ws:
             await ws.send("here")
             assert await ws.recv() == "here"

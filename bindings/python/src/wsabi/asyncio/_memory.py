@@ -37,7 +37,7 @@ class Calls(NamedTuple):
     has_more: Callable[[Any], int]
     # Queues a message; a status.
     queue: Callable[[Any, int, bytes], int]
-    # All bytes that wait to be sent, which are then gone from there.
+    # All bytes that wait to be sent, which are then gone from there; none where the library refuses.
     output: Callable[[Any], bytes]
 
     @staticmethod
@@ -91,12 +91,13 @@ def make_calls() -> Calls:
         return queue_message(conn, kind, data, size)
 
     def output(conn: Any) -> bytes:
-        take_output(conn, to_room, capacity, to_size)
+        # Where it refuses, neither the size nor the room has been written to, and what is there is another connection's.
+        if take_output(conn, to_room, capacity, to_size):
+            return b""
         taken: bytes = room[: size.value]
         if size.value == LARGE:
             pieces = [taken]
-            while size.value == LARGE:
-                take_output(conn, to_room, capacity, to_size)
+            while size.value == LARGE and not take_output(conn, to_room, capacity, to_size):
                 pieces.append(room[: size.value])
             return b"".join(pieces)
         return taken

@@ -18,54 +18,66 @@ __all__ = ["Waiter"]
 class Waiter:
     """To be awaited by one task at a time, again and again."""
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop", "waiting")
+    __slots__ = ("_loop", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._asyncio_future_blocking = False
-        self._callback: Optional[Callable[[Any], object]] = None
-        self._context: Optional[Context] = None
-        self._cancelled = False
-        self.waiting = False  # a task waits
+        self.waiting: Optional[Wait] = None  # of the task that waits
 
     def __await__(self) -> Generator[Any, None, None]:
-        self.waiting = self._asyncio_future_blocking = True
-        self._cancelled = False
-        return iter((self,))  # type: ignore[return-value] # half the time of a generator
+        self.waiting = wait = Wait(self, self._loop)
+        return iter((wait,))  # type: ignore[return-value] # half the time of a generator
 
     def wake(self) -> None:
         """Lets the task that waits, if any, go on with the next round of the loop."""
-        if self.waiting:
-            self.waiting = False
-            if self._callback is not None:
-                self._loop.call_soon(self._callback, self, context=self._context)
+        wait, self.waiting = self.waiting, None
+        if wait is not None and wait.callback is not None:
+            self._loop.call_soon(wait.callback, wait, context=wait.context)
 
     def wake_at_once(self) -> None:
         """Lets it go on before this returns, unless another task runs: for callbacks of the event loop."""
-        if self._callback is None or self._context is None or current_task(self._loop) is not None:
+        wait = self.waiting
+        if wait is None or wait.callback is None or wait.context is None or current_task(self._loop) is not None:
             self.wake()
-        elif self.waiting:
-            self.waiting = False
-            self._context.run(self._callback, self)
+        else:
+            self.waiting = None
+            wait.context.run(wait.callback, wait)
 
-    # What a task asks of a future. There is no get_loop(): without it `_loop` is looked at, which is no call.
+
+class Wait:
+    """What a task takes for a future. One for each time, since its task may ask for it after another has begun to wait.
+
+    There is no get_loop(): without it `_loop` is looked at, which is no call.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_loop", "_waiter", "callback", "context")
+
+    callback: Optional[Callable[[Any], object]]
+    context: Optional[Context]
+
+    def __init__(self, waiter: Waiter, loop: asyncio.AbstractEventLoop) -> None:
+        self._asyncio_future_blocking = True
+        self._cancelled = False
+        self._loop = loop
+        self._waiter = waiter
+        self.callback = self.context = None
 
     def add_done_callback(self, callback: Callable[[Any], object], *, context: Optional[Context] = None) -> None:
-        self._callback, self._context = callback, context
+        self.callback, self.context = callback, context
 
     def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
-        self._callback = None
+        self.callback = None
         return 1
 
     def cancel(self, msg: Optional[Any] = None) -> bool:
-        if not self.waiting:
+        if self._waiter.waiting is not self:
             return False
         self._cancelled = True
-        self.wake()
+        self._waiter.wake()
         return True
 
     def done(self) -> bool:
-        return not self.waiting
+        return self._waiter.waiting is not self
 
     def cancelled(self) -> bool:
         return self._cancelled

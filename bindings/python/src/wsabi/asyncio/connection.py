@@ -27,6 +27,7 @@ from ..exceptions import (
     ConnectionClosedError,
     ConnectionClosedOK,
     ProtocolError,
+    WebSocketException,
 )
 from ..http import Request, Response
 from ._memory import Calls, Control, Memory, Message
@@ -84,9 +85,10 @@ class Connection(asyncio.Protocol):
         self._messages: deque[Message] = deque()
         self._controls: list[Control] = []
         self._high, self._low = marks(max_queue)
-        self._unfed = b""  # has arrived, and the library had no room for it yet
+        self._unfed = NOTHING  # has arrived, and the library had no room for it yet
         self._eof = False  # nothing more will arrive
-        self._paused = False  # the transport does not receive
+        self._paused = False  # there are too many messages
+        self._held = False  # the transport does not receive, or whether it should is to be looked at
         self._read_soon = False  # there may be more to read, in the loop's next round
         self._waiter = Waiter(self.loop)  # of the task that receives
         self._amid_parts = False  # a task has taken a part of a message, and not the last one
@@ -109,6 +111,7 @@ class Connection(asyncio.Protocol):
         self._dropping = False  # what arrives is not queued any more
         self._lost = False
         self._lost_waiter: asyncio.Future[None] = self.loop.create_future()
+        self._dated = False  # the library has to know when something arrives
         self._timer: Optional[asyncio.TimerHandle] = None
         self._abort_timer: Optional[asyncio.TimerHandle] = None
 
@@ -229,7 +232,7 @@ class Connection(asyncio.Protocol):
 
         An iterable or asynchronous iterable of these is sent in fragments. Waits while more than `write_limit` bytes wait for
         the peer. ConnectionClosed: the connection is over, or closing. PayloadTooBig, UnicodeError: not sent. TypeError: not
-        a message.
+        a message. BufferError: it does not lie in one piece.
         """
         while self._amid_fragments is not None:
             await asyncio.shield(self._amid_fragments)
@@ -240,7 +243,7 @@ class Connection(asyncio.Protocol):
             message = message.encode()
         elif isinstance(message, BUFFERS):
             kind = TEXT if text else BINARY
-            message = bytes(message)
+            message = in_one_piece(message)
         else:
             await self._send_fragments(message, text)
             return
@@ -270,7 +273,7 @@ class Connection(asyncio.Protocol):
             while payload in self._pings:
                 payload = secrets.token_bytes(4)
         else:
-            payload = data.encode() if isinstance(data, str) else bytes(data)
+            payload = data.encode() if isinstance(data, str) else in_one_piece(data)
         if payload in self._pings:
             raise ConcurrencyError("a Ping with the same data waits for its Pong")
         answered: asyncio.Future[float] = self.loop.create_future()
@@ -280,7 +283,7 @@ class Connection(asyncio.Protocol):
 
     async def pong(self, data: DataLike = b"") -> None:
         """Sends a Pong that nobody asked for."""
-        await self._control(PONG, data.encode() if isinstance(data, str) else bytes(data))
+        await self._control(PONG, data.encode() if isinstance(data, str) else in_one_piece(data))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Closes the connection, and waits until it is over. Nothing happens where it is over.
@@ -320,11 +323,15 @@ class Connection(asyncio.Protocol):
         if self._over:
             return  # what the peer still sends while our last words are on their way
         if self._unfed:
-            self._unfed += data
+            # Of a transport that had more than one piece in hand when it was paused.
+            self._unfed = memoryview(b"".join((self._unfed, data)))
             return
+        if self._dated:
+            self._tick()
         fed = self._feed(self._conn, data)
         if fed < len(data):
-            self._unfed = data[max(fed, 0) :]
+            self._unfed = memoryview(data)[max(fed, 0) :]
+            self._held = True
         if self._opening:
             self._open()
             return
@@ -342,7 +349,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        if self._flush() and self._closing:
+        if self._flush() and (self._closing or self._held):
             self._read()
         if not self._write_paused:
             for drainer in self._drainers:
@@ -384,9 +391,14 @@ class Connection(asyncio.Protocol):
     def _read(self, in_callback: bool = False) -> None:
         """Reads what has arrived, and lets the library answer it, until there is nothing more, or too much.
 
+        The transport is held up while there is too much: what has arrived here is then one piece of its own, and no more.
+
         Before more is read, whoever receives gets its messages: so the answers go out even where what follows breaks a rule and
         ends the connection. A task that waits gets them at once `in_callback` of the loop, any other in the loop's next round.
         """
+        if self._paused:
+            self._look_for_end()
+            return
         conn, messages, controls, waiter = self._conn, self._messages, self._controls, self._waiter
         answers = False
         while not self._over:
@@ -398,7 +410,7 @@ class Connection(asyncio.Protocol):
                 if in_callback and messages and waiter.waiting:
                     waiter.wake_at_once()
                 if not messages:
-                    if not (answers or self._unfed or self._eof or self._has_more(conn)):
+                    if not (answers or self._held or self._eof or self._has_more(conn)):
                         return
                 elif self._dropping:
                     while len(messages) > self._high:
@@ -421,6 +433,8 @@ class Connection(asyncio.Protocol):
                 self._fail(status)
         if answers:
             self._flush()
+        if self._held:
+            self._hold()
         if waiter.waiting and (messages or self._over):
             waiter.wake()
 
@@ -432,8 +446,13 @@ class Connection(asyncio.Protocol):
     def _feed_rest(self) -> bool:
         """Feeds what there was no room for; whether anything was fed."""
         if self._unfed:
-            fed = self._feed(self._conn, self._unfed)
-            self._unfed = self._unfed[max(fed, 0) :]
+            if self._dated:
+                self._tick()
+            try:
+                fed = self.protocol.feed(self._unfed)
+            except WebSocketException:
+                return False  # reading tells why
+            self._unfed = self._unfed[fed:]
             return fed > 0
         if self._eof:
             self._eof = False
@@ -456,16 +475,26 @@ class Connection(asyncio.Protocol):
 
     def _pause(self) -> None:
         """The peer has to wait until some of its messages have been taken."""
-        if not self._paused:
-            self._paused = True
-            if not self._lost:
-                self.transport.pause_reading()
+        self._paused = self._held = True
 
     def _resume(self) -> None:
         self._paused = False
         self._read()
-        if not self._paused and not self._lost:
+
+    def _hold(self) -> None:
+        """Lets the transport receive unless what it has received has no place yet."""
+        self._held = not self._over and (self._paused or bool(self._unfed))
+        if self._lost:
+            return
+        if self._held:
+            self.transport.pause_reading()
+        else:
             self.transport.resume_reading()
+
+    def _look_for_end(self) -> None:
+        """The end need not wait until messages are taken, which a silent peer's receiver may never do."""
+        if self._closing and not self._over and self.protocol.write_pending() in OVER:
+            self._finish()
 
     async def _next(self) -> Message:
         """The next message, or part of one."""
@@ -559,14 +588,6 @@ class Connection(asyncio.Protocol):
             self._flush()
             await self._drain()
             status = self._queue(self._conn, kind, data)
-        if status == Status.ERR_CAPACITY:
-            # `max_size` is for what is received; the library's limit is for both.
-            limit = self.protocol.get(Option.MAX_MESSAGE_SIZE)
-            self.protocol.set(Option.MAX_MESSAGE_SIZE, 0)
-            try:
-                status = self._queue(self._conn, kind, data)
-            finally:
-                self.protocol.set(Option.MAX_MESSAGE_SIZE, limit)
         if status in OVER:
             await self.wait_closed()
             raise self._close_exc()
@@ -583,8 +604,8 @@ class Connection(asyncio.Protocol):
     async def _send_fragments(self, message: Any, text: Optional[bool]) -> None:
         if isinstance(message, Mapping):
             raise TypeError("a mapping is not a message; send its keys() or values()")
-        with contextlib.suppress(TypeError), memoryview(message) as buffer:
-            message = buffer.tobytes()
+        with contextlib.suppress(TypeError):
+            message = in_one_piece(message)
         if isinstance(message, bytes):
             await self.send(message, text=text)
             return
@@ -657,11 +678,16 @@ class Connection(asyncio.Protocol):
     def _now(self) -> int:
         return int(self.loop.time() * 1000)
 
-    def _look_at_clock(self) -> None:
-        """Tells the library the time, and comes back when something is due."""
+    def _tick(self) -> None:
         status = self.protocol.tick(self._now())
         if status and not self._over:
             self._fail(status)
+
+    def _look_at_clock(self) -> None:
+        """Tells the library the time, and comes back when something is due."""
+        self._tick()
+        # What arrives counts as having arrived at the last tick, which all other deadlines can do with.
+        self._dated = self.protocol.get(Option.IDLE_TIMEOUT_MS) > 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -713,8 +739,8 @@ class Connection(asyncio.Protocol):
         if self._failure is not None and self.transport.can_write_eof():
             # What the peer is still sending must not make the system take back our last words.
             self.transport.write_eof()
-            if self._paused:
-                self.transport.resume_reading()
+            self._unfed = NOTHING
+            self._hold()
         else:
             self.transport.close()
         if self.close_timeout is not None:
@@ -774,6 +800,7 @@ OVER = (int(Status.ERR_CONNECTION_CLOSED), int(Status.ERR_ALREADY_CLOSED))
 TEXT, BINARY, CLOSE, PING, PONG = (int(kind) for kind in Kind)
 BUFFERS = (bytes, bytearray, memoryview)
 WELL = (1000, 1001, 1005)
+NOTHING = memoryview(b"")
 
 
 def marks(limits: Limits) -> tuple[float, float]:
@@ -787,6 +814,14 @@ def marks(limits: Limits) -> tuple[float, float]:
     if not 0 <= low <= high:
         raise ValueError("the low-water mark is between 0 and the high-water mark")
     return high, low
+
+
+def in_one_piece(data: Buffer) -> bytes:
+    """The bytes of a buffer. TypeError: it is none; BufferError: they would have to be gathered, as nowhere else."""
+    with memoryview(data) as buffer:
+        if not buffer.c_contiguous:
+            raise BufferError("the buffer is not C-contiguous")
+        return buffer.tobytes()
 
 
 async def each_of(fragments: Iterable[Any]) -> AsyncIterator[Any]:

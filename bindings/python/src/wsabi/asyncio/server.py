@@ -90,7 +90,6 @@ class ServerConnection(Connection):
         self.transport.write(serialize(response))
         if response.status_code == 101:
             self._opened()
-            self.transport.resume_reading()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -108,7 +107,8 @@ class ServerConnection(Connection):
         target = self.protocol.target
         if target is not None:
             self.request = Request(target, self.protocol.headers())
-            self.transport.pause_reading()  # what comes before the answer can wait
+            self._held = True  # what comes before the answer can wait
+            self.transport.pause_reading()
         if status:
             self._refused_with = self.protocol.error(status)
         self._asked.set_result(None)
