@@ -25,6 +25,7 @@ const std::map<std::string, ws::kind> KINDS = {
 
 const std::map<std::string, ws::option> OPTIONS = {
   {"MAX_MESSAGE_SIZE", ws::option::max_message_size},
+  {"MAX_SENT_SIZE", ws::option::max_sent_size},
   {"MAX_FRAME_SIZE", ws::option::max_frame_size},
   {"MAX_FRAGMENTS", ws::option::max_fragments},
   {"MAX_HEAD_SIZE", ws::option::max_head_size},
