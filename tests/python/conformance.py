@@ -98,8 +98,6 @@ class World:
 
     def do_option(self, end: str, option: str, number: str) -> None:
         self.options[end][Option[option]] = int(number)
-        if option == "MAX_MESSAGE_SIZE":  # which here says nothing of what is sent
-            self.options[end].setdefault(Option.MAX_SENT_SIZE, int(number))
 
     def do_protocol(self, end: str, name: str) -> None:
         self.protocols[end].append(name)
