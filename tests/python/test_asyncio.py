@@ -223,6 +223,28 @@ async def test_a_long_message_is_received_in_parts_as_it_arrives() -> None:
 
 
 @run
+async def test_bytes_taken_for_text_in_parts_may_be_cut_anywhere() -> None:
+    word = "aé€😀" * 100_000
+
+    async def handler(websocket: ServerConnection) -> None:
+        async def parts() -> AsyncIterator[bytes]:
+            yield "é".encode()[:1]
+            await asyncio.sleep(0.1)  # so that it arrives by itself
+            yield "é".encode()[1:] + word.encode()
+
+        await websocket.send(parts())
+        await websocket.send("é".encode()[:1])
+        await websocket.wait_closed()
+
+    async with serving(handler) as url, connect(url, max_size=None, proxy=None) as ws:
+        received = [part async for part in ws.recv_streaming(decode=True)]
+        assert "".join(map(str, received)) == "é" + word
+        with pytest.raises(ConnectionClosedError) as caught:
+            [part async for part in ws.recv_streaming(decode=True)]
+        assert caught.value.sent is not None and caught.value.sent.code == 1007
+
+
+@run
 async def test_parts_that_nobody_wants_any_more_become_a_message_again() -> None:
     go_on = asyncio.Event()
 

@@ -7,6 +7,7 @@ has arrived is fed to the library, what the library has to say is written, and w
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import logging
 import secrets
@@ -189,11 +190,15 @@ class Connection(asyncio.Protocol):
             raise ConcurrencyError("another task is receiving on this connection")
         if not self._messages and not self._over:
             self.protocol.set(Option.DELIVER_FRAGMENTS, 1)
+        decoder = codecs.getincrementaldecoder("utf-8")()  # parts of binary messages are cut anywhere
         try:
             while True:
                 part = await self._next()
                 self._amid_parts = type(part) is Part and not part.final
-                yield self._as(part.data if type(part) is Part else cast(Data, part), decode)
+                data = part.data if type(part) is Part else cast(Data, part)
+                data = self._as(data, decode, decoder, not self._amid_parts)
+                if data or type(part) is not Part:
+                    yield data
                 if not self._amid_parts:
                     return
         finally:
@@ -534,10 +539,16 @@ class Connection(asyncio.Protocol):
             return "".join(cast(str, each.data) for each in parts)
         return b"".join(cast(bytes, each.data) for each in parts)
 
-    def _as(self, message: Data, decode: Optional[bool]) -> Data:
+    def _as(
+        self,
+        message: Data,
+        decode: Optional[bool],
+        decoder: Optional[codecs.IncrementalDecoder] = None,
+        final: bool = True,
+    ) -> Data:
         if decode is True and isinstance(message, bytes):
             try:
-                return message.decode()
+                return message.decode() if decoder is None else decoder.decode(message, final)
             except UnicodeDecodeError as error:
                 self._failure = error
                 self._begin_closing(1007, f"{error.reason} at position {error.start}")
