@@ -12,7 +12,7 @@ use crate::proto::frame::HeaderBytes;
 use crate::proto::handshake::{HandshakeOptions, Head};
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Simple};
-use crate::proto::send::{FrameStart, SHORT};
+use crate::proto::send::{FrameStart, SHORT, Staged};
 use std::borrow::Cow;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
@@ -308,8 +308,11 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         };
         match !self.unflushed && self.connection.is_free_to_send(payload.len()) {
             true if payload.len() <= SHORT => self.send_short(kind, payload),
-            true if self.connection.role() == Role::Server => self.send_as_it_is(kind, payload),
-            _ => self.send_any(message),
+            true => match self.connection.role() {
+                Role::Server => self.send_as_it_is(kind, payload),
+                Role::Client => self.send_masked(kind, payload),
+            },
+            false => self.send_any(message),
         }
     }
 
@@ -331,13 +334,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         let len = self.connection.write_short(kind, payload, &mut frame)?;
         let frame = &frame[..len];
         match self.stream.write(frame) {
-            Ok(sent) if sent == len => {
-                if self.stream.flush().is_err() {
-                    // Again, for what it comes to.
-                    self.unflushed = true;
-                    self.flush_quietly()?;
-                }
-            }
+            Ok(sent) if sent == len => self.flush_stream()?,
             written => self.send_rest(frame, written)?,
         }
         Ok(Accepted::Yes)
@@ -345,14 +342,47 @@ impl<Stream: Read + Write> WebSocket<Stream> {
 
     #[cold]
     fn send_rest(&mut self, frame: &[u8], written: io::Result<usize>) -> Result<()> {
-        let written = match written {
-            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            Ok(sent) if sent > frame.len() => Err(too_much_written()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
-            other => other,
-        };
-        let sent = self.sent_directly(written)?;
+        let sent = self.sent_directly(checked(written, frame.len()))?;
         self.connection.queue_rest(frame, &[], sent)?;
+        self.flush_quietly()
+    }
+
+    /// A client's message while nothing waits: masked and sent piece by piece.
+    #[inline]
+    fn send_masked(&mut self, kind: Kind, payload: &[u8]) -> Result<Accepted> {
+        let mut staged = self.connection.stage(kind, payload)?;
+        loop {
+            let piece = self.connection.staged();
+            match self.stream.write(piece) {
+                Ok(sent) if sent == piece.len() => {
+                    if !self.connection.stage_next(&mut staged)? {
+                        self.flush_stream()?;
+                        return Ok(Accepted::Yes);
+                    }
+                }
+                written => {
+                    self.send_rest_masked(staged, written)?;
+                    return Ok(Accepted::Yes);
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn send_rest_masked(&mut self, staged: Staged<'_>, written: io::Result<usize>) -> Result<()> {
+        let sent = self.sent_directly(checked(written, self.connection.staged().len()))?;
+        self.connection.queue_staged(staged, sent)?;
+        self.flush_quietly()
+    }
+
+    /// All that was written leaves the stream.
+    #[inline(always)]
+    fn flush_stream(&mut self) -> Result<()> {
+        if self.stream.flush().is_ok() {
+            return Ok(());
+        }
+        // Again, for what it comes to.
+        self.unflushed = true;
         self.flush_quietly()
     }
 
@@ -374,12 +404,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
                 let sent = self.sent_directly(written)?;
                 self.connection.queue_rest(&header, payload, sent)?;
             }
-            None => {
-                let written =
-                    write_some(&mut self.stream, &[IoSlice::new(self.connection.stage(kind, payload)?)]);
-                let sent = self.sent_directly(written)?;
-                self.connection.staged_sent(sent);
-            }
+            None => return self.send_masked(kind, payload),
         }
         self.flush_quietly()?;
         Ok(Accepted::Yes)
@@ -702,6 +727,16 @@ fn write_some(stream: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usi
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
         }
+    }
+}
+
+/// What one write of so many bytes says.
+fn checked(written: io::Result<usize>, len: usize) -> io::Result<usize> {
+    match written {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        Ok(sent) if sent > len => Err(too_much_written()),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+        other => other,
     }
 }
 

@@ -561,19 +561,32 @@ fn where_memory_runs_out_a_message_is_not_accepted_and_the_connection_goes_on() 
 
 #[test]
 fn where_memory_runs_out_in_the_middle_of_a_message_the_connection_ends_instead_of_losing_its_place() {
-    let mut stream = Recorder::new(&[]);
-    stream.room = 1000;
-    let mut socket = WebSocket::from_raw_socket(stream, Role::Server, Some(unlimited()));
-    let large = vec![1; MIB];
-    let mut write = |message: Outgoing<'_>| {
-        let result = ALLOCATOR.with_no_more_than(100 * KIB, || socket.write_view(&message));
-        (result, socket.can_write(), socket.get_ref().total)
-    };
-    // A thousand bytes of it are out, and there is no room for the rest.
-    let (result, can_write, _) = write(Outgoing::Binary(&large));
-    assert!(result.is_err() && !can_write, "{result:?}");
-    let (result, _, total) = write(Outgoing::Text("would be taken for the rest"));
-    assert!(result.is_err() && total == 1000, "{result:?}, {total}");
+    for (role, room) in ROLES.into_iter().flat_map(|role| [1000, 200_000].map(|room| (role, room))) {
+        let mut stream = Recorder::new(&[]);
+        stream.room = room;
+        let mut socket = WebSocket::from_raw_socket(stream, role, Some(unlimited()));
+        let large = vec![1; MIB];
+        let mut write = |message: Outgoing<'_>| {
+            let result = ALLOCATOR.with_no_more_than(100 * KIB, || socket.write_view(&message));
+            (result, socket.can_write(), socket.get_ref().total)
+        };
+        // That much of it is out, and there is no room for the rest.
+        let (result, can_write, _) = write(Outgoing::Binary(&large));
+        assert!(result.is_err() && !can_write, "{result:?}");
+        let (result, _, total) = write(Outgoing::Text("would be taken for the rest"));
+        assert!(result.is_err() && total == room, "{result:?}, {total}");
+    }
+}
+
+#[test]
+fn a_client_sends_a_long_message_without_a_copy_of_all_of_it() {
+    let mut socket = WebSocket::from_raw_socket(Recorder::new(&[]), Role::Client, Some(unlimited()));
+    let message = vec![1; 16 * MIB];
+    let (_, most) = peak_of(|| {
+        assert_eq!(socket.write_view(&Outgoing::Binary(&message)).unwrap(), Accepted::Yes);
+    });
+    assert!(most < 100 * KIB, "{most} bytes held");
+    assert_eq!(socket.get_ref().total, 14 + 16 * MIB);
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn against_every_peer(report: &mut Report) {
 fn through_the_c_abi(report: &mut Report) {
     let count = 400_000;
     let (mut rust, mut single, mut batch) = (Vec::new(), Vec::new(), Vec::new());
-    read_write::cell("read server binary 16").with_run(count, |run| {
+    read_write::cell("read server binary 16").with_run(count, false, |run| {
         for _ in 0..ROUNDS {
             rust.push(read_write::wsabi_run(run));
             single.push(time(count, || read_from_c(run.stream(), count, false)).0);

@@ -13,6 +13,8 @@ use std::sync::Arc;
 /// Bytes of payload that one measurement moves, at least and at most so many messages.
 const VOLUME: usize = 32 << 20;
 const MESSAGES: std::ops::RangeInclusive<usize> = 4..=400_000;
+/// Nanoseconds that a measurement takes at least.
+const ENOUGH: f64 = 500_000.0;
 const SIZES: [usize; 7] = [16, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20, 16 << 20];
 /// The cells whose instructions are counted, too.
 const COUNTED: [&str; 6] = [
@@ -30,13 +32,25 @@ pub struct Run<'a> {
     pub payload: &'a [u8],
     frames: Arc<[u8]>,
     pub count: usize,
+    /// No more messages than that.
+    is_exact: bool,
 }
 
 impl Run<'_> {
-    /// Nanoseconds of one message, after a first one for which buffers grow.
+    /// Nanoseconds of one message, after a first one for which buffers grow. More messages than asked for, where those take
+    /// no time to speak of: a message that is not copied costs the same at any size, and a few of them only show who has
+    /// left the processor cold.
     pub fn time(&self, mut message: impl FnMut()) -> f64 {
         message();
-        time(self.count, || (0..self.count).for_each(|_| message())).0
+        let mut count = self.count;
+        loop {
+            let (nanoseconds, ()) = time(count, || (0..count).for_each(|_| message()));
+            let total = nanoseconds * count as f64;
+            if total >= ENOUGH || self.is_exact {
+                return nanoseconds;
+            }
+            count = (count as f64 * (ENOUGH / total).clamp(2.0, 1000.0)) as usize;
+        }
     }
 
     /// The stream to do it over.
@@ -145,14 +159,14 @@ impl Cell {
     /// Through one engine.
     pub fn run_one(&self, count: usize, peer: &str) {
         let (_, engine) = ENGINES.into_iter().find(|engine| engine.0 == peer).expect("a peer");
-        self.with_run(count, engine);
+        self.with_run(count, true, engine);
     }
 
     /// Through all of them, in turns: medians.
     pub fn measure(&self, volume: usize, rounds: usize) -> Measured {
         let count = (volume / self.size).clamp(*MESSAGES.start(), *MESSAGES.end());
         let mut times = ENGINES.map(|_| Vec::new());
-        self.with_run(count, |run| {
+        self.with_run(count, false, |run| {
             for round in 0..rounds {
                 for turn in 0..ENGINES.len() {
                     // There and back: nobody comes always after the same, who may have left the processor cold.
@@ -165,9 +179,9 @@ impl Cell {
     }
 
     /// What an engine needs for so many messages.
-    pub fn with_run<T>(&self, count: usize, run: impl FnOnce(&Run) -> T) -> T {
+    pub fn with_run<T>(&self, count: usize, is_exact: bool, run: impl FnOnce(&Run) -> T) -> T {
         let payload = payload(self.content, self.size);
-        run(&Run { cell: self, payload: &payload, frames: self.frames(&payload), count })
+        run(&Run { cell: self, payload: &payload, frames: self.frames(&payload), count, is_exact })
     }
 
     fn task(&self) -> &'static str {

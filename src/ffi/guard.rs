@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::ffi::connection::ws_conn;
 use crate::ffi::status;
 use crate::ffi::types::{ws_status, ws_status_t};
+use crate::proto::utf8;
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -116,7 +117,12 @@ pub unsafe fn room<'a, T>(room: *mut T, len: usize) -> Result<&'a mut [T]> {
 /// As for [`bytes`].
 pub unsafe fn text<'a>(data: *const u8, len: usize) -> Result<&'a str> {
     // SAFETY: passed on from the caller.
-    simdutf8::basic::from_utf8(unsafe { bytes(data, len) }?).map_err(|_| Error::Utf8)
+    let bytes = unsafe { bytes(data, len) }?;
+    match utf8::is_valid(bytes) {
+        // SAFETY: it is.
+        true => Ok(unsafe { str::from_utf8_unchecked(bytes) }),
+        false => Err(Error::Utf8),
+    }
 }
 
 /// A C string of the caller's.

@@ -17,7 +17,7 @@ use crate::proto::handshake::{
 };
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Receiver, Simple};
-use crate::proto::send::{FrameStart, Sender, ShortFrame};
+use crate::proto::send::{FrameStart, Sender, ShortFrame, Staged};
 use crate::proto::utf8::Utf8Stream;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -873,12 +873,14 @@ impl Connection {
     pub fn queue_rest(&mut self, header: &[u8], payload: &[u8], sent: usize) -> Result<()> {
         self.sender.queue_rest(header, payload, sent).map_err(|error| match sent {
             0 => error,
-            // Its beginning is out: whatever followed would be taken for the rest.
-            _ => {
-                self.sender.discard();
-                self.fail(error)
-            }
+            _ => self.cut_off(error),
         })
+    }
+
+    /// The beginning of a message is out and its rest lost: whatever followed would be taken for that.
+    fn cut_off(&mut self, error: Error) -> Error {
+        self.sender.discard();
+        self.fail(error)
     }
 
     /// Queues a frame that is ready and belongs to many, of which `sent` bytes have left directly. Only on a server,
@@ -891,16 +893,32 @@ impl Connection {
         Accepted::Yes
     }
 
-    /// A message in wire form, to be sent at once; only where nothing waits (see [`Sender::stage`]).
+    /// The beginning of a client's message in wire form, to be sent at once; only where nothing waits (see
+    /// [`Sender::stage`]).
     #[inline]
-    pub fn stage(&mut self, kind: Kind, payload: &[u8]) -> Result<&[u8]> {
+    pub fn stage<'a>(&mut self, kind: Kind, payload: &'a [u8]) -> Result<Staged<'a>> {
         self.sender.stage(FrameStart::whole(kind), payload)
     }
 
-    /// How many bytes of the staged message have been sent; the rest is queued.
+    /// The piece of it that is to be sent.
     #[inline]
-    pub fn staged_sent(&mut self, sent: usize) {
-        self.sender.staged_sent(sent);
+    pub fn staged(&self) -> &[u8] {
+        self.sender.staged()
+    }
+
+    /// That piece has left; whether there is another.
+    #[inline]
+    pub fn stage_next(&mut self, staged: &mut Staged<'_>) -> Result<bool> {
+        self.sender.stage_next(staged).map_err(|error| self.cut_off(error))
+    }
+
+    /// Of that piece `sent` bytes have left: queues what is left of the message.
+    pub fn queue_staged(&mut self, staged: Staged<'_>, sent: usize) -> Result<()> {
+        let is_unsent = staged.is_unsent(self.staged().len(), sent);
+        self.sender.queue_staged(staged, sent).map_err(|error| match is_unsent {
+            true => error,
+            false => self.cut_off(error),
+        })
     }
 
     /// Whether bytes wait to be sent.

@@ -1,4 +1,5 @@
-//! Masking (RFC 6455 section 5.3): the XOR, in variants for particular processors, and the keys for it.
+//! Masking (RFC 6455 section 5.3): the XOR, in variants for particular processors, and the keys for it; whether bytes are
+//! ASCII, which is seen on the way or, where nothing is masked, by itself.
 //!
 //! Knows bytes and keys only. The one place in `proto` with `unsafe`: one loop over blocks of 16, 32 or 64 bytes, compiled
 //! for SSE2 or NEON (which are always there), AVX2 and AVX-512 (which are looked for).
@@ -66,6 +67,20 @@ pub fn apply(data: &mut [u8], key: MaskKey) -> bool {
         return apply_small(data, key);
     }
     apply_long(data, key)
+}
+
+/// How many bytes at the front have been seen to be ASCII: all of them, or a multiple of 64 before the first that is not.
+pub fn ascii_prefix(data: &[u8]) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        if is_x86_feature_detected!("avx512bw") {
+            // SAFETY: the processor has AVX-512 F and BW.
+            return unsafe { ascii_prefix_avx512(data) };
+        }
+        // SAFETY: the processor has AVX2.
+        return unsafe { ascii_prefix_avx2(data) };
+    }
+    ascii_prefix_portable(data)
 }
 
 /// Writes the XOR of `source` to `target`, which has the same length.
@@ -139,6 +154,11 @@ fn apply_portable(data: &mut [u8], key: MaskKey) -> bool {
     unsafe { apply_blocks::<[u64; 2]>(data, key) }
 }
 
+fn ascii_prefix_portable(data: &[u8]) -> usize {
+    // SAFETY: every processor has these blocks.
+    unsafe { ascii_prefix_blocks::<[u64; 2]>(data) }
+}
+
 unsafe fn copy_portable(target: *mut u8, source: &[u8], key: MaskKey) {
     // SAFETY: every processor has these blocks; by the caller's word.
     unsafe { copy_blocks::<[u64; 2]>(target, source, key) }
@@ -156,6 +176,20 @@ fn apply_avx2(data: &mut [u8], key: MaskKey) -> bool {
 fn apply_avx512(data: &mut [u8], key: MaskKey) -> bool {
     // SAFETY: this function is for processors with AVX-512 F and BW.
     unsafe { apply_blocks::<x86::__m512i>(data, key) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn ascii_prefix_avx2(data: &[u8]) -> usize {
+    // SAFETY: this function is for processors with AVX2.
+    unsafe { ascii_prefix_blocks::<x86::__m256i>(data) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn ascii_prefix_avx512(data: &[u8]) -> usize {
+    // SAFETY: this function is for processors with AVX-512 F and BW.
+    unsafe { ascii_prefix_blocks::<x86::__m512i>(data) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -282,6 +316,10 @@ const SMALL: usize = 16;
 /// From this length on the blocks are aligned: a store that crosses a cache line costs two.
 const ALIGN: usize = 256;
 
+/// What is looked at for bytes over 127 at once.
+const FIRST_CHUNK: usize = 64;
+const CHUNK: usize = 2 << 10;
+
 /// The highest bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
@@ -405,6 +443,54 @@ unsafe fn copy_blocks<B: Block>(to: *mut u8, source: &[u8], key: MaskKey) {
     }
 }
 
+/// [`ascii_prefix`], a chunk at a time: the first is short, for text that is not ASCII shows it early.
+///
+/// # Safety
+/// The processor has the instructions for B.
+#[inline(always)]
+unsafe fn ascii_prefix_blocks<B: Block>(data: &[u8]) -> usize {
+    let mut at = 0;
+    while at < data.len() {
+        let chunk = if at == 0 { FIRST_CHUNK } else { CHUNK };
+        let chunk = &data[at..data.len().min(at + chunk)];
+        // SAFETY: by the caller's word.
+        if unsafe { has_high::<B>(chunk) } {
+            return at;
+        }
+        at += chunk.len();
+    }
+    data.len()
+}
+
+/// Whether there is a byte over 127.
+///
+/// # Safety
+/// The processor has the instructions for B.
+#[inline(always)]
+unsafe fn has_high<B: Block>(data: &[u8]) -> bool {
+    let (block, len, place) = (size_of::<B>(), data.len(), data.as_ptr());
+    if len < block {
+        return !data.is_ascii();
+    }
+    // SAFETY: every block that is read ends at `len` at the latest.
+    unsafe {
+        let mut seen = B::load(place.add(len - block));
+        let mut at = 0;
+        while at + 4 * block <= len {
+            let place = place.add(at);
+            let (a, b) = (B::load(place), B::load(place.add(block)));
+            let (c, d) = (B::load(place.add(2 * block)), B::load(place.add(3 * block)));
+            seen = seen.or(a.or(b).or(c.or(d)));
+            at += 4 * block;
+        }
+        while at + block <= len {
+            seen = seen.or(B::load(place.add(at)));
+            at += block;
+        }
+        seen.is_high()
+    }
+}
+
 /// Where the blocks behind the first one begin: a block further, or, where it pays, at an address that is a multiple of a
 /// block's length.
 #[inline(always)]
@@ -479,6 +565,43 @@ mod tests {
                     copy(&mut target, &plain, key);
                     assert_eq!(target, expected, "{name} copy {len}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_ascii_front_ends_before_the_first_byte_over_127_in_every_variant() {
+        type Prefix = fn(&[u8]) -> usize;
+        let mut variants: Vec<(&str, Prefix)> =
+            vec![("dispatched", ascii_prefix), ("portable", ascii_prefix_portable)];
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2.
+            variants.push(("avx2", |data| unsafe { ascii_prefix_avx2(data) }));
+        }
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx512bw") {
+            // SAFETY: the processor has AVX-512 F and BW.
+            variants.push(("avx512", |data| unsafe { ascii_prefix_avx512(data) }));
+        }
+        let lengths = (0..200).chain([511, 512, 2111, 2112, 2113, 5000]);
+        for len in lengths {
+            let mut memory = vec![0xff; len + 2];
+            let text = &mut memory[1..=len];
+            text.fill(0x7f);
+            for (name, prefix) in &variants {
+                assert_eq!(prefix(text), len, "{name}");
+            }
+            for at in (0..len).filter(|at| len < 200 || at % 61 == 0 || len - at < 70) {
+                text[at] = 0x80;
+                for (name, prefix) in &variants {
+                    let found = prefix(text);
+                    assert!(
+                        found <= at && found % 64 == 0 && at - found < CHUNK,
+                        "{name} {at} of {len}: {found}"
+                    );
+                }
+                text[at] = 0x7f;
             }
         }
     }

@@ -20,6 +20,8 @@ const BURST: usize = 4 << 10;
 const MAX_CONTROL_BYTES: usize = BURST + 4 * (MAX_CONTROL + 6);
 /// No more memory is kept for the next connection that needs some.
 const REUSED: usize = 32 << 10;
+/// Longer payloads are masked and sent in pieces, which stay in the cache in between: half the time for 16 MiB.
+const PIECE: usize = 64 << 10;
 /// Sizes of the blocks that small frames are gathered in.
 const BLOCK: std::ops::RangeInclusive<usize> = 1 << 10..=64 << 10;
 
@@ -82,6 +84,22 @@ impl FrameStart {
     pub fn header(self, mask: Option<MaskKey>, len: usize) -> Header {
         let Self { opcode, fin, compressed } = self;
         Header { fin, compressed, opcode, mask, len: len as u64 }
+    }
+}
+
+/// A frame that is on its way out, masked: what is to follow the piece that is staged.
+#[derive(Debug)]
+pub struct Staged<'a> {
+    key: MaskKey,
+    rest: &'a [u8],
+    /// Length of all of it, header included.
+    total: usize,
+}
+
+impl Staged<'_> {
+    /// Whether nothing of it is out once `sent` bytes of the staged piece, which has `piece` bytes, are.
+    pub fn is_unsent(&self, piece: usize, sent: usize) -> bool {
+        self.rest.len() + piece == self.total && sent == 0
     }
 }
 
@@ -178,26 +196,60 @@ impl Sender {
         Ok(())
     }
 
-    /// Where nothing waits: a frame in wire form, to be sent at once. What the stream does not take of it goes to the
-    /// queue with [`staged_sent`](Self::staged_sent).
+    /// A client's, where nothing waits: the beginning of a frame in wire form, to be sent at once; it is what
+    /// [`staged`](Self::staged) returns. Once that has left, [`stage_next`](Self::stage_next) goes on; what the stream does
+    /// not take goes to the queue with [`queue_staged`](Self::queue_staged).
     #[inline]
-    pub fn stage(&mut self, start: FrameStart, payload: &[u8]) -> Result<&[u8]> {
-        debug_assert!(self.is_empty());
-        let len = self.encode(start, payload)?;
-        let block = self.blocks.back().map_or(&[][..], |block| block);
-        Ok(&block[block.len() - len..])
+    pub fn stage<'a>(&mut self, start: FrameStart, payload: &'a [u8]) -> Result<Staged<'a>> {
+        debug_assert!(self.is_empty() && self.role == Role::Client);
+        let key = MaskKey::random()?;
+        let header = HeaderBytes::new(&start.header(Some(key), payload.len()));
+        let (piece, rest) = payload.split_at(piece_len(payload.len()));
+        let block = self.room_in_block(header.len() + piece.len())?;
+        block.extend_from_slice(&header);
+        mask::append(block, piece, key);
+        Ok(Staged { key: key.advanced(piece.len()), rest, total: header.len() + payload.len() })
     }
 
-    /// How many bytes of the staged frame have been sent.
+    /// The piece that is to be sent.
     #[inline]
-    pub fn staged_sent(&mut self, sent: usize) {
-        let len = self.blocks.back().map_or(0, |block| block.len());
-        if sent >= len {
-            self.empty_last_block();
-        } else {
-            self.frames.push_back(len);
-            (self.block_sent, self.frame_sent, self.queued_bytes) = (sent, sent, len - sent);
+    pub fn staged(&self) -> &[u8] {
+        self.blocks.back().map_or(&[], |block| block)
+    }
+
+    /// The staged piece has left whole; whether there is another.
+    #[inline]
+    pub fn stage_next(&mut self, staged: &mut Staged<'_>) -> Result<bool> {
+        self.empty_last_block();
+        if staged.rest.is_empty() {
+            return Ok(false);
         }
+        let (piece, rest) = staged.rest.split_at(piece_len(staged.rest.len()));
+        mask::append(self.room_in_block(piece.len())?, piece, staged.key);
+        (staged.key, staged.rest) = (staged.key.advanced(piece.len()), rest);
+        Ok(true)
+    }
+
+    /// Of the staged piece `sent` bytes have left: queues the rest of the frame.
+    pub fn queue_staged(&mut self, staged: Staged<'_>, sent: usize) -> Result<()> {
+        let Staged { key, rest, total } = staged;
+        let left_before = total - rest.len() - self.staged().len();
+        if rest.is_empty() {
+            self.block_sent = sent;
+        } else {
+            let piece = self.staged().get(sent..).unwrap_or_default();
+            let mut block = Vec::new();
+            block.try_reserve_exact(piece.len() + rest.len()).map_err(|_| Error::NoMemory)?;
+            block.extend_from_slice(piece);
+            mask::append(&mut block, rest, key);
+            self.blocks.clear();
+            self.blocks.push_back(Block::Own(block));
+        }
+        // The frame counts as begun, so that no Pong is put into its middle.
+        self.frames.push_back(total);
+        self.frame_sent = left_before + sent;
+        self.queued_bytes = total - self.frame_sent;
+        Ok(())
     }
 
     /// Queues a Close: `payload` is empty, or a code in network order and a reason.
@@ -245,7 +297,7 @@ impl Sender {
         *second = payload.len() as u8;
         match self.key()? {
             None => {
-                rest[..payload.len()].copy_from_slice(payload);
+                copy_short(rest, payload);
                 Ok(2 + payload.len())
             }
             Some(key) => {
@@ -596,5 +648,24 @@ impl Sender {
             Role::Client => MaskKey::random().map(Some),
             Role::Server => Ok(None),
         }
+    }
+}
+
+/// Length of the next of so many bytes that are sent in pieces of about the same length.
+#[inline]
+fn piece_len(len: usize) -> usize {
+    if len <= PIECE { len } else { len.div_ceil(len.div_ceil(PIECE)) }
+}
+
+/// Copies the bytes of a short message. A few of them without a call: a tenth of the time of sending them.
+#[inline(always)]
+fn copy_short(target: &mut [u8; 4 + SHORT], source: &[u8]) {
+    let end = source.len();
+    match (source.first_chunk::<16>(), source.last_chunk::<16>()) {
+        (Some(first), Some(last)) if end <= 32 => {
+            target[..16].copy_from_slice(first);
+            target[end - 16..end].copy_from_slice(last);
+        }
+        _ => target[..end].copy_from_slice(source),
     }
 }

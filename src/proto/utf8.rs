@@ -1,6 +1,11 @@
 //! Validates UTF-8 that arrives in pieces, and fails at the first byte that cannot be mended by what follows
 //! (RFC 6455 section 8.1). Knows nothing of frames.
 
+use super::mask;
+
+/// From this length on the widest vectors pay.
+const LONG: usize = 512;
+
 /// Text that has been seen so far: valid, but for a character that may be incomplete at its end.
 #[derive(Debug, Default, Clone)]
 pub struct Utf8Stream {
@@ -29,7 +34,7 @@ impl Utf8Stream {
         // Cut before the character that may be incomplete: whole ones are looked at 3 % faster where it need not be found
         // out at which byte they are wrong.
         let (whole, tail) = piece.split_at(piece.len() - unfinished(piece));
-        if simdutf8::basic::from_utf8(whole).is_err() {
+        if !is_valid(whole) {
             return Err(InvalidUtf8);
         }
         if std::str::from_utf8(tail).is_err_and(|error| error.error_len().is_some()) {
@@ -70,9 +75,25 @@ fn unfinished(piece: &[u8]) -> usize {
         .map_or(0, |(_, length)| length)
 }
 
+/// Whether all of it is UTF-8. Most text is ASCII, or is at its front, which is found out in half the time or less.
+#[inline]
+pub fn is_valid(text: &[u8]) -> bool {
+    if text.len() < LONG {
+        return is_ascii(text) || simdutf8::basic::from_utf8(text).is_ok();
+    }
+    let ascii = mask::ascii_prefix(text);
+    ascii == text.len() || simdutf8::basic::from_utf8(&text[ascii..]).is_ok()
+}
+
+/// Whether it is ASCII, and so short that it takes no time to find out.
+#[inline]
+pub fn is_short_ascii(text: &[u8]) -> bool {
+    text.len() < LONG && is_ascii(text)
+}
+
 /// Whether no byte is over 127. For short texts: std's looks at each of the last 31 bytes, which takes it 50 ns of 70 at 125.
 #[inline]
-pub fn is_ascii(text: &[u8]) -> bool {
+fn is_ascii(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk() else { return text.is_ascii() };
     let (words, _) = text.as_chunks();
     let all = words.iter().fold(u64::from_ne_bytes(*last), |all, word| all | u64::from_ne_bytes(*word));

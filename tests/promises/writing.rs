@@ -2,8 +2,8 @@
 
 use crate::common::wire::{BINARY, CLOSE, PING, PONG, TEXT};
 use crate::common::{
-    Block, Fault, Role, Script, Transport, at_every_chunk_size, binary, config, everywhere, everywhere_on,
-    ping, plain, text,
+    Block, Fault, Lab, Role, Script, Transport, at_every_chunk_size, binary, config, everywhere,
+    everywhere_on, ping, plain, text,
 };
 use wsabi::Kind;
 
@@ -278,4 +278,41 @@ fn both_ends_write_more_than_the_link_holds_and_lose_nothing() {
         let expected: Vec<_> = (0..6).map(|i| binary(&[i; 40])).collect();
         assert_eq!(log, [expected.clone(), expected]);
     });
+}
+
+#[test]
+fn a_message_so_long_that_it_leaves_in_pieces_goes_on_from_any_byte_with_a_pong_behind_it() {
+    const LEN: usize = 200_001;
+    let payload: Vec<u8> = (0..LEN).map(|i| (i * 7) as u8).collect();
+    let windows =
+        [0, 1, 9, 13, 14, 15, 50_014, 50_015, 50_016, 65_550, 100_016, 150_000, LEN, LEN + 13, usize::MAX];
+    let blocks = [Block::Never, Block::At(0), Block::At(1), Block::At(2), Block::At(4), Block::Every(2)];
+    let scripts = [usize::MAX, 60_000, 1024]
+        .into_iter()
+        .flat_map(|write| blocks.map(|block| Script { read: usize::MAX, write, block }));
+    for (script, transport) in
+        scripts.flat_map(|script| Transport::SCRIPTED.map(|transport| (script, transport)))
+    {
+        for (role, window) in ROLES.into_iter().flat_map(|role| windows.map(|window| (role, window))) {
+            let lab = Lab::new(transport, script);
+            let (mut end, peer) = lab.end(role, plain());
+            peer.set_window(window);
+            assert_eq!(end.binary(&payload), Ok(()), "{role:?} {window} {lab:?}");
+            peer.send(PING, b"are you there?");
+            while end.read() != Ok(ping(b"are you there?")) {}
+            assert_eq!(end.text("next"), Ok(()));
+            peer.set_window(usize::MAX);
+            while end.write_pending() == Err(Fault::WouldBlock) {}
+            let received = peer.received();
+            let order = received.iter().map(|(first, data)| (*first, data.len())).collect::<Vec<_>>();
+            assert_eq!(order.len(), 3, "{role:?} {window} {lab:?}: {order:?}");
+            assert!(received.contains(&(BINARY, payload.clone())), "{role:?} {window} {lab:?}: {order:?}");
+            assert!(
+                received.contains(&(PONG, b"are you there?".to_vec())),
+                "{role:?} {window} {lab:?}: {order:?}"
+            );
+            let at = |kind| order.iter().position(|(first, _)| *first == kind);
+            assert!(at(BINARY) < at(TEXT), "{role:?} {window} {lab:?}: {order:?}");
+        }
+    }
 }
