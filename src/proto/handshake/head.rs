@@ -202,12 +202,15 @@ impl Head {
         pairs.try_reserve_exact(fields.len()).map_err(|_| Error::NoMemory)?;
         text.extend_from_slice(bytes);
         pairs.extend(fields);
-        let spans = |pair: &Pair| [pair.first, pair.second];
-        for span in spans(&start).into_iter().chain(pairs.iter().flat_map(spans)) {
-            if let Some(behind) = text.get_mut(span.end as usize) {
-                *behind = 0;
+        let mut end = |pair: &Pair| {
+            for span in [pair.first, pair.second] {
+                if let Some(behind) = text.get_mut(span.end as usize) {
+                    *behind = 0;
+                }
             }
-        }
+        };
+        end(&start);
+        pairs.iter().for_each(end);
         Ok(Head { text, start, fields: pairs, status, minor_version, body: Vec::new() })
     }
 }
@@ -285,6 +288,9 @@ impl HeadReader {
     pub(super) fn read(&mut self, received: &[u8]) -> Result<Option<(Head, usize)>, Error> {
         if self.kind == Kind::Response && !may_be_response(received) {
             return malformed("this is not HTTP/1");
+        }
+        if received.is_empty() && self.max > 0 {
+            return Ok(None);
         }
         let window = &received[..received.len().min(self.max)];
         // As a rule a request arrives whole and is plain. Saves a third of the time that a handshake takes.
@@ -418,6 +424,8 @@ fn find_plain(bytes: &[u8], fields: &mut [Pair; PLAIN_FIELDS]) -> Option<(Span, 
     (!has_del).then_some((target, count, length))
 }
 
+// Not inlined, like the next: room for all those fields is a page of the stack.
+#[inline(never)]
 fn parse_request(bytes: &[u8]) -> Result<Head, Error> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut []);
@@ -429,6 +437,7 @@ fn parse_request(bytes: &[u8]) -> Result<Head, Error> {
     Head::parsed(bytes, (method, target), request.headers, 0, minor_version)
 }
 
+#[inline(never)]
 fn parse_response(bytes: &[u8]) -> Result<Head, Error> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);

@@ -194,6 +194,7 @@ impl ServerHandshake {
     }
 }
 
+const HAS_BODY: Fault = (400, "the request has a body");
 const NO_REQUEST: Error = Error::Misuse("no request waits for an answer");
 
 /// Checks a request (RFC 6455 section 4.2.1); its key, or the first rule that it breaks. One pass over the headers.
@@ -211,23 +212,25 @@ fn check(head: &Head) -> Result<[u8; 24], Fault> {
     let (mut host, mut version, mut key) = (None, None, None);
     let (mut has_upgrade, mut has_connection) = (false, false);
     for (name, value) in head.headers_bytes() {
-        if is_word(name, b"host") {
-            set(&mut host, value, "the request has more than one Host")?;
-        } else if is_word(name, b"upgrade") {
-            has_upgrade |= has_token(value, b"websocket");
-        } else if is_word(name, b"connection") {
-            has_connection |= has_token(value, b"upgrade");
-        } else if is_word(name, b"sec-websocket-version") {
-            set(&mut version, value, "the request has more than one Sec-WebSocket-Version")?;
-        } else if is_word(name, b"sec-websocket-key") {
-            set(&mut key, value, "the request has more than one Sec-WebSocket-Key")?;
-        } else if is_word(name, b"sec-websocket-protocol") {
-            if !list(value).all(is_token) {
-                return Err((400, "Sec-WebSocket-Protocol is not a list of tokens"));
+        match name.len() {
+            4 if is_word(name, b"host") => set(&mut host, value, "the request has more than one Host")?,
+            7 if is_word(name, b"upgrade") => has_upgrade |= has_token(value, b"websocket"),
+            10 if is_word(name, b"connection") => has_connection |= has_token(value, b"upgrade"),
+            21 if is_word(name, b"sec-websocket-version") => {
+                set(&mut version, value, "the request has more than one Sec-WebSocket-Version")?;
             }
-        } else if is_word(name, b"transfer-encoding") || is_word(name, b"content-length") && value != b"0" {
+            17 if is_word(name, b"sec-websocket-key") => {
+                set(&mut key, value, "the request has more than one Sec-WebSocket-Key")?;
+            }
+            22 if is_word(name, b"sec-websocket-protocol") => {
+                if !list(value).all(is_token) {
+                    return Err((400, "Sec-WebSocket-Protocol is not a list of tokens"));
+                }
+            }
             // What a proxy takes for a body must not be taken for frames here.
-            return Err((400, "the request has a body"));
+            17 if is_word(name, b"transfer-encoding") => return Err(HAS_BODY),
+            14 if is_word(name, b"content-length") && value != b"0" => return Err(HAS_BODY),
+            _ => {}
         }
     }
     if !host.is_some_and(is_host) {
