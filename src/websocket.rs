@@ -415,7 +415,9 @@ impl<Stream: Read + Write> WebSocket<Stream> {
     /// behind one another.
     pub(crate) fn send_many(&mut self, messages: &[Outgoing<'_>]) -> (usize, Result<Accepted>) {
         let mut done = 0;
-        while let Some(message) = messages.get(done) {
+        loop {
+            done += self.connection.queue_short(&messages[done..], DIRECT);
+            let Some(message) = messages.get(done) else { break };
             let (count, outcome) = match self.count_direct(&messages[done..]) {
                 Ok(0) => (1, self.queue_one_of_many(message)),
                 Ok(count) => self.send_direct(&messages[done..done + count]),

@@ -426,6 +426,7 @@ unsafe fn unless_full(conn: *const ws_conn, call: impl FnOnce(&ws_conn) -> Resul
 
 /// # Safety
 /// As for [`guard::bytes`].
+#[inline]
 unsafe fn outgoing<'a>(kind: i32, data: *const c_void, len: usize) -> Result<Outgoing<'a>> {
     // SAFETY: passed on from the caller.
     unsafe {

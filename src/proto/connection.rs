@@ -739,24 +739,22 @@ impl Connection {
     /// Queues a message, or says that there is no room for it. Pongs and the Close always find room.
     #[inline]
     pub fn queue(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
-        let (kind, payload) = match *message {
-            Outgoing::Text(text) => (Kind::Text, text.as_bytes()),
-            Outgoing::Binary(data) => (Kind::Binary, data),
-            _ => return self.queue_any(message),
-        };
-        if !self.goes_as_it_is(payload.len()) {
-            return self.queue_any(message);
+        if self.queue_short(std::slice::from_ref(message), usize::MAX) == 1 {
+            return Ok(Accepted::Yes);
         }
-        if !self.sender.has_room(payload.len(), &self.config) {
-            return Ok(Accepted::QueueFull);
-        }
-        self.sender.queue_whole(kind, payload)?;
-        Ok(Accepted::Yes)
-    }
-
-    fn queue_any(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
         self.check(message)?;
         self.queue_checked(message)
+    }
+
+    /// [`queue`](Self::queue) for those at the front of these messages that are shorter than `longer` and with which there
+    /// is no more to it: how many.
+    #[inline]
+    pub fn queue_short(&mut self, messages: &[Outgoing<'_>], longer: usize) -> usize {
+        if !self.goes_as_it_is(0) {
+            return 0;
+        }
+        let limit = self.config.largest_sent().map_or(usize::MAX, |max| max.saturating_add(1));
+        self.sender.queue_short(messages, longer.min(limit), &self.config)
     }
 
     /// [`queue`](Self::queue), to leave together with what follows: no read sends it before it needs more bytes.

@@ -7,6 +7,7 @@
 use crate::config::WebSocketConfig;
 use crate::error::{Error, Result};
 use crate::message::{Kind, Role};
+use crate::proto::connection::Outgoing;
 use crate::proto::frame::{Header, HeaderBytes, MAX_CONTROL, Opcode};
 use crate::proto::mask::{self, MaskKey};
 use std::collections::VecDeque;
@@ -167,33 +168,51 @@ impl Sender {
         Ok(())
     }
 
-    /// [`queue`](Self::queue) for a message in one frame, as most are: with a short header and no mask, behind others in a
-    /// block. That takes a third of the instructions.
+    /// [`queue`](Self::queue) for messages in one frame each, as most are: those at the front of these that are shorter than
+    /// `longer`, for as long as there is room, behind others in a block and without a mask. How many. That takes a fifth of
+    /// the instructions.
     #[inline]
-    pub fn queue_whole(&mut self, kind: Kind, payload: &[u8]) -> Result<()> {
-        let first = 0x80 | kind as u8;
-        let (header, header_len) = match payload.len() {
-            short @ ..126 => ([first, short as u8, 0, 0], 2),
-            len => {
-                let [high, low] = (len as u16).to_be_bytes();
-                ([first, 126, high, low], 4)
-            }
-        };
-        let len = header_len + payload.len();
-        match self.blocks.back_mut() {
-            Some(Block::Own(block))
-                if self.role == Role::Server
-                    && payload.len() <= usize::from(u16::MAX)
-                    && len <= block.capacity() - block.len() =>
-            {
-                block.extend_from_slice(&header[..header_len]);
-                block.extend_from_slice(payload);
-            }
-            _ => return self.queue(FrameStart::whole(kind), payload),
+    pub fn queue_short(&mut self, messages: &[Outgoing<'_>], longer: usize, config: &WebSocketConfig) -> usize {
+        let Some(Block::Own(block)) = self.blocks.back_mut() else { return 0 };
+        if self.role == Role::Client {
+            return 0;
         }
-        self.frames.push_back(len);
-        self.queued_bytes += len;
-        Ok(())
+        let longer = longer.min(usize::from(u16::MAX));
+        let max_frames = config.max_send_queue.unwrap_or(usize::MAX);
+        let max_bytes = config.max_send_bytes.unwrap_or(usize::MAX);
+        let mut done = 0;
+        for message in messages {
+            let (kind, payload) = match *message {
+                Outgoing::Text(text) => (Kind::Text, text.as_bytes()),
+                Outgoing::Binary(data) => (Kind::Binary, data),
+                _ => break,
+            };
+            let is_full = self.frames.len() >= max_frames
+                || self.queued_bytes.saturating_add(payload.len()) > max_bytes;
+            if payload.len() >= longer
+                || 4 + payload.len() > block.capacity() - block.len()
+                || (is_full && !self.frames.is_empty())
+            {
+                break;
+            }
+            let first = 0x80 | kind as u8;
+            let header_len = match payload.len() {
+                short @ ..126 => {
+                    block.extend_from_slice(&[first, short as u8]);
+                    2
+                }
+                len => {
+                    let [high, low] = (len as u16).to_be_bytes();
+                    block.extend_from_slice(&[first, 126, high, low]);
+                    4
+                }
+            };
+            block.extend_from_slice(payload);
+            self.frames.push_back(header_len + payload.len());
+            self.queued_bytes += header_len + payload.len();
+            done += 1;
+        }
+        done
     }
 
     /// A client's, where nothing waits: the beginning of a frame in wire form, to be sent at once; it is what
