@@ -284,7 +284,7 @@ def measure(row, names, options):
             result = results[load.server.name]
             result["cpu_median"] = statistics.median(result["cpu_ns"])
             result["wall_median"] = statistics.median(result["wall_ns"])
-            result["system_calls"] = system_calls(load, count // 8) if options.syscalls else None
+            result["system_calls"] = system_calls(load, count) if options.syscalls else None
     finally:
         for started in loads + servers:
             started.__exit__()
