@@ -51,6 +51,21 @@ pub enum Message {
     Close(Option<CloseFrame>),
 }
 
+/// A message to send, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub enum Outgoing<'a> {
+    /// UTF-8 text.
+    Text(&'a str),
+    /// Bytes.
+    Binary(&'a [u8]),
+    /// At most 125 bytes.
+    Ping(&'a [u8]),
+    /// At most 125 bytes.
+    Pong(&'a [u8]),
+    /// A code and a reason of at most 123 bytes, or neither.
+    Close(Option<(CloseCode, &'a str)>),
+}
+
 impl Message {
     /// The kind of this message.
     pub fn kind(&self) -> Kind {

@@ -6,8 +6,8 @@
 
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, Result};
-use crate::message::{CloseCode, CloseFrame, Kind, Message, Role};
-use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
+use crate::message::{CloseCode, CloseFrame, Kind, Message, Outgoing, Role};
+use crate::proto::connection::{Accepted, Connection, Opening};
 use crate::proto::frame::HeaderBytes;
 use crate::proto::handshake::{HandshakeOptions, Head};
 use crate::proto::prepared::Prepared;
@@ -333,7 +333,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         let mut frame = [0; _];
         let len = self.connection.write_short(kind, payload, &mut frame)?;
         let frame = &frame[..len];
-        match self.stream.write(frame) {
+        match write_one(&mut self.stream, frame) {
             Ok(sent) if sent == len => self.flush_stream()?,
             written => self.send_rest(frame, written)?,
         }
@@ -342,7 +342,7 @@ impl<Stream: Read + Write> WebSocket<Stream> {
 
     #[cold]
     fn send_rest(&mut self, frame: &[u8], written: io::Result<usize>) -> Result<()> {
-        let sent = self.sent_directly(checked(written, frame.len()))?;
+        let sent = self.sent_directly(written)?;
         self.connection.queue_rest(frame, &[], sent)?;
         self.flush_quietly()
     }
@@ -353,9 +353,9 @@ impl<Stream: Read + Write> WebSocket<Stream> {
         let mut staged = self.connection.stage(kind, payload)?;
         loop {
             let piece = self.connection.staged();
-            match self.stream.write(piece) {
+            match write_one(&mut self.stream, piece) {
                 Ok(sent) if sent == piece.len() => {
-                    if !self.connection.stage_next(&mut staged)? {
+                    if !self.connection.stage_next(&mut staged) {
                         self.flush_stream()?;
                         return Ok(Accepted::Yes);
                     }
@@ -370,20 +370,30 @@ impl<Stream: Read + Write> WebSocket<Stream> {
 
     #[cold]
     fn send_rest_masked(&mut self, staged: Staged<'_>, written: io::Result<usize>) -> Result<()> {
-        let sent = self.sent_directly(checked(written, self.connection.staged().len()))?;
+        let sent = self.sent_directly(written)?;
         self.connection.queue_staged(staged, sent)?;
         self.flush_quietly()
     }
 
-    /// All that was written leaves the stream.
+    /// All that was written leaves the stream, now or later.
     #[inline(always)]
     fn flush_stream(&mut self) -> Result<()> {
-        if self.stream.flush().is_ok() {
-            return Ok(());
+        match self.stream.flush() {
+            Ok(()) => {
+                self.unflushed = false;
+                Ok(())
+            }
+            Err(error) => self.not_flushed(error),
         }
-        // Again, for what it comes to.
+    }
+
+    #[cold]
+    fn not_flushed(&mut self, error: io::Error) -> Result<()> {
         self.unflushed = true;
-        self.flush_quietly()
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Ok(()),
+            _ => Err(self.connection.stream_failed(error)),
+        }
     }
 
     fn send_any(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
@@ -732,13 +742,17 @@ fn write_some(stream: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usi
     }
 }
 
-/// What one write of so many bytes says.
-fn checked(written: io::Result<usize>, len: usize) -> io::Result<usize> {
-    match written {
-        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-        Ok(sent) if sent > len => Err(too_much_written()),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
-        other => other,
+/// [`write_some`] of one piece.
+#[inline(always)]
+fn write_one(stream: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        match stream.write(bytes) {
+            Ok(n) if n == bytes.len() => return Ok(n),
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) if n > bytes.len() => return Err(too_much_written()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
     }
 }
 

@@ -579,6 +579,30 @@ fn where_memory_runs_out_in_the_middle_of_a_message_the_connection_ends_instead_
 }
 
 #[test]
+fn a_long_message_refused_for_want_of_memory_leaves_nothing_behind_that_the_next_would_bring_along() {
+    for (role, header) in [(Role::Client, 8), (Role::Server, 4)] {
+        let mut socket = WebSocket::from_raw_socket(Recorder::new(&[]), role, Some(unlimited()));
+        // There is room for more than the next one's first piece from now on.
+        assert_eq!(socket.write_view(&Outgoing::Binary(&vec![1; 65_000])).unwrap(), Accepted::Yes);
+        let before = socket.get_ref().total;
+        for room in [0, usize::MAX] {
+            socket.get_mut().room = 0;
+            let large = vec![2; 70_000];
+            let result =
+                ALLOCATOR.with_no_more_than(60 * KIB, || socket.write_view(&Outgoing::Binary(&large)));
+            assert!(matches!(result, Err(Error::NoMemory)), "{result:?}");
+            socket.get_mut().room = room;
+            assert_eq!(socket.write_view(&Outgoing::Binary(&[3; 200])).unwrap(), Accepted::Yes);
+            assert_eq!(socket.write_view(&Outgoing::Ping(b"there?")).unwrap(), Accepted::Yes);
+            socket.get_mut().room = usize::MAX;
+            socket.write_pending().unwrap();
+        }
+        let control = if role == Role::Client { 6 + 6 } else { 2 + 6 };
+        assert_eq!(socket.get_ref().total - before, 2 * (header + 200 + control));
+    }
+}
+
+#[test]
 fn a_client_sends_a_long_message_without_a_copy_of_all_of_it() {
     let mut socket = WebSocket::from_raw_socket(Recorder::new(&[]), Role::Client, Some(unlimited()));
     let message = vec![1; 16 * MIB];

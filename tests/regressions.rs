@@ -567,7 +567,55 @@ mod state {
         let stream = Interrupted(0, Cursor::new(wire::frame(Role::Server, TEXT, b"here")));
         let mut socket = WebSocket::from_raw_socket(stream, Role::Client, None);
         socket.write_message("there".into()).unwrap();
+        socket.write_message(vec![1; 200_000].into()).unwrap();
         assert_eq!(socket.read_message().unwrap(), "here".into());
+    }
+
+    /// A stream that takes everything, and whose flush does so many times what it is told to.
+    struct Flushing(Vec<io::ErrorKind>, u32);
+
+    impl Read for Flushing {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    impl Write for Flushing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.1 += 1;
+            self.0.pop().map_or(Ok(()), |kind| Err(kind.into()))
+        }
+    }
+
+    const LENGTHS: [usize; 4] = [10, 1000, 5000, 200_000];
+
+    #[test]
+    fn a_flush_that_fails_once_is_told() {
+        for (role, len) in ROLES.into_iter().flat_map(|role| LENGTHS.map(|len| (role, len))) {
+            let stream = Flushing(vec![io::ErrorKind::BrokenPipe], 0);
+            let mut socket = WebSocket::from_raw_socket(stream, role, None);
+            let result = socket.write_message(vec![1; len].into());
+            assert!(matches!(result, Err(Error::Io(_))), "{role:?} {len}: {result:?}");
+            assert!(!socket.can_write());
+        }
+    }
+
+    #[test]
+    fn what_was_flushed_late_is_not_flushed_again() {
+        for (role, len) in ROLES.into_iter().flat_map(|role| LENGTHS.map(|len| (role, len))) {
+            let stream = Flushing(vec![io::ErrorKind::WouldBlock; 2], 0);
+            let mut socket = WebSocket::from_raw_socket(stream, role, None);
+            for _ in 0..4 {
+                socket.write_message(vec![1; len].into()).unwrap();
+            }
+            let flushed = socket.get_ref().1;
+            socket.write_pending().unwrap();
+            assert_eq!(socket.get_ref().1, flushed, "{role:?} {len}");
+        }
     }
 
     #[test]

@@ -78,13 +78,17 @@ impl Buffer {
             && self.start > 0
             && (filled <= FEW || (filled <= self.start && self.end == self.bytes.len()))
         {
-            self.bytes.copy_within(self.start..self.end, 0);
-            self.start = 0;
-            self.end = filled;
+            if filled > 0 {
+                self.bytes.copy_within(self.start..self.end, 0);
+            }
+            (self.start, self.end) = (0, filled);
         }
         // Where it is known what comes, no more than whole ones of it.
-        let wanted =
-            (SMALLEST << self.doublings).next_multiple_of(least.max(1)).min(most.max(least)).min(LARGEST);
+        let wanted = match (SMALLEST << self.doublings, least) {
+            (usual, 0) => usual,
+            (usual, _) => usual.next_multiple_of(least),
+        };
+        let wanted = wanted.min(most.max(least)).min(LARGEST);
         if may_move && self.start == 0 && self.bytes.len() < wanted {
             self.grow(wanted)?;
         }

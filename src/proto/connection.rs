@@ -7,7 +7,7 @@
 
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{CapacityError, Deadline, Error, HandshakeError, ProtocolError, Result};
-use crate::message::{CloseCode, Kind, Role};
+use crate::message::{CloseCode, Kind, Outgoing, Role};
 use crate::proto::closing::State;
 use crate::proto::deadline::{Deadlines, Due, NEVER, Stage};
 use crate::proto::deflate::{Agreed, Deflater, Inflater};
@@ -18,7 +18,7 @@ use crate::proto::handshake::{
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Receiver, Simple};
 use crate::proto::send::{FrameStart, Sender, ShortFrame, Staged};
-use crate::proto::utf8::Utf8Stream;
+use crate::proto::utf8::{self, Utf8Stream};
 use std::io::IoSlice;
 use std::sync::Arc;
 
@@ -28,21 +28,6 @@ const PATIENCE: u32 = 1 << 14;
 const DISCARD: u32 = PATIENCE >> 4;
 /// Longest reason of a Close, in bytes.
 pub const MAX_REASON: usize = MAX_CONTROL - 2;
-
-/// A message to send, borrowed.
-#[derive(Debug, Clone, Copy)]
-pub enum Outgoing<'a> {
-    /// UTF-8 text.
-    Text(&'a str),
-    /// Bytes.
-    Binary(&'a [u8]),
-    /// At most 125 bytes.
-    Ping(&'a [u8]),
-    /// At most 125 bytes.
-    Pong(&'a [u8]),
-    /// A code and a reason of at most 123 bytes, or neither.
-    Close(Option<(CloseCode, &'a str)>),
-}
 
 /// What became of a message that was to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -677,7 +662,7 @@ impl Connection {
                 if !code.is_allowed() {
                     return Err(self.fail(ProtocolError::InvalidCloseCode(code.0).into()));
                 }
-                if simdutf8::basic::from_utf8(reason).is_err() {
+                if !utf8::is_valid(reason) {
                     return Err(self.fail(Error::Utf8));
                 }
                 code
@@ -906,8 +891,8 @@ impl Connection {
 
     /// That piece has left; whether there is another.
     #[inline]
-    pub fn stage_next(&mut self, staged: &mut Staged<'_>) -> Result<bool> {
-        self.sender.stage_next(staged).map_err(|error| self.cut_off(error))
+    pub fn stage_next(&mut self, staged: &mut Staged<'_>) -> bool {
+        self.sender.stage_next(staged)
     }
 
     /// Of that piece `sent` bytes have left: queues what is left of the message.

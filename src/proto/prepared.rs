@@ -2,8 +2,7 @@
 //! server can send, and keep waiting, the same bytes. Knows one frame; nothing of who sends it.
 
 use crate::error::{Error, Result};
-use crate::message::Kind;
-use crate::proto::connection::Outgoing;
+use crate::message::{Kind, Outgoing};
 use crate::proto::frame::HeaderBytes;
 use crate::proto::send::FrameStart;
 use std::sync::Arc;

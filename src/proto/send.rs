@@ -6,8 +6,7 @@
 
 use crate::config::WebSocketConfig;
 use crate::error::{Error, Result};
-use crate::message::{Kind, Role};
-use crate::proto::connection::Outgoing;
+use crate::message::{Kind, Outgoing, Role};
 use crate::proto::frame::{Header, HeaderBytes, MAX_CONTROL, Opcode};
 use crate::proto::mask::{self, MaskKey};
 use std::collections::VecDeque;
@@ -172,7 +171,12 @@ impl Sender {
     /// `longer`, for as long as there is room, behind others in a block and without a mask. How many. That takes a fifth of
     /// the instructions.
     #[inline]
-    pub fn queue_short(&mut self, messages: &[Outgoing<'_>], longer: usize, config: &WebSocketConfig) -> usize {
+    pub fn queue_short(
+        &mut self,
+        messages: &[Outgoing<'_>],
+        longer: usize,
+        config: &WebSocketConfig,
+    ) -> usize {
         let Some(Block::Own(block)) = self.blocks.back_mut() else { return 0 };
         if self.role == Role::Client {
             return 0;
@@ -236,20 +240,24 @@ impl Sender {
         self.blocks.back().map_or(&[], |block| block)
     }
 
-    /// The staged piece has left whole; whether there is another.
+    /// The staged piece has left whole; whether there is another. It is no longer, so that it needs no memory.
     #[inline]
-    pub fn stage_next(&mut self, staged: &mut Staged<'_>) -> Result<bool> {
+    pub fn stage_next(&mut self, staged: &mut Staged<'_>) -> bool {
         self.empty_last_block();
-        if staged.rest.is_empty() {
-            return Ok(false);
+        match self.blocks.back_mut() {
+            Some(Block::Own(block)) if !staged.rest.is_empty() => {
+                let (piece, rest) = staged.rest.split_at(piece_len(staged.rest.len()));
+                debug_assert!(piece.len() <= block.capacity());
+                mask::append(block, piece, staged.key);
+                (staged.key, staged.rest) = (staged.key.advanced(piece.len()), rest);
+                true
+            }
+            _ => false,
         }
-        let (piece, rest) = staged.rest.split_at(piece_len(staged.rest.len()));
-        mask::append(self.room_in_block(piece.len())?, piece, staged.key);
-        (staged.key, staged.rest) = (staged.key.advanced(piece.len()), rest);
-        Ok(true)
     }
 
-    /// Of the staged piece `sent` bytes have left: queues the rest of the frame.
+    /// Of the staged piece `sent` bytes have left: queues the rest of the frame. Where there is no memory for that, nothing
+    /// is left of it.
     pub fn queue_staged(&mut self, staged: Staged<'_>, sent: usize) -> Result<()> {
         let Staged { key, rest, total } = staged;
         let left_before = total - rest.len() - self.staged().len();
@@ -258,13 +266,16 @@ impl Sender {
         } else {
             let piece = self.staged().get(sent..).unwrap_or_default();
             let mut block = Vec::new();
-            block.try_reserve_exact(piece.len() + rest.len()).map_err(|_| Error::NoMemory)?;
+            if block.try_reserve_exact(piece.len() + rest.len()).is_err() {
+                self.empty_last_block();
+                return Err(Error::NoMemory);
+            }
             block.extend_from_slice(piece);
             mask::append(&mut block, rest, key);
             self.blocks.clear();
             self.blocks.push_back(Block::Own(block));
         }
-        // The frame counts as begun, so that no Pong is put into its middle.
+        // Where some of it has left, the frame counts as begun: no Pong is put into its middle.
         self.frames.push_back(total);
         self.frame_sent = left_before + sent;
         self.queued_bytes = total - self.frame_sent;
@@ -347,7 +358,7 @@ impl Sender {
         let block = self.room_in_block(total - sent)?;
         block.extend_from_slice(header_rest);
         block.extend_from_slice(payload_rest);
-        // The frame counts as begun, so that no Pong is put into its middle.
+        // Where some of it has left, the frame counts as begun: no Pong is put into its middle.
         self.frames.push_back(total);
         self.frame_sent = sent;
         self.queued_bytes += total - sent;

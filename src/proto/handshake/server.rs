@@ -222,10 +222,8 @@ fn check(head: &Head) -> Result<[u8; 24], Fault> {
             17 if is_word(name, b"sec-websocket-key") => {
                 set(&mut key, value, "the request has more than one Sec-WebSocket-Key")?;
             }
-            22 if is_word(name, b"sec-websocket-protocol") => {
-                if !list(value).all(is_token) {
-                    return Err((400, "Sec-WebSocket-Protocol is not a list of tokens"));
-                }
+            22 if is_word(name, b"sec-websocket-protocol") && !list(value).all(is_token) => {
+                return Err((400, "Sec-WebSocket-Protocol is not a list of tokens"));
             }
             // What a proxy takes for a body must not be taken for frames here.
             17 if is_word(name, b"transfer-encoding") => return Err(HAS_BODY),

@@ -13,8 +13,8 @@ pub use self::sleep::Spares;
 
 use self::sleep::Life;
 use crate::error::{Error, Result};
-use crate::message::{Kind, Role};
-use crate::proto::connection::{Accepted, Connection, Opening, Outgoing};
+use crate::message::{Kind, Outgoing, Role};
+use crate::proto::connection::{Accepted, Connection, Opening};
 use crate::proto::handshake::{ClientHandshake, ServerHandshake, Url};
 use crate::proto::prepared::Prepared;
 use crate::transport::Link;
