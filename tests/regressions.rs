@@ -567,7 +567,7 @@ mod state {
         let stream = Interrupted(0, Cursor::new(wire::frame(Role::Server, TEXT, b"here")));
         let mut socket = WebSocket::from_raw_socket(stream, Role::Client, None);
         socket.write_message("there".into()).unwrap();
-        socket.write_message(vec![1; 200_000].into()).unwrap();
+        socket.write_message(vec![1; 600_000].into()).unwrap();
         assert_eq!(socket.read_message().unwrap(), "here".into());
     }
 
@@ -591,7 +591,7 @@ mod state {
         }
     }
 
-    const LENGTHS: [usize; 4] = [10, 1000, 5000, 200_000];
+    const LENGTHS: [usize; 4] = [10, 1000, 5000, 600_000];
 
     #[test]
     fn a_flush_that_fails_once_is_told() {

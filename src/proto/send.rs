@@ -20,8 +20,9 @@ const BURST: usize = 4 << 10;
 const MAX_CONTROL_BYTES: usize = BURST + 4 * (MAX_CONTROL + 6);
 /// No more memory is kept for the next connection that needs some.
 const REUSED: usize = 32 << 10;
-/// Longer payloads are masked and sent in pieces, which stay in the cache in between: half the time for 16 MiB.
-const PIECE: usize = 64 << 10;
+/// Longer payloads are masked and sent in pieces, which stay in the cache in between: a third of the time for 16 MiB in memory,
+/// 0.8 for 8 MiB over TCP. Smaller ones are more system calls (64 KiB: 1.2 times the time for 1 MiB).
+const PIECE: usize = 256 << 10;
 /// Sizes of the blocks that small frames are gathered in.
 const BLOCK: std::ops::RangeInclusive<usize> = 1 << 10..=64 << 10;
 
