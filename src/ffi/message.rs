@@ -133,14 +133,15 @@ pub unsafe extern "C" fn ws_write_messages(
             let accepted = guard::out(accepted)?;
             *accepted = 0;
             let messages = guard::values(messages, count)?;
-            let message = |place: usize| {
+            let message = |place: usize, out: &mut Outgoing<'_>| {
                 let Some(message) = messages.get(place).and_then(|message| message.as_ref()) else {
                     return Err(Error::InvalidArgument("a message is NULL"));
                 };
-                match message.kind {
-                    kind if kind == ws_kind::WS_CLOSE as i32 => Ok(None),
-                    kind => outgoing(kind, message.data.cast(), message.len).map(Some),
+                let is_close = message.kind == ws_kind::WS_CLOSE as i32;
+                if !is_close {
+                    *out = outgoing(message.kind, message.data.cast(), message.len)?;
                 }
+                Ok(!is_close)
             };
             conn.alive()?.write_many(count, message, accepted)
         })

@@ -212,21 +212,19 @@ impl Endpoint {
         self.write_with(|core| core.socket_mut().send_prepared(message))
     }
 
-    /// Like [`write`](Self::write), for `count` messages that leave together. `accepted` counts them; the first one that
-    /// finds no room ends it. What is no message is passed over.
+    /// Like [`write`](Self::write), for `count` messages that leave together: `message` puts one in its place and says whether
+    /// it has; what is no message is passed over. `accepted` counts them; the first one that finds no room ends it.
     pub fn write_many<'a>(
         &self,
         count: usize,
-        message: impl Fn(usize) -> Result<Option<Outgoing<'a>>>,
+        message: impl Fn(usize, &mut Outgoing<'a>) -> Result<bool>,
         accepted: &mut usize,
     ) -> Result<Accepted> {
         self.write_with(|core| {
             let socket = core.socket_mut();
             if count == 1 {
-                let outcome = match message(0)? {
-                    Some(message) => socket.send(&message)?,
-                    None => Accepted::Yes,
-                };
+                let mut only = Outgoing::Binary(&[]);
+                let outcome = if message(0, &mut only)? { socket.send(&only)? } else { Accepted::Yes };
                 *accepted = usize::from(outcome == Accepted::Yes);
                 return Ok(outcome);
             }
@@ -234,12 +232,9 @@ impl Endpoint {
                 let mut some = [Outgoing::Binary(&[]); MANY];
                 let mut len = 0;
                 while len < MANY && *accepted + len < count {
-                    match message(*accepted + len) {
-                        Ok(Some(message)) => {
-                            some[len] = message;
-                            len += 1;
-                        }
-                        Ok(None) if len == 0 => *accepted += 1,
+                    match message(*accepted + len, &mut some[len]) {
+                        Ok(true) => len += 1,
+                        Ok(false) if len == 0 => *accepted += 1,
                         Err(error) if len == 0 => {
                             // Those before it are accepted.
                             socket.flush_quietly()?;
