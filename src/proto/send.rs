@@ -169,8 +169,8 @@ impl Sender {
     }
 
     /// [`queue`](Self::queue) for messages in one frame each, as most are: those at the front of these that are shorter than
-    /// `longer`, for as long as there is room, behind others in a block and without a mask. How many. That takes a fifth of
-    /// the instructions.
+    /// `longer`, for as long as there is room, behind others in a block and without a mask. How many. That takes 60 % of the
+    /// instructions of one by one.
     #[inline]
     pub fn queue_short(
         &mut self,
@@ -688,7 +688,7 @@ fn piece_len(len: usize) -> usize {
     if len <= PIECE { len } else { len.div_ceil(len.div_ceil(PIECE)) }
 }
 
-/// Copies the bytes of a short message. A few of them without a call: a tenth of the time of sending them.
+/// Copies the bytes of a short message. A few of them without a call: 7 % of the time of sending 16.
 #[inline(always)]
 fn copy_short(target: &mut [u8; 4 + SHORT], source: &[u8]) {
     let end = source.len();
