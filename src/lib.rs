@@ -8,6 +8,7 @@
 //! rules, without I/O). An arrow is never reversed.
 
 mod config;
+mod driver;
 mod error;
 pub mod ffi;
 mod message;

@@ -185,7 +185,7 @@ impl<Stream: Read + Write> MidHandshake<Stream> {
             }
         }
         match self.socket.flush() {
-            Err(error) if error.is_would_block() && self.socket.connection.poll_end().is_ok() => {
+            Err(error) if error.is_would_block() && self.socket.connection_mut().poll_end().is_ok() => {
                 Err(HandshakeFailure::Interrupted(Box::new(self)))
             }
             _ => Err(self.failed.take().unwrap_or(Error::AlreadyClosed).into()),
@@ -200,7 +200,7 @@ impl<Stream: Read + Write> MidHandshake<Stream> {
         match decision {
             Decision::Accept { protocol, options } => self.socket.accept(protocol.as_deref(), &options),
             Decision::Reject { status, options, body } => {
-                self.socket.connection.reject(status, &options, &body)?;
+                self.socket.connection_mut().reject(status, &options, &body)?;
                 Err(crate::error::HandshakeError::Refused(status).into())
             }
         }

@@ -39,13 +39,15 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
             return ws_status::WS_OK as i32;
         }
         guard::null_first(out.cast::<*mut ws_message>());
-        guard::call_on(conn, |conn| {
+        unless_nothing(conn, |conn| {
             let out = guard::out(out)?;
             let mut loan = Loan::of(conn, AHEAD);
             // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
-            conn.alive()?.read_ahead(|view| loan.take(view))?;
-            *out = Lent::messages(loan.lent);
-            Ok(())
+            let found = conn.alive()?.read_ahead(|view| loan.take(view))?;
+            if found {
+                *out = Lent::messages(loan.lent);
+            }
+            Ok(found)
         })
     }
 }
@@ -68,14 +70,16 @@ pub unsafe extern "C" fn ws_read_messages(
     // SAFETY: by the caller's word.
     unsafe {
         guard::null_first(out.cast::<*mut *const ws_message>());
-        guard::call_on(conn, |conn| {
+        unless_nothing(conn, |conn| {
             let (out, count) = (guard::out(out)?, guard::out(count)?);
             *count = 0;
             let mut loan = Loan::of(conn, usize::MAX);
             // SAFETY: as for one message.
-            conn.alive()?.read_many(|view| loan.take(view))?;
-            (*out, *count) = (Lent::pointers(loan.lent), loan.len);
-            Ok(())
+            let found = conn.alive()?.read_many(|view| loan.take(view))?;
+            if found {
+                (*out, *count) = (Lent::pointers(loan.lent), loan.len);
+            }
+            Ok(found)
         })
     }
 }
@@ -423,6 +427,23 @@ unsafe fn unless_full(conn: *const ws_conn, call: impl FnOnce(&ws_conn) -> Resul
         })
     };
     if accepted == Accepted::QueueFull { ws_status::WS_ERR_SEND_QUEUE_FULL as i32 } else { status }
+}
+
+/// A call that reads; whether it found something.
+///
+/// # Safety
+/// `conn` is NULL or a handle that has not been freed.
+#[inline]
+unsafe fn unless_nothing(conn: *const ws_conn, call: impl FnOnce(&ws_conn) -> Result<bool>) -> ws_status_t {
+    let mut found = true;
+    // SAFETY: passed on from the caller.
+    let status = unsafe {
+        guard::call_on(conn, |conn| {
+            found = call(conn)?;
+            Ok(())
+        })
+    };
+    if found { status } else { ws_status::WS_ERR_WOULD_BLOCK as i32 }
 }
 
 /// # Safety

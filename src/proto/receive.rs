@@ -152,7 +152,6 @@ impl Receiver {
     /// [`is_empty`](Self::is_empty).
     pub fn reuse(&mut self, offset: u64, config: &WebSocketConfig) {
         self.input.reuse();
-        self.message.clear();
         if self.message.bytes.capacity() > REUSED {
             self.message.bytes = Vec::new();
         }

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::transport::sys;
+use crate::transport::wait::Interest;
 use socket2::SockAddr;
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, Read, Write};
@@ -35,6 +36,17 @@ pub struct Readiness {
     pub writable: bool,
     /// The peer has ended the stream, or it is broken: that may lie behind bytes still to be received.
     pub ended: bool,
+}
+
+impl Readiness {
+    /// A poller has told of a change.
+    #[inline]
+    pub fn happened(&mut self, what: Interest, ended: bool) {
+        self.readable |= what.read;
+        self.drained &= !what.read;
+        self.writable |= what.write;
+        self.ended |= ended;
+    }
 }
 
 impl Socket {

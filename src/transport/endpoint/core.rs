@@ -3,6 +3,7 @@
 use super::sleep::Life;
 use super::watch::Attachment;
 use crate::config::WebSocketConfig;
+use crate::driver::Driver;
 use crate::error::{Deadline, Error, Result};
 use crate::proto::connection::{Connection, Opening};
 use crate::proto::deadline::NEVER;
@@ -11,7 +12,7 @@ use crate::transport::Link;
 use crate::transport::clock;
 use crate::transport::setup::{Settings, Setup};
 use crate::transport::wait::Interest;
-use crate::websocket::{MessageView, WebSocket};
+use crate::websocket::MessageView;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 /// What the lock protects.
 #[derive(Debug)]
 pub struct Core {
+    pub(super) link: Link,
     pub(super) life: Life,
     pub(super) setup: Arc<Setup>,
     /// The poller that it is with.
@@ -28,12 +30,12 @@ pub struct Core {
 impl Core {
     /// The connection.
     pub fn connection(&self) -> &Connection {
-        &self.socket().connection
+        &self.driver().connection
     }
 
     /// The connection, for what needs no transport.
     pub fn connection_mut(&mut self) -> &mut Connection {
-        &mut self.socket_mut().connection
+        &mut self.driver_mut().connection
     }
 
     /// How calls behave.
@@ -43,40 +45,36 @@ impl Core {
 
     /// The transport.
     pub fn link(&self) -> &Link {
-        match &self.life {
-            Life::Awake(socket) => socket.get_ref(),
-            Life::Asleep(link, _) => link,
-        }
+        &self.link
     }
 
-    pub(super) fn link_mut(&mut self) -> &mut Link {
-        match &mut self.life {
-            Life::Awake(socket) => socket.get_mut(),
-            Life::Asleep(link, _) => link,
+    #[inline]
+    pub(super) fn driver(&self) -> &Driver {
+        match &self.life {
+            Life::Awake(driver) => driver,
+            Life::Asleep(_) => unreachable!("whoever takes the lock wakes the connection"),
         }
     }
 
     #[inline]
-    pub(super) fn socket(&self) -> &WebSocket<Link> {
-        match &self.life {
-            Life::Awake(socket) => socket,
-            Life::Asleep(..) => unreachable!("whoever takes the lock wakes the connection"),
-        }
+    pub(super) fn driver_mut(&mut self) -> &mut Driver {
+        self.driven().0
     }
 
+    /// What drives the connection, and what over.
     #[inline]
-    pub(super) fn socket_mut(&mut self) -> &mut WebSocket<Link> {
+    pub(super) fn driven(&mut self) -> (&mut Driver, &mut Link) {
         match &mut self.life {
-            Life::Awake(socket) => socket,
-            Life::Asleep(..) => unreachable!("whoever takes the lock wakes the connection"),
+            Life::Awake(driver) => (driver, &mut self.link),
+            Life::Asleep(_) => unreachable!("whoever takes the lock wakes the connection"),
         }
     }
 
     /// There is nothing to read for now, and yet it cannot sleep: it gives back what it does not need.
     pub(super) fn rest(&mut self) {
-        let socket = self.socket_mut();
-        if !socket.is_dormant() {
-            socket.connection.release();
+        let driver = self.driver_mut();
+        if !driver.is_dormant() {
+            driver.connection.release();
         }
     }
 
@@ -92,32 +90,34 @@ impl Core {
     /// Server: takes the request (see [`Connection::accept`]) and sends what it can of the response.
     pub fn accept(&mut self, protocol: Option<&str>) -> Result<()> {
         let options = Arc::clone(&self.setup.handshake);
-        self.socket_mut().accept(protocol, &options)
+        let (driver, link) = self.driven();
+        driver.accept(link, protocol, &options)
     }
 
     /// Server: refuses the request and sends what it can of the response.
     pub fn reject(&mut self, status: u16, body: &[u8]) -> Result<()> {
         let options = Arc::clone(&self.setup.handshake);
-        self.socket_mut().connection.reject(status, &options, body)?;
-        self.socket_mut().flush_quietly()
+        let (driver, link) = self.driven();
+        driver.connection.reject(status, &options, body)?;
+        driver.flush_quietly(link)
     }
 
     /// What a wait for this connection would be for. Nothing, where its end is only to be told.
     pub fn interest(&self) -> Interest {
-        let wanted = Interest { read: self.connection().wants_bytes(), write: self.socket().has_output() };
-        self.link().interest(wanted)
+        let wanted = Interest { read: self.connection().wants_bytes(), write: self.driver().has_output() };
+        self.link.interest(wanted)
     }
 
     /// Whether a read may find something without waiting.
     pub fn has_input(&self) -> bool {
         let connection = self.connection();
-        connection.is_readable() || (connection.wants_bytes() && self.link().has_buffered_input())
+        connection.is_readable() || (connection.wants_bytes() && self.link.has_buffered_input())
     }
 
     /// When something is due next, on the clock that runs for it.
     pub fn next_deadline(&self) -> u64 {
         let due = self.connection().next_deadline();
-        match self.link() {
+        match &self.link {
             Link::Connecting(connecting) => due.min(connecting.due()),
             _ => due,
         }
@@ -134,12 +134,31 @@ impl Core {
         if settings != self.setup.settings {
             Arc::make_mut(&mut self.setup).settings = settings;
         }
-        if !had_clock && self.link().has_clock() {
+        if !had_clock && self.link.has_clock() {
             // Nobody has asked for the time so far: what has happened until now counts as happening now.
-            self.socket_mut().connection.start_clock(clock::now_ms());
+            self.connection_mut().start_clock(clock::now_ms());
         }
         self.touch();
         Ok(())
+    }
+
+    /// Whether it is known that a read finds nothing, and that it has nothing else to do either. What was lent is not looked
+    /// at any more then.
+    #[inline]
+    pub(super) fn is_drained(&mut self) -> bool {
+        let blocks = self.setup.settings.blocking;
+        let (driver, Link::Socket(socket)) = self.driven() else { return false };
+        let known = socket.readiness_mut();
+        let drained = known.drained
+            && !blocks
+            && !driver.has_output()
+            && !driver.connection.needs_clock()
+            && driver.connection.begin_message();
+        if drained {
+            // Who reads all the same is to find out.
+            known.drained = false;
+        }
+        drained
     }
 
     /// Shows `take` the next message and those behind it; how many those are.
@@ -150,29 +169,30 @@ impl Core {
     ) -> Result<u16> {
         let first = self.first_of_many();
         let mut wants_more = match &first {
-            Ok(First::Simple(simple)) => take(Some(&self.socket().simple_view(*simple))),
+            Ok(First::Simple(simple)) => take(Some(&self.driver().simple_view(*simple))),
             // What was put together elsewhere does not outlast the next one.
-            Ok(First::Other(received)) => take(Some(&self.socket().view(received))) && received.is_in_input(),
+            Ok(First::Other(received)) => take(Some(&self.driver().view(received))) && received.is_in_input(),
             Err(_) => take(None),
         };
         first?;
         let mut behind = 0;
-        let socket = self.socket_mut();
-        let start = socket.connection.input_position();
-        while wants_more && let Some(simple) = socket.connection.poll_simple() {
+        let driver = self.driver_mut();
+        let start = driver.connection.input_position();
+        while wants_more && let Some(simple) = driver.connection.poll_simple() {
             behind += 1;
-            wants_more = take(Some(&socket.simple_view(simple)));
+            wants_more = take(Some(&driver.simple_view(simple)));
         }
-        socket.connection.read_behind(start, behind);
+        driver.connection.read_behind(start, behind);
         Ok(behind)
     }
 
     #[inline]
     pub(super) fn first_of_many(&mut self) -> Result<First> {
-        let mut simple = self.socket_mut().receive_simple();
+        let mut simple = self.driver_mut().receive_simple();
         if simple.is_none() {
             self.tick()?;
-            simple = self.socket_mut().receive_simply()?;
+            let (driver, link) = self.driven();
+            simple = driver.receive_simply(link)?;
         }
         match simple {
             Some(simple) => Ok(First::Simple(simple)),
@@ -185,13 +205,15 @@ impl Core {
             return Err(Error::Misuse("the request has to be accepted or rejected first"));
         }
         self.tick()?;
-        self.socket_mut().receive()
+        let (driver, link) = self.driven();
+        driver.receive(link)
     }
 
     pub(super) fn handshake(&mut self) -> Result<Opening> {
         self.tick()?;
         loop {
-            match self.socket_mut().handshake()? {
+            let (driver, link) = self.driven();
+            match driver.handshake(link)? {
                 Opening::Request if self.setup.settings.auto_accept => self.accept(None)?,
                 opening => return Ok(opening),
             }
@@ -205,12 +227,12 @@ impl Core {
     }
 
     pub(super) fn tick_now(&mut self) -> Result<()> {
-        if self.link().has_clock() {
+        if self.link.has_clock() {
             let now = clock::now_ms();
-            if matches!(self.link(), Link::Connecting(connecting) if connecting.is_late(now)) {
-                return Err(self.socket_mut().connection.give_up_waiting(Deadline::Connect));
+            if matches!(&self.link, Link::Connecting(connecting) if connecting.is_late(now)) {
+                return Err(self.connection_mut().give_up_waiting(Deadline::Connect));
             }
-            self.socket_mut().connection.tick(now)?;
+            self.connection_mut().tick(now)?;
         }
         Ok(())
     }
@@ -218,17 +240,17 @@ impl Core {
     /// With the end of the connection the stream ends, too, whenever its owner comes to free it: a client waits for that.
     pub(super) fn told<R>(&mut self, error: Error) -> Result<R> {
         if let Error::ConnectionClosed = error {
-            self.link_mut().end();
+            self.link.end();
         }
         Err(error)
     }
 
     pub(super) fn blocks(&self) -> bool {
-        self.setup.settings.blocking && self.link().fd().is_some()
+        self.setup.settings.blocking && self.link.fd().is_some()
     }
 
     pub(super) fn plan(&self, until: Option<Instant>) -> Result<Plan> {
-        let fd = self.link().fd().ok_or(Error::Misuse("there is no socket to wait for"))?;
+        let fd = self.link.fd().ok_or(Error::Misuse("there is no socket to wait for"))?;
         let deadline = match self.next_deadline() {
             NEVER => None,
             at => Instant::now().checked_add(Duration::from_millis(at.saturating_sub(clock::now_ms()))),

@@ -12,6 +12,7 @@ pub use self::core::Core;
 pub use self::sleep::Spares;
 
 use self::sleep::Life;
+use crate::driver::{Driver, MANY};
 use crate::error::{Error, Result};
 use crate::message::{Kind, Outgoing, Role};
 use crate::proto::connection::{Accepted, Connection, Opening};
@@ -21,7 +22,7 @@ use crate::transport::Link;
 use crate::transport::connect::Connecting;
 use crate::transport::setup::Setup;
 use crate::transport::wait::{self, Interest, Waker};
-use crate::websocket::{MANY, MessageView, WebSocket};
+use crate::websocket::MessageView;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
@@ -66,11 +67,12 @@ impl Endpoint {
     /// An endpoint of this connection over this transport.
     pub fn new(connection: Connection, link: Link, setup: &Arc<Setup>) -> Self {
         let mut core = Core {
-            life: Life::Awake(Box::new(WebSocket::over(link, connection))),
+            link,
+            life: Life::Awake(Box::new(Driver::new(connection))),
             setup: Arc::clone(setup),
             watch: None,
         };
-        if core.link().fd().is_some() {
+        if core.link.fd().is_some() {
             core.connection_mut().set_over_socket();
         }
         // The deadlines run from now on.
@@ -111,12 +113,12 @@ impl Endpoint {
     /// Gives an endpoint that was made without one its transport.
     pub fn set_link(&self, link: Link) -> Result<()> {
         let mut core = self.lock()?;
-        match core.link() {
+        match core.link {
             Link::Memory => {
                 if link.fd().is_some() {
                     core.connection_mut().set_over_socket();
                 }
-                *core.link_mut() = link;
+                core.link = link;
                 core.tick()
             }
             _ => Err(Error::Misuse("this connection has its transport already")),
@@ -153,31 +155,45 @@ impl Endpoint {
     /// Drives the opening handshake until it is done, or until a server has a request to decide on that it does not
     /// take by itself.
     pub fn handshake(&self) -> Result<Opening> {
-        self.read_around(Core::handshake)
+        self.read_around(self.lock_to_read()?, Core::handshake)
     }
 
     /// Reads the next message and shows it to `take`, and with it those behind it that lie there whole, for as long as
     /// `take` wants more. Their memory stays until the next read. Where there is none, `take` is shown that, too: what it
-    /// took before is gone. Does the opening handshake first, where that is not done.
+    /// took before is gone. Does the opening handshake first, where that is not done. False, or `WouldBlock`: there is nothing
+    /// for now.
     #[inline]
-    pub fn read_many(&self, mut take: impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<()> {
-        self.read_around(|core| {
-            core.connection_mut().take_back(self.forget_ahead());
-            core.read_many(&mut take).map(|_| ())
-        })
+    pub fn read_many(&self, mut take: impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<bool> {
+        self.read_unless_drained(&mut take, |core, take| core.read_many(take).map(|_| ()))
     }
 
     /// [`read_many`](Self::read_many), where all messages but the first count as not read yet: they are handed out one by
     /// one by [`next_ahead`](Self::next_ahead), or taken back by the next read.
     #[inline]
-    pub fn read_ahead(&self, mut take: impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<()> {
-        self.read_around(|core| {
-            core.connection_mut().take_back(self.forget_ahead());
+    pub fn read_ahead(&self, mut take: impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<bool> {
+        self.read_unless_drained(&mut take, |core, take| {
             let is_calm = core.connection().is_calm();
             let behind = core.read_many(&mut |view| take(view) && is_calm)?;
             self.ahead.store(Ahead { next: 1, end: behind + 1 }.into(), Ordering::Relaxed);
             Ok(())
         })
+    }
+
+    /// A read, unless it is known that there is nothing: who reads until then asks once too often each time, and that is to
+    /// cost little (a third of the instructions).
+    #[inline]
+    fn read_unless_drained<T: FnMut(Option<&MessageView<'_>>) -> bool>(
+        &self,
+        take: &mut T,
+        mut read: impl FnMut(&mut Core, &mut T) -> Result<()>,
+    ) -> Result<bool> {
+        let mut core = self.lock_to_read()?;
+        core.connection_mut().take_back(self.forget_ahead());
+        if core.is_drained() {
+            take(None);
+            return Ok(false);
+        }
+        self.read_around(core, |core| read(core, take)).map(|()| true)
     }
 
     /// The place of the next message among those of the last [`read_ahead`](Self::read_ahead), which counts as read from now
@@ -204,12 +220,12 @@ impl Endpoint {
     /// Sends or queues a message. Blocking, it waits until the message has left, and for room before that; the
     /// message counts as accepted however that wait ends.
     pub fn write(&self, message: &Outgoing<'_>) -> Result<Accepted> {
-        self.write_with(|core| core.socket_mut().send(message))
+        self.write_with(|driver, link| driver.send(link, message))
     }
 
     /// Like [`write`](Self::write), for a message that many connections send.
     pub fn write_prepared(&self, message: &Prepared) -> Result<Accepted> {
-        self.write_with(|core| core.socket_mut().send_prepared(message))
+        self.write_with(|driver, link| driver.send_prepared(link, message))
     }
 
     /// Like [`write`](Self::write), for `count` messages that leave together: `message` puts one in its place and says whether
@@ -220,11 +236,10 @@ impl Endpoint {
         message: impl Fn(usize, &mut Outgoing<'a>) -> Result<bool>,
         accepted: &mut usize,
     ) -> Result<Accepted> {
-        self.write_with(|core| {
-            let socket = core.socket_mut();
+        self.write_with(|driver, link| {
             if count == 1 {
                 let mut only = Outgoing::Binary(&[]);
-                let outcome = if message(0, &mut only)? { socket.send(&only)? } else { Accepted::Yes };
+                let outcome = if message(0, &mut only)? { driver.send(link, &only)? } else { Accepted::Yes };
                 *accepted = usize::from(outcome == Accepted::Yes);
                 return Ok(outcome);
             }
@@ -237,36 +252,36 @@ impl Endpoint {
                         Ok(false) if len == 0 => *accepted += 1,
                         Err(error) if len == 0 => {
                             // Those before it are accepted.
-                            socket.flush_quietly()?;
+                            driver.flush_quietly(link)?;
                             return Err(error);
                         }
                         // Once those before it are out of the way.
                         _ => break,
                     }
                 }
-                let (done, outcome) = socket.send_many(&some[..len]);
+                let (done, outcome) = driver.send_many(link, &some[..len]);
                 *accepted += done;
                 match outcome {
                     Ok(Accepted::Yes) => {}
                     refused => {
-                        socket.flush_quietly()?;
+                        driver.flush_quietly(link)?;
                         return refused;
                     }
                 }
             }
-            socket.flush_quietly()?;
+            driver.flush_quietly(link)?;
             Ok(Accepted::Yes)
         })
     }
 
     /// Like [`write`](Self::write), for a fragment of a message.
     pub fn write_fragment(&self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
-        self.write_with(|core| core.socket_mut().send_fragment(kind, data, is_final))
+        self.write_with(|driver, link| driver.send_fragment(link, kind, data, is_final))
     }
 
     /// Queues a message without sending anything; it leaves with what follows.
     pub fn queue(&self, message: &Outgoing<'_>) -> Result<Accepted> {
-        self.lock()?.socket_mut().connection.queue_corked(message)
+        self.lock()?.connection_mut().queue_corked(message)
     }
 
     /// Sends what is pending.
@@ -275,7 +290,8 @@ impl Endpoint {
         loop {
             let mut core = self.lock()?;
             core.tick()?;
-            let error = match core.socket_mut().write_pending() {
+            let (driver, link) = core.driven();
+            let error = match driver.write_pending(link) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_would_block() && core.blocks() => error,
                 Err(error) => return core.told(error),
@@ -300,15 +316,19 @@ impl Endpoint {
         Ok(self.wait_awake(core, interest, end_of(timeout))?.1)
     }
 
-    fn write_with(&self, mut write: impl FnMut(&mut Core) -> Result<Accepted>) -> Result<Accepted> {
+    fn write_with(
+        &self,
+        mut write: impl FnMut(&mut Driver, &mut Link) -> Result<Accepted>,
+    ) -> Result<Accepted> {
         let mut until = None;
         loop {
             let mut core = self.lock()?;
             core.tick()?;
-            let accepted = write(&mut core);
+            let (driver, link) = core.driven();
+            let accepted = write(driver, link);
             self.tell(&mut core);
             let accepted = accepted?;
-            if !core.blocks() || !core.socket().has_output() {
+            if !core.blocks() || !core.driver().has_output() {
                 return Ok(accepted);
             }
             until = until.or_else(|| end_of(core.setup.settings.write_timeout));
@@ -328,7 +348,8 @@ impl Endpoint {
     fn wait_for_output(&self, until: Option<Instant>) -> Result<()> {
         loop {
             let mut core = self.lock()?;
-            match core.socket_mut().flush() {
+            let (driver, link) = core.driven();
+            match driver.flush(link) {
                 Err(error) if error.is_would_block() => {}
                 _ => return Ok(()),
             }
@@ -340,11 +361,11 @@ impl Endpoint {
 
     /// A call that reads; repeated, with waits in between, where the endpoint is a blocking one.
     #[inline]
-    fn read_around<R>(&self, mut call: impl FnMut(&mut Core) -> Result<R>) -> Result<R> {
-        let mut core = self.lock()?;
-        if self.reading.load(Ordering::Relaxed) {
-            return Err(Error::Misuse("another thread is reading from this connection"));
-        }
+    fn read_around<'a, R>(
+        &'a self,
+        mut core: Locked<'a>,
+        mut call: impl FnMut(&mut Core) -> Result<R>,
+    ) -> Result<R> {
         match call(&mut core) {
             Ok(result) => {
                 core.touch_in_transition();
@@ -428,7 +449,7 @@ impl Endpoint {
             waker.drain();
         }
         let mut core = core?;
-        core.link_mut().stir();
+        core.link.stir();
         Ok((core, ready? || plan.ends_in_deadline))
     }
 
@@ -442,7 +463,7 @@ impl Endpoint {
 
     /// Who waits takes care of what another thread leaves unsent, and of the deadlines of a closing handshake.
     fn tell(&self, core: &mut Core) {
-        if core.socket().has_output() || !core.connection().can_write() {
+        if core.driver().has_output() || !core.connection().can_write() {
             self.look_again();
             core.touch();
         }
@@ -457,6 +478,16 @@ impl Endpoint {
         Ok(core)
     }
 
+    /// The lock, for the one thread that reads.
+    #[inline]
+    fn lock_to_read(&self) -> Result<Locked<'_>> {
+        let core = self.lock()?;
+        match self.reading.load(Ordering::Relaxed) {
+            true => Err(Error::Misuse("another thread is reading from this connection")),
+            false => Ok(core),
+        }
+    }
+
     /// The lock, for what leaves a connection asleep that is.
     #[inline]
     fn lock_asleep(&self) -> Result<Locked<'_>> {
@@ -464,7 +495,7 @@ impl Endpoint {
             return Err(Error::Misuse("a callback called back into its own connection"));
         }
         let core = self.core.lock().map_err(|_| Error::Internal)?;
-        if let Link::Callback(_) = core.link() {
+        if let Link::Callback(_) = core.link {
             // Not without the lock, either.
             self.calm.store(false, Ordering::Relaxed);
             self.seldom.get_or_init(Box::default).owner.store(thread_token(), Ordering::Relaxed);
@@ -524,7 +555,7 @@ impl Drop for Locked<'_> {
         if !std::thread::panicking() {
             self.core.sleep();
         }
-        let quiet = matches!(&self.core.life, Life::Asleep(link, dormant) if !link.ready().read && !dormant.has_deadlines());
+        let quiet = matches!(&self.core.life, Life::Asleep(dormant) if !self.core.link.ready().read && !dormant.has_deadlines());
         self.endpoint.quiet.store(quiet, Ordering::Relaxed);
         if Ahead::from(self.endpoint.ahead.load(Ordering::Relaxed)).left() > 0 {
             self.endpoint.calm.store(self.core.connection().is_calm(), Ordering::Relaxed);

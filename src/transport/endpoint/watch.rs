@@ -27,7 +27,7 @@ impl Endpoint {
     /// Puts it with a poller.
     pub fn set_watch(&self, watch: Watch) -> Result<()> {
         let mut core = self.lock_asleep()?;
-        if core.link().fd().is_none() {
+        if core.link.fd().is_none() {
             return Err(Error::Misuse("there is no socket to wait for"));
         }
         if core.watch.is_some() {
@@ -40,7 +40,7 @@ impl Endpoint {
     /// Takes it from its poller; the poller's part is to be done with what this returns.
     pub fn take_watch(&self) -> Option<Watch> {
         let mut core = self.lock_asleep().ok()?;
-        if let Some(socket) = core.link_mut().socket_mut() {
+        if let Some(socket) = core.link.socket_mut() {
             socket.readiness_mut().watched = false;
             socket.readiness_mut().drained = false;
         }
@@ -80,7 +80,7 @@ impl Endpoint {
     /// From now on the poller tells of changes.
     pub fn watched(&self) {
         let Ok(mut core) = self.lock_asleep() else { return };
-        if let Some(socket) = core.link_mut().socket_mut() {
+        if let Some(socket) = core.link.socket_mut() {
             let ended = socket.readiness().ended;
             // How it is now, the poller tells first of all.
             *socket.readiness_mut() =
@@ -91,17 +91,11 @@ impl Endpoint {
     /// The poller has heard of a change: how it is now.
     pub fn happened(&self, what: Interest, ended: bool, now: &Now) -> Condition {
         let Ok(mut core) = self.lock_asleep() else { return Condition::UNKNOWN };
-        match core.link_mut() {
+        match &mut core.link {
+            Link::Socket(socket) => socket.readiness_mut().happened(what, ended),
+            Link::Tls(tls) => tls.socket_mut().readiness_mut().happened(what, ended),
             Link::Connecting(connecting) => connecting.stir(),
-            link => {
-                if let Some(socket) = link.socket_mut() {
-                    let known = socket.readiness_mut();
-                    known.readable |= what.read;
-                    known.drained &= !what.read;
-                    known.writable |= what.write;
-                    known.ended |= ended;
-                }
-            }
+            Link::Memory | Link::Callback(_) => {}
         }
         core.condition(now)
     }
@@ -131,21 +125,21 @@ impl Core {
             attachment.touched = false;
             reads = !attachment.paused;
         }
-        if let Life::Asleep(link, dormant) = &self.life {
-            let watched = link.fd().map(|fd| Watched { fd, settled: true });
+        if let Life::Asleep(dormant) = &self.life {
+            let watched = self.link.fd().map(|fd| Watched { fd, settled: true });
             let due = dormant.due(&self.setup.websocket);
-            let ready = (reads && link.ready().read) || (due != NEVER && due <= now.ms());
+            let ready = (reads && self.link.ready().read) || (due != NEVER && due <= now.ms());
             return Condition { ready, due, watched };
         }
-        let (wanted, possible) = (self.interest(), self.link().ready());
+        let (wanted, possible) = (self.interest(), self.link.ready());
         let input = self.has_input() || (wanted.read && possible.read);
         let output = wanted.write && possible.write;
         let due = self.next_deadline();
-        let settled = !matches!(self.link(), Link::Connecting(_));
+        let settled = !matches!(&self.link, Link::Connecting(_));
         Condition {
             ready: (input && reads) || output || (due != NEVER && due <= now.ms()),
             due,
-            watched: self.link().fd().map(|fd| Watched { fd, settled }),
+            watched: self.link.fd().map(|fd| Watched { fd, settled }),
         }
     }
 }
