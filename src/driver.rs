@@ -67,7 +67,7 @@ impl Driver {
         if self.has_output() || !self.connection.begin_message() {
             return Ok(None);
         }
-        self.fill(stream)?;
+        self.receive_some(stream)?;
         Ok(self.connection.poll_simple())
     }
 
@@ -509,17 +509,22 @@ impl Driver {
 
     /// Receives once. What the stream says after both Closes, be it an error, is its end.
     fn fill(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
-        let would_block = || Err(io::Error::from(io::ErrorKind::WouldBlock).into());
         if self.connection.has_ended() || self.connection.is_input_lent() {
             // It has ended and says so again and again; or the caller is receiving.
-            return would_block();
+            return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
         }
         if self.connection.is_deaf() {
             return self.drain(stream);
         }
+        self.receive_some(stream)
+    }
+
+    /// [`fill`](Self::fill), where the stream has not ended and what it gives is to be read.
+    #[inline(always)]
+    fn receive_some(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
         let space = self.connection.space()?;
         if space.is_empty() {
-            return would_block();
+            return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
         }
         match read_some(stream, space) {
             Ok(0) => self.connection.received_eof(),
@@ -535,6 +540,7 @@ impl Driver {
 
     /// Receives what nobody looks at any more. Whatever the stream then says that is not bytes, be it an error, is its
     /// end.
+    #[cold]
     fn drain(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
         match read_some(stream, &mut [0; 4096]) {
             Ok(1..) => self.connection.dropped(),
@@ -592,6 +598,7 @@ fn direct_part<'a>(message: &Outgoing<'a>) -> Option<(Kind, &'a [u8])> {
     }
 }
 
+#[inline(always)]
 fn read_some(stream: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
     loop {
         match stream.read(space) {

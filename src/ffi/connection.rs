@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// A connection. Most connections of a server wait: what a handle needs now and then only is boxed.
 pub struct ws_conn {
     pub(super) endpoint: Arc<Endpoint>,
-    /// A box, or null; looked into only while the endpoint lets one thread read. There while something is lent.
+    /// Where the messages are that the last read has lent; looked at only while some of them are to be handed out.
     pub(super) lent: AtomicPtr<Lent>,
     rare: OnceLock<Box<Rare>>,
     dead: AtomicBool,
@@ -129,13 +129,6 @@ impl ws_conn {
     /// A panic went through this connection.
     pub(super) fn poison(&self) {
         self.dead.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for ws_conn {
-    fn drop(&mut self) {
-        // SAFETY: nobody reads any more.
-        unsafe { Lent::free(*self.lent.get_mut()) };
     }
 }
 

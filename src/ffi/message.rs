@@ -8,9 +8,10 @@ use crate::ffi::types::{ws_kind, ws_message, ws_status, ws_status_t};
 use crate::message::{CloseCode, Kind, Outgoing};
 use crate::proto::connection::Accepted;
 use crate::proto::prepared::Prepared;
+use crate::transport::endpoint::Room;
 use crate::websocket::MessageView;
 use std::ffi::{c_char, c_void};
-use std::mem::{MaybeUninit, offset_of};
+use std::mem::offset_of;
 use std::sync::atomic::Ordering;
 
 /// Reads the next message. Completes the opening handshake first, where that is not done.
@@ -41,10 +42,10 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
         guard::null_first(out.cast::<*mut ws_message>());
         unless_nothing(conn, |conn| {
             let out = guard::out(out)?;
-            let mut loan = Loan::of(conn, AHEAD);
-            // SAFETY: the endpoint lets one thread at a time read, and this runs before it lets the next.
-            let found = conn.alive()?.read_ahead(|view| loan.take(view))?;
+            let mut loan = Loan::of(AHEAD);
+            let found = conn.alive()?.read_ahead(|room, view| loan.take(room, view))?;
             if found {
+                conn.lent.store(loan.lent, Ordering::Relaxed);
                 *out = Lent::messages(loan.lent);
             }
             Ok(found)
@@ -73,9 +74,8 @@ pub unsafe extern "C" fn ws_read_messages(
         unless_nothing(conn, |conn| {
             let (out, count) = (guard::out(out)?, guard::out(count)?);
             *count = 0;
-            let mut loan = Loan::of(conn, usize::MAX);
-            // SAFETY: as for one message.
-            let found = conn.alive()?.read_many(|view| loan.take(view))?;
+            let mut loan = Loan::of(usize::MAX);
+            let found = conn.alive()?.read_many(|room, view| loan.take(room, view))?;
             if found {
                 (*out, *count) = (Lent::pointers(loan.lent), loan.len);
             }
@@ -178,7 +178,8 @@ pub unsafe extern "C" fn ws_queue_message(
 /// Messages that are read ahead come to no more bytes than this: they are to be in the cache still when they are handed out.
 const AHEAD: usize = 16 << 10;
 
-/// Messages that were read together, and pointers to them. Only so many of both are there as were lent.
+/// Messages that were read together, and pointers to them, in the endpoint's [`Room`]. Only so many of both are there as
+/// were lent.
 #[derive(Debug)]
 pub(super) struct Lent {
     messages: [ws_message; Self::LEN],
@@ -186,21 +187,7 @@ pub(super) struct Lent {
 }
 
 impl Lent {
-    /// So many that the allocator has the memory at hand.
-    const LEN: usize = 24;
-
-    fn new() -> *mut Self {
-        Box::into_raw(Box::<Self>::new_uninit()).cast()
-    }
-
-    /// # Safety
-    /// It is null or came from [`new`](Self::new), and nobody uses it any more.
-    pub(super) unsafe fn free(this: *mut Self) {
-        if !this.is_null() {
-            // SAFETY: by the caller's word.
-            drop(unsafe { Box::from_raw(this.cast::<MaybeUninit<Self>>()) });
-        }
-    }
+    const LEN: usize = size_of::<Room>() / (size_of::<ws_message>() + size_of::<*const ws_message>());
 
     /// Where the first message is. Looks at nothing.
     #[inline(always)]
@@ -215,47 +202,32 @@ impl Lent {
 }
 
 /// What one read lends to its caller.
-struct Loan<'a> {
-    conn: &'a ws_conn,
+struct Loan {
     lent: *mut Lent,
     len: usize,
     /// How many more bytes it may be, about.
     left: usize,
 }
 
-impl<'a> Loan<'a> {
-    fn of(conn: &'a ws_conn, bytes: usize) -> Self {
-        Self { conn, lent: std::ptr::null_mut(), len: 0, left: bytes }
+impl Loan {
+    fn of(bytes: usize) -> Self {
+        Self { lent: std::ptr::null_mut(), len: 0, left: bytes }
     }
 
-    /// Lends a message, or, without one, nothing any more: a connection that waits holds no memory. Whether there is
-    /// room for more.
-    ///
-    /// # Safety
-    /// Called while the endpoint lets nobody else read.
+    /// Lends a message. Whether there is room for more.
     #[inline(always)]
-    unsafe fn take(&mut self, view: Option<&MessageView<'_>>) -> bool {
-        if self.len == 0 {
-            self.lent = self.conn.lent.load(Ordering::Relaxed);
+    fn take(&mut self, room: &mut Room, view: &MessageView<'_>) -> bool {
+        const { assert!(size_of::<Lent>() <= size_of::<Room>() && align_of::<Lent>() <= align_of::<Room>()) };
+        self.lent = room.as_mut_ptr().cast();
+        if self.len < Lent::LEN {
+            // SAFETY: a `Lent` fits into the room, and `len` is a place in it.
+            unsafe {
+                let place = Lent::messages(self.lent).add(self.len);
+                place.cast_mut().write(ws_message::from(view));
+                Lent::pointers(self.lent).add(self.len).cast_mut().write(place);
+            }
+            self.len += 1;
         }
-        let Some(view) = view else {
-            self.conn.lent.store(std::ptr::null_mut(), Ordering::Relaxed);
-            // SAFETY: nobody else is here, by the caller's word.
-            unsafe { Lent::free(self.lent) };
-            return false;
-        };
-        if self.lent.is_null() {
-            self.lent = Lent::new();
-            self.conn.lent.store(self.lent, Ordering::Relaxed);
-        }
-        // SAFETY: there is one, which nobody else uses, by the caller's word; and `len` is a place in it, or this would not
-        // have been called.
-        unsafe {
-            let place = Lent::messages(self.lent).add(self.len);
-            place.cast_mut().write(ws_message::from(view));
-            Lent::pointers(self.lent).add(self.len).cast_mut().write(place);
-        }
-        self.len += 1;
         self.left = self.left.saturating_sub(view.data.len());
         self.len < Lent::LEN && self.left > 0
     }

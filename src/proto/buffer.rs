@@ -96,6 +96,19 @@ impl Buffer {
         Ok(&mut self.bytes[self.end..][..self.room])
     }
 
+    /// [`space`](Self::space) while nothing lies in the buffer and nothing is known of what comes.
+    #[inline]
+    pub fn space_anew(&mut self) -> Result<&mut [u8]> {
+        debug_assert!(self.filled().is_empty());
+        (self.start, self.end) = (0, 0);
+        let wanted = (SMALLEST << self.doublings).min(LARGEST);
+        if self.bytes.len() < wanted {
+            self.grow(wanted)?;
+        }
+        self.room = self.bytes.len();
+        Ok(&mut self.bytes)
+    }
+
     /// Room for a thing that must be in the buffer whole: grows where that is `wanted`.
     pub fn space_for_whole(&mut self, wanted: bool) -> Result<&mut [u8]> {
         if self.start > 0 {

@@ -174,20 +174,27 @@ impl Connection {
     /// Becomes the connection that is dormant, with the memory of this one, which has to be dormant itself.
     pub fn reuse(&mut self, dormant: &mut Dormant, usual: &Arc<WebSocketConfig>) {
         self.aside = dormant.aside.take();
-        let (config, deadlines) = match &mut self.aside {
-            Some(aside) => (aside.config.take(), aside.deadlines.take()),
-            None => (None, None),
-        };
-        match config {
-            Some(config) => self.config = config,
-            None if Arc::ptr_eq(&self.config, usual) => {}
-            None => self.config = Arc::clone(usual),
+        if self.aside.is_some() || !Arc::ptr_eq(&self.config, usual) {
+            self.reuse_aside(usual);
         }
         self.role = dormant.role;
         self.receiver.reuse(dormant.offset, &self.config);
         self.sender.reuse(dormant.role);
-        self.deadlines = deadlines.unwrap_or_default();
         (self.corked, self.unrewarded) = (false, 0);
+    }
+
+    #[cold]
+    fn reuse_aside(&mut self, usual: &Arc<WebSocketConfig>) {
+        let (config, deadlines) = match &mut self.aside {
+            Some(aside) => (aside.config.take(), aside.deadlines.take()),
+            None => (None, None),
+        };
+        self.config = config.unwrap_or_else(|| Arc::clone(usual));
+        self.receiver.end_simple();
+        // Without any it has none already, as it was when it fell asleep.
+        if let Some(deadlines) = deadlines {
+            self.deadlines = deadlines;
+        }
     }
 
     /// Each time something is received is a system call, and the owner decides when memory is given back.
@@ -219,14 +226,22 @@ impl Connection {
 
     /// What is left of it where it [`is_dormant`](Self::is_dormant).
     pub fn dormant(&mut self, usual: &Arc<WebSocketConfig>) -> Dormant {
-        let mut aside = self.aside.take();
+        if self.deadlines.now().is_some() || self.needs_clock() || !Arc::ptr_eq(&self.config, usual) {
+            self.put_aside(usual);
+        }
+        Dormant { role: self.role, offset: self.receiver.offset(), aside: self.aside.take() }
+    }
+
+    #[cold]
+    fn put_aside(&mut self, usual: &Arc<WebSocketConfig>) {
         if !Arc::ptr_eq(&self.config, usual) {
-            aside.get_or_insert_default().config = Some(Arc::clone(&self.config));
+            self.aside.get_or_insert_default().config = Some(Arc::clone(&self.config));
         }
-        if self.needs_clock() || self.latency().is_some() {
-            aside.get_or_insert_default().deadlines = Some(std::mem::take(&mut self.deadlines));
+        let is_kept = self.needs_clock() || self.latency().is_some();
+        let deadlines = std::mem::take(&mut self.deadlines);
+        if is_kept {
+            self.aside.get_or_insert_default().deadlines = Some(deadlines);
         }
-        Dormant { role: self.role, offset: self.receiver.offset(), aside }
     }
 
     /// A client that begins with `request`, the bytes that go with `handshake`.

@@ -149,13 +149,16 @@ impl Receiver {
     }
 
     /// Goes on with another stream, so many bytes into it, and keeps the memory where that is not much. Only where
-    /// [`is_empty`](Self::is_empty).
+    /// [`is_empty`](Self::is_empty), and, where the configuration is another one, after [`end_simple`](Self::end_simple).
     pub fn reuse(&mut self, offset: u64, config: &WebSocketConfig) {
         self.input.reuse();
         if self.message.bytes.capacity() > REUSED {
             self.message.bytes = Vec::new();
         }
-        (self.offset, self.simple_len) = (offset, simple_len(config));
+        self.offset = offset;
+        if self.simple_len == 0 {
+            self.simple_len = simple_len(config);
+        }
         self.direct = false;
     }
 
@@ -176,7 +179,21 @@ impl Receiver {
     }
 
     /// Room to receive into; empty only while a lent view is in the way or whole messages wait to be read.
+    #[inline]
     pub fn space(&mut self, is_socket: bool) -> Result<&mut [u8]> {
+        if self.frame.is_none()
+            && self.long_frame == 0
+            && self.lent.is_none()
+            && self.input.filled().is_empty()
+        {
+            // A message begins, of which nothing is known: a quarter of the instructions.
+            self.direct = false;
+            return self.input.space_anew();
+        }
+        self.space_for_rest(is_socket)
+    }
+
+    fn space_for_rest(&mut self, is_socket: bool) -> Result<&mut [u8]> {
         let frames = if is_socket { FRAMES_OF_SOCKET } else { FRAMES };
         let free =
             self.lent != Some(Place::Message) && self.input.filled().is_empty() && !self.message.compressed;

@@ -89,6 +89,17 @@ impl Link {
         matches!(self, Link::Tls(tls) if tls.has_buffered_input())
     }
 
+    /// A poller has heard of this.
+    #[inline]
+    pub fn happened(&mut self, what: Interest, ended: bool) {
+        match self {
+            Link::Socket(socket) => socket.readiness_mut().happened(what, ended),
+            Link::Tls(tls) => tls.socket_mut().readiness_mut().happened(what, ended),
+            Link::Connecting(connecting) => connecting.stir(),
+            Link::Memory | Link::Callback(_) => {}
+        }
+    }
+
     /// Something may have happened to it.
     pub fn stir(&mut self) {
         match self {
@@ -131,7 +142,11 @@ impl Link {
 }
 
 impl Read for Link {
+    #[inline]
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        if let Link::Socket(socket) = self {
+            return socket.read(space);
+        }
         match self.settle()? {
             Link::Memory | Link::Connecting(_) => Err(io::ErrorKind::WouldBlock.into()),
             Link::Callback(callback) => callback.read(space),
@@ -142,7 +157,11 @@ impl Read for Link {
 }
 
 impl Write for Link {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Link::Socket(socket) = self {
+            return socket.write(bytes);
+        }
         match self.settle()? {
             Link::Memory | Link::Connecting(_) => Err(io::ErrorKind::WouldBlock.into()),
             Link::Callback(callback) => callback.write(bytes),

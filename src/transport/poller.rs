@@ -240,6 +240,10 @@ impl Poller {
                 read: event.is_readable() || ended,
                 write: event.is_writable() || event.is_error(),
             };
+            if entry.source.stir(what, ended) {
+                entry.list(place, &mut waiting.ready);
+                continue;
+            }
             let condition = entry.source.happened(what, ended, now);
             entries.heed(place, condition, now, &self.shared.registry, &mut waiting.ready);
         }
@@ -294,6 +298,12 @@ impl Source {
     #[inline]
     fn is_quiet(&self) -> bool {
         matches!(self, Source::Connection(endpoint) if endpoint.is_quiet())
+    }
+
+    /// Whether what was heard of it is that it has something to do, and no more.
+    #[inline]
+    fn stir(&self, what: Interest, ended: bool) -> bool {
+        matches!(self, Source::Connection(endpoint) if endpoint.stir(what, ended))
     }
 
     fn condition(&self, now: &Now) -> Condition {
@@ -405,10 +415,7 @@ impl Entries {
             };
         }
         if condition.ready {
-            if !entry.listed {
-                entry.listed = true;
-                ready.push_back(place);
-            }
+            entry.list(place, ready);
         } else if condition.due < entry.due {
             entry.due = condition.due;
             self.timers.push(Reverse((condition.due, place)));
@@ -447,6 +454,15 @@ impl Entries {
 }
 
 impl Entry {
+    /// It has something to do.
+    #[inline]
+    fn list(&mut self, place: usize, ready: &mut VecDeque<usize>) {
+        if !self.listed {
+            self.listed = true;
+            ready.push_back(place);
+        }
+    }
+
     /// Has the system watch what there is to watch of it now; how it is then.
     fn watch(
         &mut self,

@@ -1,6 +1,6 @@
 //! What the lock of an endpoint protects: the connection, its transport, and what is known about both. Nothing here waits.
 
-use super::sleep::Life;
+use super::sleep::{Awake, Life, Room};
 use super::watch::Attachment;
 use crate::config::WebSocketConfig;
 use crate::driver::Driver;
@@ -13,6 +13,7 @@ use crate::transport::clock;
 use crate::transport::setup::{Settings, Setup};
 use crate::transport::wait::Interest;
 use crate::websocket::MessageView;
+use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,7 +52,7 @@ impl Core {
     #[inline]
     pub(super) fn driver(&self) -> &Driver {
         match &self.life {
-            Life::Awake(driver) => driver,
+            Life::Awake(awake) => &awake.driver,
             Life::Asleep(_) => unreachable!("whoever takes the lock wakes the connection"),
         }
     }
@@ -64,8 +65,14 @@ impl Core {
     /// What drives the connection, and what over.
     #[inline]
     pub(super) fn driven(&mut self) -> (&mut Driver, &mut Link) {
+        let (awake, link) = self.awake();
+        (&mut awake.driver, link)
+    }
+
+    #[inline]
+    fn awake(&mut self) -> (&mut Awake, &mut Link) {
         match &mut self.life {
-            Life::Awake(driver) => (driver, &mut self.link),
+            Life::Awake(awake) => (awake, &mut self.link),
             Life::Asleep(_) => unreachable!("whoever takes the lock wakes the connection"),
         }
     }
@@ -157,6 +164,10 @@ impl Core {
         if drained {
             // Who reads all the same is to find out.
             known.drained = false;
+            self.sleep();
+            if let Life::Awake(awake) = &mut self.life {
+                awake.end_loan();
+            }
         }
         drained
     }
@@ -165,22 +176,21 @@ impl Core {
     #[inline]
     pub(super) fn read_many(
         &mut self,
-        take: &mut impl FnMut(Option<&MessageView<'_>>) -> bool,
+        take: &mut impl FnMut(&mut Room, &MessageView<'_>) -> bool,
     ) -> Result<u16> {
-        let first = self.first_of_many();
+        let first = self.first_of_many().inspect_err(|_| self.awake().0.end_loan())?;
+        let Awake { driver, room } = self.awake().0;
+        let room = room.get_or_insert_with(|| Box::new([MaybeUninit::uninit(); _]));
         let mut wants_more = match &first {
-            Ok(First::Simple(simple)) => take(Some(&self.driver().simple_view(*simple))),
+            First::Simple(simple) => take(room, &driver.simple_view(*simple)),
             // What was put together elsewhere does not outlast the next one.
-            Ok(First::Other(received)) => take(Some(&self.driver().view(received))) && received.is_in_input(),
-            Err(_) => take(None),
+            First::Other(received) => take(room, &driver.view(received)) && received.is_in_input(),
         };
-        first?;
         let mut behind = 0;
-        let driver = self.driver_mut();
         let start = driver.connection.input_position();
         while wants_more && let Some(simple) = driver.connection.poll_simple() {
             behind += 1;
-            wants_more = take(Some(&driver.simple_view(simple)));
+            wants_more = take(room, &driver.simple_view(simple));
         }
         driver.connection.read_behind(start, behind);
         Ok(behind)

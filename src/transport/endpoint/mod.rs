@@ -9,9 +9,9 @@ mod sleep;
 mod watch;
 
 pub use self::core::Core;
-pub use self::sleep::Spares;
+pub use self::sleep::{Room, Spares};
 
-use self::sleep::Life;
+use self::sleep::{Awake, Life};
 use crate::driver::{Driver, MANY};
 use crate::error::{Error, Result};
 use crate::message::{Kind, Outgoing, Role};
@@ -23,7 +23,7 @@ use crate::transport::connect::Connecting;
 use crate::transport::setup::Setup;
 use crate::transport::wait::{self, Interest, Waker};
 use crate::websocket::MessageView;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,8 @@ pub struct Endpoint {
     core: Mutex<Core>,
     /// It waits for its socket and for nothing else, as far as is known from the last time that it was locked.
     quiet: AtomicBool,
+    /// What its poller has heard of meanwhile, without the lock: bits of [`watch`]. Whoever locks it next takes note of it.
+    stirred: AtomicU8,
     /// Nothing stands before the messages that were taken ahead.
     calm: AtomicBool,
     /// An [`Ahead`]. Written by who reads.
@@ -68,7 +70,7 @@ impl Endpoint {
     pub fn new(connection: Connection, link: Link, setup: &Arc<Setup>) -> Self {
         let mut core = Core {
             link,
-            life: Life::Awake(Box::new(Driver::new(connection))),
+            life: Life::Awake(Awake::new(Driver::new(connection))),
             setup: Arc::clone(setup),
             watch: None,
         };
@@ -80,6 +82,7 @@ impl Endpoint {
         Self {
             core: Mutex::new(core),
             quiet: AtomicBool::new(false),
+            stirred: AtomicU8::new(0),
             calm: AtomicBool::new(false),
             ahead: AtomicU32::new(0),
             reading: AtomicBool::new(false),
@@ -159,21 +162,20 @@ impl Endpoint {
     }
 
     /// Reads the next message and shows it to `take`, and with it those behind it that lie there whole, for as long as
-    /// `take` wants more. Their memory stays until the next read. Where there is none, `take` is shown that, too: what it
-    /// took before is gone. Does the opening handshake first, where that is not done. False, or `WouldBlock`: there is nothing
-    /// for now.
+    /// `take` wants more. Their memory stays until the next read, and so does the room that `take` is given for its notes.
+    /// Does the opening handshake first, where that is not done. False, or `WouldBlock`: there is nothing for now.
     #[inline]
-    pub fn read_many(&self, mut take: impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<bool> {
+    pub fn read_many(&self, mut take: impl FnMut(&mut Room, &MessageView<'_>) -> bool) -> Result<bool> {
         self.read_unless_drained(&mut take, |core, take| core.read_many(take).map(|_| ()))
     }
 
     /// [`read_many`](Self::read_many), where all messages but the first count as not read yet: they are handed out one by
     /// one by [`next_ahead`](Self::next_ahead), or taken back by the next read.
     #[inline]
-    pub fn read_ahead(&self, mut take: impl FnMut(Option<&MessageView<'_>>) -> bool) -> Result<bool> {
+    pub fn read_ahead(&self, mut take: impl FnMut(&mut Room, &MessageView<'_>) -> bool) -> Result<bool> {
         self.read_unless_drained(&mut take, |core, take| {
             let is_calm = core.connection().is_calm();
-            let behind = core.read_many(&mut |view| take(view) && is_calm)?;
+            let behind = core.read_many(&mut |room, view| take(room, view) && is_calm)?;
             self.ahead.store(Ahead { next: 1, end: behind + 1 }.into(), Ordering::Relaxed);
             Ok(())
         })
@@ -182,7 +184,7 @@ impl Endpoint {
     /// A read, unless it is known that there is nothing: who reads until then asks once too often each time, and that is to
     /// cost little (a third of the instructions).
     #[inline]
-    fn read_unless_drained<T: FnMut(Option<&MessageView<'_>>) -> bool>(
+    fn read_unless_drained<T: FnMut(&mut Room, &MessageView<'_>) -> bool>(
         &self,
         take: &mut T,
         mut read: impl FnMut(&mut Core, &mut T) -> Result<()>,
@@ -190,7 +192,6 @@ impl Endpoint {
         let mut core = self.lock_to_read()?;
         core.connection_mut().take_back(self.forget_ahead());
         if core.is_drained() {
-            take(None);
             return Ok(false);
         }
         self.read_around(core, |core| read(core, take)).map(|()| true)
@@ -494,7 +495,8 @@ impl Endpoint {
         if self.is_held_here() {
             return Err(Error::Misuse("a callback called back into its own connection"));
         }
-        let core = self.core.lock().map_err(|_| Error::Internal)?;
+        let mut core = self.core.lock().map_err(|_| Error::Internal)?;
+        self.note_stirred(&mut core);
         if let Link::Callback(_) = core.link {
             // Not without the lock, either.
             self.calm.store(false, Ordering::Relaxed);
@@ -555,8 +557,7 @@ impl Drop for Locked<'_> {
         if !std::thread::panicking() {
             self.core.sleep();
         }
-        let quiet = matches!(&self.core.life, Life::Asleep(dormant) if !self.core.link.ready().read && !dormant.has_deadlines());
-        self.endpoint.quiet.store(quiet, Ordering::Relaxed);
+        self.endpoint.quiet.store(self.core.is_quiet(), Ordering::Relaxed);
         if Ahead::from(self.endpoint.ahead.load(Ordering::Relaxed)).left() > 0 {
             self.endpoint.calm.store(self.core.connection().is_calm(), Ordering::Relaxed);
         }

@@ -12,6 +12,11 @@ use crate::transport::socket::Readiness;
 use crate::transport::wait::Interest;
 use std::sync::atomic::Ordering;
 
+/// Bits of what has stirred a quiet connection: always that there is something to read, and these.
+const READ: u8 = 1;
+const WRITE: u8 = 2;
+const ENDED: u8 = 4;
+
 /// Being with a poller.
 #[derive(Debug)]
 pub(super) struct Attachment {
@@ -66,7 +71,32 @@ impl Endpoint {
     /// Whether it waits for its socket and for nothing else: what its poller knew of it holds still.
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        self.quiet.load(Ordering::Relaxed)
+        self.stirred.load(Ordering::Acquire) == 0 && self.quiet.load(Ordering::Relaxed)
+    }
+
+    /// The poller has heard of a change. Whether that is all there is to it, as where a connection waits for nothing else: it
+    /// has something to do now. Takes no lock. Otherwise see [`happened`](Self::happened).
+    #[inline]
+    pub fn stir(&self, what: Interest, ended: bool) -> bool {
+        let stirs = what.read && self.quiet.load(Ordering::Relaxed);
+        if stirs {
+            let bits = READ | if what.write { WRITE } else { 0 } | if ended { ENDED } else { 0 };
+            self.stirred.fetch_or(bits, Ordering::Release);
+        }
+        stirs
+    }
+
+    /// Takes note of what has stirred it.
+    #[inline]
+    pub(super) fn note_stirred(&self, core: &mut Core) {
+        if self.stirred.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        // In this order: a poller that sees the bits gone sees that it is not quiet any more.
+        self.quiet.store(false, Ordering::Relaxed);
+        let bits = self.stirred.swap(0, Ordering::AcqRel);
+        let what = Interest { read: bits & READ != 0, write: bits & WRITE != 0 };
+        core.link.happened(what, bits & ENDED != 0);
     }
 
     /// How it is.
@@ -91,12 +121,7 @@ impl Endpoint {
     /// The poller has heard of a change: how it is now.
     pub fn happened(&self, what: Interest, ended: bool, now: &Now) -> Condition {
         let Ok(mut core) = self.lock_asleep() else { return Condition::UNKNOWN };
-        match &mut core.link {
-            Link::Socket(socket) => socket.readiness_mut().happened(what, ended),
-            Link::Tls(tls) => tls.socket_mut().readiness_mut().happened(what, ended),
-            Link::Connecting(connecting) => connecting.stir(),
-            Link::Memory | Link::Callback(_) => {}
-        }
+        core.link.happened(what, ended);
         core.condition(now)
     }
 }
@@ -117,6 +142,14 @@ impl Core {
         if self.watch.is_some() && (self.connection().is_opening() || !self.connection().can_write()) {
             self.touch();
         }
+    }
+
+    /// Whether it waits for its socket and for nothing else.
+    #[inline]
+    pub(super) fn is_quiet(&self) -> bool {
+        matches!(&self.life, Life::Asleep(dormant) if !dormant.has_deadlines())
+            && !self.link.ready().read
+            && self.watch.as_ref().is_none_or(|attachment| !attachment.paused)
     }
 
     fn condition(&mut self, now: &Now) -> Condition {
