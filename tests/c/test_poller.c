@@ -128,6 +128,47 @@ static void what_is_left_unread_is_reported_again(void) {
   end(&all);
 }
 
+static int writers_done;
+
+static void *write_on(void *conn) {
+  while (!__atomic_load_n(&writers_done, __ATOMIC_SEQ_CST)) EXPECT_IS(ws_write_message(conn, WS_TEXT, "meanwhile", 9), WS_OK);
+  return NULL;
+}
+
+/* What a poller has heard is not to get lost where another thread has the connection at that moment. */
+static void what_was_reported_while_another_thread_wrote_and_was_passed_over_is_reported_again(void) {
+  static world all;
+  const ws_message *message;
+  pthread_t thread;
+  uint64_t token;
+  size_t count;
+  int i, rounds = check_reduced(3000);
+  ws_status_t status;
+  open_one(&all);
+  CHECK_IS(ws_poller_read(all.client[0], 0), WS_OK); /* what the other thread writes just has to go somewhere */
+  writers_done = 0;
+  CHECK_IS(pthread_create(&thread, NULL, write_on, all.server[0]), 0);
+  for (i = 0; i < rounds; i++) {
+    int read = 0;
+    CHECK_IS(ws_write_message(all.client[0], WS_TEXT, "ping", 4), WS_OK);
+    CHECK_IS(ws_poller_wait(all.poller, &token, 1, 5000, &count), WS_OK);
+    while (!read) {
+      CHECK_IS(ws_poller_wait(all.poller, &token, 1, 5000, &count), WS_OK);
+      if (token != SERVER) {
+        while ((status = ws_read_message(all.client[0], &message)) == WS_OK) continue;
+        continue;
+      }
+      while ((status = ws_read_message(all.server[0], &message)) == WS_OK) read++;
+      CHECK_IS(status, WS_ERR_WOULD_BLOCK);
+    }
+    while ((status = ws_read_message(all.client[0], &message)) == WS_OK) continue;
+    CHECK_IS(status, WS_ERR_WOULD_BLOCK);
+  }
+  __atomic_store_n(&writers_done, 1, __ATOMIC_SEQ_CST);
+  pthread_join(thread, NULL);
+  end(&all);
+}
+
 static void more_to_report_than_there_is_room_for_waits_its_turn(void) {
   static world all;
   uint64_t token;
@@ -736,6 +777,7 @@ int main(int argc, char **argv) {
   RUN(a_unix_socket_asks_for_its_target);
   RUN(nobody_at_a_unix_socket_is_an_io_error_with_its_number);
   RUN(what_is_left_unread_is_reported_again);
+  RUN(what_was_reported_while_another_thread_wrote_and_was_passed_over_is_reported_again);
   RUN(more_to_report_than_there_is_room_for_waits_its_turn);
   RUN(a_peer_that_does_not_read_is_no_busy_loop_and_room_is_reported);
   RUN(deadlines_are_part_of_the_wait);
