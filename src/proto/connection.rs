@@ -172,6 +172,7 @@ impl Connection {
     }
 
     /// Becomes the connection that is dormant, with the memory of this one, which has to be dormant itself.
+    #[inline]
     pub fn reuse(&mut self, dormant: &mut Dormant, usual: &Arc<WebSocketConfig>) {
         self.aside = dormant.aside.take();
         if self.aside.is_some() || !Arc::ptr_eq(&self.config, usual) {
@@ -225,6 +226,7 @@ impl Connection {
     }
 
     /// What is left of it where it [`is_dormant`](Self::is_dormant).
+    #[inline]
     pub fn dormant(&mut self, usual: &Arc<WebSocketConfig>) -> Dormant {
         if self.deadlines.now().is_some() || self.needs_clock() || !Arc::ptr_eq(&self.config, usual) {
             self.put_aside(usual);
@@ -451,7 +453,7 @@ impl Connection {
     }
 
     /// The first `n` bytes of the room last given out have been received.
-    #[inline]
+    #[inline(always)]
     pub fn received(&mut self, n: usize) {
         self.receiver.commit(n);
         self.deadlines.received();
@@ -522,7 +524,7 @@ impl Connection {
 
     /// Whether nothing has arrived that waits to be read, so that what arrives next is the beginning of a message: then
     /// [`poll_simple`](Self::poll_simple) will do for most. The loan of what was read before ends.
-    #[inline]
+    #[inline(always)]
     pub fn begin_message(&mut self) -> bool {
         let begins = !self.eof && self.input_lent.is_none() && self.receiver.begin_message();
         if begins {

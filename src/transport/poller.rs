@@ -232,6 +232,7 @@ impl Poller {
         }
         let now = &Now::default();
         let mut entries = self.shared.entries();
+        let mut count = 0;
         for event in &waiting.events {
             let place = event.token().0;
             let Some(Some(entry)) = entries.places.get_mut(place) else { continue };
@@ -241,13 +242,19 @@ impl Poller {
                 write: event.is_writable() || event.is_error(),
             };
             if entry.source.stir(what, ended) {
-                entry.list(place, &mut waiting.ready);
+                match tokens.get_mut(count) {
+                    Some(slot) if waiting.ready.is_empty() && !entry.listed => {
+                        (*slot, entry.listed) = (entry.token, true);
+                        waiting.reported.push(place);
+                        count += 1;
+                    }
+                    _ => entry.list(place, &mut waiting.ready),
+                }
                 continue;
             }
             let condition = entry.source.happened(what, ended, now);
             entries.heed(place, condition, now, &self.shared.registry, &mut waiting.ready);
         }
-        let mut count = 0;
         while let Some(slot) = tokens.get_mut(count)
             && let Some(place) = waiting.ready.pop_front()
         {
