@@ -1,5 +1,6 @@
 //! What can be configured, with the defaults. Knows numbers only; each layer reads the fields that concern it.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Configuration of one connection, readable and changeable while it runs
@@ -74,6 +75,14 @@ impl WebSocketConfig {
     #[inline]
     pub(crate) fn largest_sent(&self) -> Option<usize> {
         self.max_sent_size.unwrap_or(self.max_message_size)
+    }
+}
+
+impl WebSocketConfig {
+    /// To be shared by connections. All that are configured as usual share one.
+    pub(crate) fn shared(config: Option<Self>) -> Arc<Self> {
+        static USUAL: OnceLock<Arc<WebSocketConfig>> = OnceLock::new();
+        config.map_or_else(|| Arc::clone(USUAL.get_or_init(Arc::default)), Arc::new)
     }
 }
 

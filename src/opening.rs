@@ -9,7 +9,6 @@ use crate::websocket::WebSocket;
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 
 /// Connects to a `ws://` URL over TCP and performs the opening handshake. The stream blocks.
 pub fn connect(url: &str) -> Result<WebSocket<TcpStream>> {
@@ -46,7 +45,7 @@ pub fn client_with<Stream: Read + Write>(
     stream: Stream,
     config: Option<WebSocketConfig>,
 ) -> Result<WebSocket<Stream>, HandshakeFailure<Stream>> {
-    let config = Arc::new(config.unwrap_or_default());
+    let config = WebSocketConfig::shared(config);
     let url = Url::parse(url).map_err(Error::from)?;
     let (handshake, request) = ClientHandshake::new(&url, options, &config)?;
     let connection = Connection::client(config, handshake, &request)?;
@@ -64,7 +63,7 @@ pub fn accept_with<Stream: Read + Write>(
     config: Option<WebSocketConfig>,
     decide: impl FnOnce(&Head) -> Decision + Send + 'static,
 ) -> Result<WebSocket<Stream>, HandshakeFailure<Stream>> {
-    let config = Arc::new(config.unwrap_or_default());
+    let config = WebSocketConfig::shared(config);
     let handshake = ServerHandshake::new(&config);
     let socket = WebSocket::over(stream, Connection::server(config, handshake));
     MidHandshake::new(socket, Some(Box::new(decide))).handshake()

@@ -13,7 +13,6 @@ use crate::proto::handshake::{HandshakeOptions, Head};
 use crate::proto::prepared::Prepared;
 use std::borrow::Cow;
 use std::io::{Read, Write};
-use std::sync::Arc;
 
 /// A WebSocket connection over a stream.
 ///
@@ -54,7 +53,7 @@ impl<Stream> WebSocket<Stream> {
         role: Role,
         config: Option<WebSocketConfig>,
     ) -> Self {
-        Self::over(stream, Connection::open(role, Arc::new(config.unwrap_or_default()), part))
+        Self::over(stream, Connection::open(role, WebSocketConfig::shared(config), part))
     }
 
     pub(crate) fn over(stream: Stream, connection: Connection) -> Self {

@@ -10,8 +10,9 @@ use std::mem::MaybeUninit;
 /// Most header fields that a head may have.
 const MAX_FIELDS: usize = 128;
 
-/// Most that a plain request has (see [`read_plain`]).
+/// Most that a plain request has (see [`read_plain`]), and as many as there is room for at first.
 const PLAIN_FIELDS: usize = 32;
+const FEW_FIELDS: usize = 8;
 
 /// The head of an HTTP request or response, and of a response that refused, its body.
 ///
@@ -184,24 +185,23 @@ impl Head {
         };
         let pair = |first: &[u8], second: &[u8]| Pair { first: span(first), second: span(second) };
         let start = pair(start.0.as_bytes(), start.1.as_bytes());
-        let fields = fields.iter().map(|field| pair(field.name.as_bytes(), field.value.trim_ascii()));
-        Self::new(bytes, start, fields, status, minor_version)
+        let mut pairs = Vec::new();
+        pairs.try_reserve_exact(fields.len()).map_err(|_| Error::NoMemory)?;
+        pairs.extend(fields.iter().map(|field| pair(field.name.as_bytes(), field.value.trim_ascii())));
+        Self::new(bytes, start, pairs, status, minor_version)
     }
 
     /// Copies `bytes`, a head whose strings lie there, and puts a NUL behind each: over the space, colon or CR there.
     fn new(
         bytes: &[u8],
         start: Pair,
-        fields: impl ExactSizeIterator<Item = Pair>,
+        fields: Vec<Pair>,
         status: u16,
         minor_version: u8,
     ) -> Result<Self, Error> {
         let mut text = Vec::new();
-        let mut pairs = Vec::new();
         text.try_reserve_exact(bytes.len()).map_err(|_| Error::NoMemory)?;
-        pairs.try_reserve_exact(fields.len()).map_err(|_| Error::NoMemory)?;
         text.extend_from_slice(bytes);
-        pairs.extend(fields);
         let mut end = |pair: &Pair| {
             for span in [pair.first, pair.second] {
                 if let Some(behind) = text.get_mut(span.end as usize) {
@@ -210,8 +210,8 @@ impl Head {
             }
         };
         end(&start);
-        pairs.iter().for_each(end);
-        Ok(Head { text, start, fields: pairs, status, minor_version, body: Vec::new() })
+        fields.iter().for_each(end);
+        Ok(Head { text, start, fields, status, minor_version, body: Vec::new() })
     }
 }
 
@@ -393,19 +393,20 @@ fn may_be_response(received: &[u8]) -> bool {
 /// The request that these bytes begin with and its length, where it is of the plainest form: a GET over HTTP/1.1, and values
 /// behind a single space. All others, and what is wrong with some of them, are for the parser.
 fn read_plain(bytes: &[u8]) -> Result<Option<(Head, usize)>, Error> {
-    let mut fields = [Pair::default(); PLAIN_FIELDS];
-    let Some((target, count, length)) = find_plain(bytes, &mut fields) else { return Ok(None) };
+    let mut fields = Vec::new();
+    fields.try_reserve_exact(FEW_FIELDS).map_err(|_| Error::NoMemory)?;
+    let Some((target, length)) = find_plain(bytes, &mut fields) else { return Ok(None) };
     let start = Pair { first: Span::new(0, 3), second: target };
-    Head::new(&bytes[..length], start, fields[..count].iter().copied(), 0, 1).map(|head| Some((head, length)))
+    Head::new(&bytes[..length], start, fields, 0, 1).map(|head| Some((head, length)))
 }
 
-/// Where the parts of such a request lie: its target and its fields; how many these are, and its length.
-fn find_plain(bytes: &[u8], fields: &mut [Pair; PLAIN_FIELDS]) -> Option<(Span, usize, usize)> {
+/// Where the parts of such a request lie: its target and its fields; and its length.
+fn find_plain(bytes: &[u8], fields: &mut Vec<Pair>) -> Option<(Span, usize)> {
     let rest = bytes.strip_prefix(b"GET ")?;
     let target = rest.iter().position(|byte| !byte.is_ascii_graphic()).filter(|len| *len > 0)?;
     let rest = rest[target..].strip_prefix(b" HTTP/1.1\r\n")?;
     let target = Span::new(4, 4 + target);
-    let (mut at, mut count) = (bytes.len() - rest.len(), 0);
+    let mut at = bytes.len() - rest.len();
     while !bytes[at..].starts_with(b"\r\n") {
         let name = token_prefix(&bytes[at..]);
         let rest = bytes[at + name..].strip_prefix(b": ")?;
@@ -415,13 +416,15 @@ fn find_plain(bytes: &[u8], fields: &mut [Pair; PLAIN_FIELDS]) -> Option<(Span, 
         }
         let end = bytes.len() - rest.len();
         let pair = Pair { first: Span::new(at, at + name), second: Span::new(end - value.len(), end) };
-        *fields.get_mut(count)? = pair;
-        count += 1;
+        if fields.len() == PLAIN_FIELDS || fields.try_reserve(1).is_err() {
+            return None;
+        }
+        fields.push(pair);
         at = bytes.len() - rest.strip_prefix(b"\r\n")?.len();
     }
     let length = at + 2;
     let has_del = bytes[..length].iter().fold(false, |found, &byte| found | (byte == 0x7f));
-    (!has_del).then_some((target, count, length))
+    (!has_del).then_some((target, length))
 }
 
 // Not inlined, like the next: room for all those fields is a page of the stack.

@@ -258,7 +258,8 @@ fn set<'a>(place: &mut Option<&'a [u8]>, value: &'a [u8], twice: &'static str) -
 fn is_host(value: &[u8]) -> bool {
     let is_foreign =
         |byte: &u8| matches!(byte, b' ' | b'\t' | b'/' | b'\\' | b'?' | b'#' | b'@' | b'"' | b'<' | b'>');
-    !value.is_empty() && !value.iter().any(is_foreign)
+    // All of them, whatever the first says: it is done by vectors.
+    !value.is_empty() && !value.iter().fold(false, |found, byte| found | is_foreign(byte))
 }
 
 fn write_refusal(status: u16, options: &HandshakeOptions, body: &[u8]) -> Vec<u8> {
