@@ -4,14 +4,13 @@
 //! is pending, and every wait is the stream's own. Knows no protocol rule and no kind of stream.
 
 use crate::error::Result;
-use crate::message::{Kind, Outgoing, Role};
+use crate::message::{Kind, MessageView, Outgoing, Role};
 use crate::proto::connection::{Accepted, Connection, Opening};
 use crate::proto::frame::HeaderBytes;
 use crate::proto::handshake::HandshakeOptions;
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Simple};
 use crate::proto::send::{FrameStart, SHORT, Staged};
-use crate::websocket::MessageView;
 use std::io::{self, IoSlice, Read, Write};
 
 /// Most pieces handed to the stream in one write.

@@ -21,14 +21,14 @@ pub use config::{DeflateConfig, WebSocketConfig};
 pub use error::{
     CapacityError, Deadline, Error, HandshakeError, ProtocolError, ProxyError, Result, TlsError, UrlError,
 };
-pub use message::{CloseCode, CloseFrame, Kind, Message, Outgoing, Role};
+pub use message::{CloseCode, CloseFrame, Kind, Message, MessageView, Outgoing, Role};
 pub use opening::{
     Decision, HandshakeFailure, MidHandshake, accept, accept_with, client, client_with, connect, connect_with,
 };
 pub use proto::connection::Accepted;
 pub use proto::handshake::{HandshakeOptions, Head, Url};
 pub use proto::prepared::Prepared;
-pub use websocket::{MessageView, WebSocket};
+pub use websocket::WebSocket;
 
 /// The examples of the README, compiled.
 #[cfg(doctest)]

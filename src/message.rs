@@ -51,6 +51,20 @@ pub enum Message {
     Close(Option<CloseFrame>),
 }
 
+/// A received message that lies in the connection's own memory, until the next call on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageView<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// The payload: valid UTF-8 for a text; of a Close, its reason.
+    pub data: &'a [u8],
+    /// Of a Close, its code ([`CloseCode::NO_STATUS`] where it had none).
+    pub close_code: Option<CloseCode>,
+    /// False for a part of a message that goes on
+    /// ([`deliver_fragments`](crate::WebSocketConfig::deliver_fragments)).
+    pub is_final: bool,
+}
+
 /// A message to send, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub enum Outgoing<'a> {

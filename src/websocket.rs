@@ -7,7 +7,7 @@
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::driver::Driver;
 use crate::error::{Error, Result};
-use crate::message::{CloseCode, CloseFrame, Kind, Message, Outgoing, Role};
+use crate::message::{CloseCode, CloseFrame, Kind, Message, MessageView, Outgoing, Role};
 use crate::proto::connection::{Accepted, Connection, Opening};
 use crate::proto::handshake::{HandshakeOptions, Head};
 use crate::proto::prepared::Prepared;
@@ -22,20 +22,6 @@ use std::io::{Read, Write};
 pub struct WebSocket<Stream> {
     stream: Stream,
     driver: Driver,
-}
-
-/// A received message that lies in the connection's own memory, until the next call on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MessageView<'a> {
-    /// What it is.
-    pub kind: Kind,
-    /// The payload: valid UTF-8 for a text; of a Close, its reason.
-    pub data: &'a [u8],
-    /// Of a Close, its code ([`CloseCode::NO_STATUS`] where it had none).
-    pub close_code: Option<CloseCode>,
-    /// False for a part of a message that goes on
-    /// ([`deliver_fragments`](crate::WebSocketConfig::deliver_fragments)).
-    pub is_final: bool,
 }
 
 /// Making and unmaking, configuration.

@@ -1,4 +1,4 @@
-//! A connection that several threads may use: a [`WebSocket`] over a [`Link`], behind a lock.
+//! A connection that several threads may use: a [`Driver`] over a [`Link`], behind a lock.
 //!
 //! Calls are serialised; **a thread that waits for the peer holds nobody up**, for it waits outside the lock, and is
 //! woken when another thread leaves it something to do. One thread reads at a time. Blocking is here: a wait with a
@@ -14,6 +14,7 @@ pub use self::sleep::{Room, Spares};
 use self::sleep::{Awake, Life};
 use crate::driver::{Driver, MANY};
 use crate::error::{Error, Result};
+use crate::message::MessageView;
 use crate::message::{Kind, Outgoing, Role};
 use crate::proto::connection::{Accepted, Connection, Opening};
 use crate::proto::handshake::{ClientHandshake, ServerHandshake, Url};
@@ -22,7 +23,6 @@ use crate::transport::Link;
 use crate::transport::connect::Connecting;
 use crate::transport::setup::Setup;
 use crate::transport::wait::{self, Interest, Waker};
-use crate::websocket::MessageView;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
