@@ -9,11 +9,19 @@ use common::wire::{self, BINARY, BINARY_PART, CLOSE, LAST, MORE, PING, TEXT, TEX
 use common::{Fault, Lab, Role, Script, Transport, binary, config, text};
 use counting::Counting;
 use std::io::{self, IoSlice, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 use wsabi::proto::connection::Connection;
 use wsabi::proto::handshake::ServerHandshake;
-use wsabi::{Accepted, CapacityError, Decision, Error, Kind, Outgoing, WebSocket, WebSocketConfig};
+use wsabi::transport::Link;
+use wsabi::transport::endpoint::Endpoint;
+use wsabi::transport::poller::{Poller, Source};
+use wsabi::transport::setup::{Settings, Setup};
+use wsabi::transport::socket::Socket;
+use wsabi::{
+    Accepted, CapacityError, Decision, DeflateConfig, Error, Kind, Outgoing, WebSocket, WebSocketConfig,
+};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting::new();
@@ -321,6 +329,61 @@ fn a_connection_that_waits_holds_no_buffers() {
             let held = ALLOCATOR.held() - before;
             assert!(held < 256, "{held} bytes are held while it waits");
         }
+    }
+}
+
+/// Reads a message, as the loop of a poller does, and then until there is nothing more.
+fn read_to_the_end(endpoint: &Endpoint) {
+    let mut count = 0;
+    let read = |count: &mut usize| {
+        endpoint.read_many(|_, _| {
+            *count += 1;
+            true
+        })
+    };
+    while matches!(read(&mut count), Ok(true)) {}
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn a_connection_that_compresses_holds_no_buffers_while_a_poller_waits_for_it() {
+    let websocket = Arc::new(config(|c| c.deflate = Some(DeflateConfig::default())));
+    let settings = Settings { blocking: false, ..Settings::default() };
+    let setup = Arc::new(Setup { websocket, settings, ..Setup::default() });
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let endpoint = Arc::new(Endpoint::open(&setup, Role::Server, Vec::new()));
+    endpoint.set_link(Link::Socket(Socket::owned(near.into()))).unwrap();
+    let poller = Poller::new().unwrap();
+    poller.add(Source::Connection(Arc::clone(&endpoint)), 1).unwrap();
+    let mut tokens = [0];
+    while poller.wait(&mut tokens, Some(Duration::from_millis(20))).is_ok() {
+        assert!(endpoint.read_many(|_, _| true).is_err());
+    }
+    let before = ALLOCATOR.held();
+    for _ in 0..3 {
+        far.write_all(&wire::frame(Role::Client, BINARY, &[1; 3000])).unwrap();
+        assert_eq!(poller.wait(&mut tokens, Some(Duration::from_secs(5))).unwrap(), 1);
+        read_to_the_end(&endpoint);
+        let held = ALLOCATOR.held().saturating_sub(before);
+        assert!(held < 256, "{held} bytes are held while it waits");
+    }
+}
+
+#[test]
+fn a_connection_in_memory_that_waits_holds_no_room_for_what_was_lent() {
+    let setup = Arc::new(Setup::default());
+    let endpoint = Endpoint::open(&setup, Role::Server, Vec::new());
+    let before = ALLOCATOR.held();
+    for _ in 0..3 {
+        let frame = wire::frame(Role::Client, BINARY, &[1; 100]);
+        let fed = endpoint.with(|core| {
+            core.connection_mut().space().unwrap()[..frame.len()].copy_from_slice(&frame);
+            core.connection_mut().received(frame.len());
+        });
+        fed.unwrap();
+        read_to_the_end(&endpoint);
+        let held = ALLOCATOR.held().saturating_sub(before);
+        assert!(held < 256, "{held} bytes are held while it waits");
     }
 }
 

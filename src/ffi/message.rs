@@ -43,9 +43,12 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
         unless_nothing(conn, |conn| {
             let out = guard::out(out)?;
             let mut loan = Loan::of(AHEAD);
-            let found = conn.alive()?.read_ahead(|room, view| loan.take(room, view))?;
-            if found {
+            let found = conn.alive()?.read_ahead(|room, view| {
+                let wants_more = loan.take(room, view);
                 conn.lent.store(loan.lent, Ordering::Relaxed);
+                wants_more
+            })?;
+            if found {
                 *out = Lent::messages(loan.lent);
             }
             Ok(found)

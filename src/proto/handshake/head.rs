@@ -394,8 +394,11 @@ fn may_be_response(received: &[u8]) -> bool {
 /// behind a single space. All others, and what is wrong with some of them, are for the parser.
 fn read_plain(bytes: &[u8]) -> Result<Option<(Head, usize)>, Error> {
     let mut fields = Vec::new();
-    fields.try_reserve_exact(FEW_FIELDS).map_err(|_| Error::NoMemory)?;
     let Some((target, length)) = find_plain(bytes, &mut fields) else { return Ok(None) };
+    if fields.capacity() - fields.len() >= FEW_FIELDS / 2 {
+        // They may stay for as long as the connection.
+        fields.shrink_to_fit();
+    }
     let start = Pair { first: Span::new(0, 3), second: target };
     Head::new(&bytes[..length], start, fields, 0, 1).map(|head| Some((head, length)))
 }
@@ -406,6 +409,7 @@ fn find_plain(bytes: &[u8], fields: &mut Vec<Pair>) -> Option<(Span, usize)> {
     let target = rest.iter().position(|byte| !byte.is_ascii_graphic()).filter(|len| *len > 0)?;
     let rest = rest[target..].strip_prefix(b" HTTP/1.1\r\n")?;
     let target = Span::new(4, 4 + target);
+    fields.try_reserve_exact(FEW_FIELDS).ok()?;
     let mut at = bytes.len() - rest.len();
     while !bytes[at..].starts_with(b"\r\n") {
         let name = token_prefix(&bytes[at..]);

@@ -166,7 +166,9 @@ impl Core {
             known.drained = false;
             self.sleep();
             if let Life::Awake(awake) = &mut self.life {
-                awake.end_loan();
+                // It cannot, and gives back what it does not need.
+                awake.room = None;
+                awake.driver.connection.release();
             }
         }
         drained
@@ -178,7 +180,7 @@ impl Core {
         &mut self,
         take: &mut impl FnMut(&mut Room, &MessageView<'_>) -> bool,
     ) -> Result<u16> {
-        let first = self.first_of_many().inspect_err(|_| self.awake().0.end_loan())?;
+        let first = self.first_of_many().inspect_err(|_| self.end_loan())?;
         let Awake { driver, room } = self.awake().0;
         let room = room.get_or_insert_with(|| Box::new([MaybeUninit::uninit(); _]));
         let mut wants_more = match &first {

@@ -30,13 +30,6 @@ impl Awake {
     pub(super) fn new(driver: Driver) -> Box<Self> {
         Box::new(Self { driver, room: None })
     }
-
-    /// Nothing is lent any more. Where the connection is about to sleep the room goes with the rest of its memory.
-    pub(super) fn end_loan(&mut self) {
-        if !self.driver.is_dormant() {
-            self.room = None;
-        }
-    }
 }
 
 /// Memory for the next connection that wakes up: one after the other has the same, which is in the cache by then.
@@ -80,6 +73,16 @@ impl Core {
                 None => Awake::new(Driver::new(dormant.wake(usual))),
             };
             self.life = Life::Awake(awake);
+        }
+    }
+
+    /// Nothing is lent any more. Where the connection is about to sleep the room goes with the rest of its memory.
+    #[cold]
+    pub(super) fn end_loan(&mut self) {
+        if let Life::Awake(awake) = &mut self.life
+            && !(can_sleep(&self.link) && awake.driver.is_dormant())
+        {
+            awake.room = None;
         }
     }
 
