@@ -76,9 +76,7 @@ impl WebSocketConfig {
     pub(crate) fn largest_sent(&self) -> Option<usize> {
         self.max_sent_size.unwrap_or(self.max_message_size)
     }
-}
 
-impl WebSocketConfig {
     /// To be shared by connections. All that are configured as usual share one.
     pub(crate) fn shared(config: Option<Self>) -> Arc<Self> {
         static USUAL: OnceLock<Arc<WebSocketConfig>> = OnceLock::new();

@@ -149,10 +149,10 @@ impl Core {
         Ok(())
     }
 
-    /// Whether it is known that a read finds nothing, and that it has nothing else to do either. What was lent is not looked
-    /// at any more then.
+    /// Whether it is known that a read finds nothing, and that it has nothing else to do either. Then what was lent is not
+    /// looked at any more, and the connection rests.
     #[inline]
-    pub(super) fn is_drained(&mut self) -> bool {
+    pub(super) fn rest_if_drained(&mut self) -> bool {
         let blocks = self.setup.settings.blocking;
         let (driver, Link::Socket(socket)) = self.driven() else { return false };
         let known = socket.readiness_mut();

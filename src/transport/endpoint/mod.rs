@@ -14,8 +14,7 @@ pub use self::sleep::{Room, Spares};
 use self::sleep::{Awake, Life};
 use crate::driver::{Driver, MANY};
 use crate::error::{Error, Result};
-use crate::message::MessageView;
-use crate::message::{Kind, Outgoing, Role};
+use crate::message::{Kind, MessageView, Outgoing, Role};
 use crate::proto::connection::{Accepted, Connection, Opening};
 use crate::proto::handshake::{ClientHandshake, ServerHandshake, Url};
 use crate::proto::prepared::Prepared;
@@ -191,7 +190,7 @@ impl Endpoint {
     ) -> Result<bool> {
         let mut core = self.lock_to_read()?;
         core.connection_mut().take_back(self.forget_ahead());
-        if core.is_drained() {
+        if core.rest_if_drained() {
             return Ok(false);
         }
         self.read_around(core, |core| read(core, take)).map(|()| true)
