@@ -144,7 +144,9 @@ mod tests {
     /// The body, how many bytes it took, and whether it was complete; fed `step` bytes at a time.
     fn read(head: &str, body: &[u8], max: usize, step: usize) -> (Vec<u8>, usize, bool) {
         let head = format!("HTTP/1.1 {head}\r\n\r\n");
-        let head = HeadReader::new(Kind::Response, 4096).read(head.as_bytes()).unwrap().unwrap().0;
+        let bytes = head.as_bytes();
+        let mut head = Head::default();
+        HeadReader::new(Kind::Response, 4096).read(bytes, &mut head).unwrap();
         let mut reader = BodyReader::new(&head, max);
         let (mut start, mut arrived) = (0, 0);
         loop {

@@ -114,7 +114,8 @@ impl ClientHandshake {
             let rest = &received[consumed..];
             match &mut self.state {
                 State::ReadingHead(reader) => {
-                    let Some((head, length)) = reader.read(rest)? else {
+                    // Kept even if it breaks a rule: the caller may want to see what the server said.
+                    let Some(length) = reader.read(rest, &mut self.head)? else {
                         return if eof {
                             Err(HandshakeError::Incomplete.into())
                         } else {
@@ -122,7 +123,7 @@ impl ClientHandshake {
                         };
                     };
                     consumed += length;
-                    self.take_head(head, length)?;
+                    self.judge(length)?;
                 }
                 State::ReadingBody(body) => {
                     let (taken, is_complete) = body.read(rest);
@@ -137,8 +138,10 @@ impl ClientHandshake {
         }
     }
 
-    fn take_head(&mut self, head: Head, length: usize) -> Result<(), Error> {
-        let verdict = if head.status() == 101 { self.verify(&head) } else { Ok((None, None)) };
+    /// Goes on as the head says, which was so many bytes long.
+    fn judge(&mut self, length: usize) -> Result<(), Error> {
+        let head = &self.head;
+        let verdict = if head.status() == 101 { self.verify(head) } else { Ok((None, None)) };
         self.state = match head.status() {
             101 => State::Done,
             // An interim response (RFC 9110 section 15.2): the real one follows. All heads together keep to the limit.
@@ -146,10 +149,8 @@ impl ClientHandshake {
                 self.max_head_size = self.max_head_size.saturating_sub(length);
                 State::ReadingHead(HeadReader::new(Kind::Response, self.max_head_size))
             }
-            _ => State::ReadingBody(BodyReader::new(&head, self.max_head_size)),
+            _ => State::ReadingBody(BodyReader::new(head, self.max_head_size)),
         };
-        // Kept even if it breaks a rule: the caller may want to see what the server said.
-        self.head = head;
         (self.protocol, self.agreed_deflate) = verdict?;
         Ok(())
     }
@@ -243,6 +244,12 @@ mod tests {
         WebSocketConfig { max_head_size: MAX, ..WebSocketConfig::default() }
     }
 
+    fn sent(request: &[u8]) -> Head {
+        let mut head = Head::default();
+        HeadReader::new(Kind::Request, MAX).read(request, &mut head).unwrap();
+        head
+    }
+
     fn client(protocols: &[&str]) -> ClientHandshake {
         let mut options = HandshakeOptions::default();
         for protocol in protocols {
@@ -308,7 +315,7 @@ mod tests {
             text.starts_with("GET /x?y HTTP/1.1\r\nHost: [::1]:9001\r\n") && text.ends_with("\r\n\r\n"),
             "{text}"
         );
-        let head = HeadReader::new(Kind::Request, MAX).read(&request).unwrap().unwrap().0;
+        let head = sent(&request);
         assert_eq!(head.header("upgrade"), Some("websocket"));
         assert_eq!(head.header("connection"), Some("Upgrade"));
         assert_eq!(head.header("sec-websocket-version"), Some("13"));
@@ -324,7 +331,7 @@ mod tests {
         options.add_header("host", "other:1").unwrap();
         let url = Url::parse("ws://example.com/").unwrap();
         let request = ClientHandshake::new(&url, &options, &config()).unwrap().1;
-        let head = HeadReader::new(Kind::Request, MAX).read(&request).unwrap().unwrap().0;
+        let head = sent(&request);
         assert_eq!(head.values("Host").collect::<Vec<_>>(), ["other:1"]);
     }
 
@@ -412,7 +419,7 @@ mod tests {
         let deflate = Some(DeflateConfig::default());
         let config = WebSocketConfig { deflate, ..config() };
         let (client, request) = ClientHandshake::new(&url, &HandshakeOptions::default(), &config).unwrap();
-        let head = HeadReader::new(Kind::Request, MAX).read(&request).unwrap().unwrap().0;
+        let head = sent(&request);
         let offer = head.values("Sec-WebSocket-Extensions").collect::<Vec<_>>();
         assert_eq!(offer, ["permessage-deflate; client_max_window_bits"]);
         client

@@ -66,9 +66,8 @@ impl ServerHandshake {
             State::Refused(0) => return Err(HandshakeError::Incomplete.into()),
             State::Refused(status) => return Err(HandshakeError::Refused(*status).into()),
         };
-        match reader.read(received) {
-            Ok(Some((head, length))) => {
-                self.head = head;
+        match reader.read(received, &mut self.head) {
+            Ok(Some(length)) => {
                 match self.judge() {
                     Ok(request) => self.state = State::Deciding(request),
                     Err((status, why)) => return Err(self.refuse(status, why.into())),
@@ -338,7 +337,8 @@ mod tests {
     }
 
     fn response_head(bytes: &[u8]) -> (Head, Vec<u8>) {
-        let (head, length) = HeadReader::new(Kind::Response, MAX).read(bytes).unwrap().unwrap();
+        let mut head = Head::default();
+        let length = HeadReader::new(Kind::Response, MAX).read(bytes, &mut head).unwrap().unwrap();
         (head, bytes[length..].to_vec())
     }
 
