@@ -268,6 +268,12 @@ def in_memory(rows, plots):
         of_group = [row for row in rows if row["group"] == group]
         if of_group:
             text += ["### " + title, ""] + row_table(of_group)
+        if of_group and group == "accept":
+            text += [
+                "\"libraries alone\" is no engine, but what is left of one without a connection, rules, limits and errors: the "
+                "bytes received, httparse, the fields looked up, sha1 and base64, the head kept, the response written.",
+                "",
+            ]
     counted = [row for row in rows if row["instructions"] is not None]
     if counted:
         text += ["### Instructions", "", "Of one message, counted by callgrind.", ""]

@@ -2,7 +2,10 @@
 
 use crate::json::Row;
 use crate::{instructions, median, time};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::FutureExt;
+use sha1::{Digest as _, Sha1};
 use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
@@ -14,12 +17,14 @@ const COUNT: usize = 20_000;
 
 type Engine = (&'static str, fn());
 
-/// Ours first, then tungstenite, which a goal is about.
-const ENGINES: [Engine; 4] = [
+/// Ours first, then tungstenite, which a goal is about. The last is no engine: what is left of all of them without a
+/// connection, rules and errors.
+const ENGINES: [Engine; 5] = [
     ("wsabi", || assert!(black_box(wsabi::accept(Request::new())).is_ok())),
     ("tungstenite", || assert!(black_box(tungstenite::accept(Request::new())).is_ok())),
     ("tokio-websockets", tokio_websockets),
     ("soketto", soketto),
+    ("libraries alone", libraries_alone),
 ];
 
 /// Nanoseconds a handshake, of each engine.
@@ -68,6 +73,38 @@ fn soketto() {
         Ok::<_, soketto::handshake::Error>(server.into_builder().finish())
     };
     assert!(black_box(accept.now_or_never().expect("the stream is always ready")).is_ok());
+}
+
+/// Receives, has the head parsed, looks for the fields that count, keeps the head, and answers: httparse, sha1 and base64.
+fn libraries_alone() {
+    let mut stream = Request::new();
+    let mut received = vec![0; 1024];
+    let len = stream.read(&mut received).expect("the stream is always ready");
+    let mut fields = [httparse::EMPTY_HEADER; 32];
+    let mut request = httparse::Request::new(&mut fields);
+    assert!(request.parse(&received[..len]).is_ok_and(|status| status.is_complete()));
+    let value = |name: &str| {
+        let mut fields = request.headers.iter();
+        fields.find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    };
+    let is = |name, value: Option<&[u8]>| value.is_some_and(|value| value.eq_ignore_ascii_case(name));
+    assert!(is(b"websocket", value("Upgrade")) && is(b"Upgrade", value("Connection")));
+    assert!(is(b"13", value("Sec-WebSocket-Version")) && value("Host").is_some());
+    let key = value("Sec-WebSocket-Key").expect("a key");
+    let digest =
+        Sha1::new().chain_update(key).chain_update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
+    let mut answer = [0; 28];
+    BASE64.encode_slice(digest, &mut answer).expect("there is room");
+    let head = received[..len].to_vec();
+    let mut response = Vec::with_capacity(224);
+    response.extend_from_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+    );
+    response.extend_from_slice(b"Sec-WebSocket-Accept: ");
+    response.extend_from_slice(&answer);
+    response.extend_from_slice(b"\r\n\r\n");
+    stream.write_all(&response).expect("the stream takes everything");
+    black_box((received, head));
 }
 
 /// A client that asks for a WebSocket and takes what it is answered.

@@ -132,7 +132,8 @@ fn handshake(report: &mut Report) {
 
 /// Goal 6: twice as much takes twice as long.
 fn costs_that_do_not_grow(report: &mut Report) {
-    let costs: [(&str, usize, fn(usize)); 4] = [
+    type Cost = (&'static str, usize, fn(usize));
+    let costs: [Cost; 4] = [
         ("6 a message that comes byte by byte, twice as long", 256 << 10, drip_message),
         ("6 a queue that leaves in pieces of 4 KiB, twice as long", 32 << 20, send_in_pieces),
         ("6 empty fragments, twice as many", 500_000, empty_fragments),

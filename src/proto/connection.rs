@@ -13,7 +13,7 @@ use crate::proto::deadline::{Deadlines, Due, NEVER, Stage};
 use crate::proto::deflate::{Agreed, Deflater, Inflater};
 use crate::proto::frame::{HeaderBytes, MAX_CONTROL, Opcode};
 use crate::proto::handshake::{
-    ClientHandshake, Handshake, HandshakeOptions, Head, Opened, Progress, ServerHandshake,
+    Acceptance, ClientHandshake, Handshake, HandshakeOptions, Head, Opened, Progress, ServerHandshake,
 };
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Receiver, Simple};
@@ -328,7 +328,11 @@ impl Connection {
 
     /// [`accept`](Self::accept), with the response handed out: to be sent at once, and what the stream does not take of
     /// it to be queued with [`queue_rest`](Self::queue_rest). Only where nothing waits to be sent.
-    pub fn accept_unsent(&mut self, protocol: Option<&str>, options: &HandshakeOptions) -> Result<Vec<u8>> {
+    pub fn accept_unsent(
+        &mut self,
+        protocol: Option<&str>,
+        options: &HandshakeOptions,
+    ) -> Result<Acceptance> {
         let response = self.request()?.accept(protocol, options)?;
         self.finish_handshake();
         Ok(response)

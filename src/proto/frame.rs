@@ -3,7 +3,7 @@
 
 use crate::error::ProtocolError;
 use crate::message::{Kind, Role};
-use crate::proto::mask::MaskKey;
+use crate::proto::simd::mask::MaskKey;
 
 /// Longest header: two bytes, a 64-bit length, a masking key.
 pub const MAX_HEADER: usize = 14;

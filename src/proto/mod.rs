@@ -1,7 +1,7 @@
 //! The protocol without I/O: bytes in, messages and bytes out (RFC 6455).
 //!
 //! Knows frames, messages, the opening handshake, the closing state machine and deadlines on a clock that is handed
-//! in. Must not know sockets, threads, the time of day or C. All of it is safe Rust but for [`mask`], whose
+//! in. Must not know sockets, threads, the time of day or C. All of it is safe Rust but for [`simd`], whose
 //! variants for particular processors are called through `unsafe`.
 //!
 //! [`connection::Connection`] is the whole: [`receive`] turns bytes into messages, [`send`] turns messages into
@@ -21,12 +21,12 @@ pub mod deflate;
 pub mod frame;
 #[deny(unsafe_code)]
 pub mod handshake;
-pub mod mask;
 #[deny(unsafe_code)]
 pub mod prepared;
 #[deny(unsafe_code)]
 pub mod receive;
 #[deny(unsafe_code)]
 pub mod send;
+pub mod simd;
 #[deny(unsafe_code)]
 pub mod utf8;

@@ -11,7 +11,7 @@ use crate::message::{Kind, Role};
 use crate::proto::buffer::{self, Buffer};
 use crate::proto::deflate::Inflater;
 use crate::proto::frame::{self, Header, Opcode, Rules};
-use crate::proto::mask::{self, MaskKey};
+use crate::proto::simd::mask::{self, MaskKey};
 use crate::proto::utf8::{self, InvalidUtf8, Utf8Stream};
 
 /// From so many missing bytes on, a frame is received straight into the message.

@@ -8,7 +8,7 @@ use crate::config::WebSocketConfig;
 use crate::error::{Error, Result};
 use crate::message::{Kind, Outgoing, Role};
 use crate::proto::frame::{Header, HeaderBytes, MAX_CONTROL, Opcode};
-use crate::proto::mask::{self, MaskKey};
+use crate::proto::simd::mask::{self, MaskKey};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;

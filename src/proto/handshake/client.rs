@@ -322,7 +322,8 @@ mod tests {
         assert_eq!(head.header("sec-websocket-protocol"), Some("a, b"));
         assert_eq!(head.header("origin"), Some("null"));
         assert_eq!(head.header("sec-websocket-extensions"), None);
-        assert_eq!(accept_key(head.header_bytes("sec-websocket-key").unwrap()), client.accept);
+        let key = head.header_bytes("sec-websocket-key").unwrap().try_into().unwrap();
+        assert_eq!(accept_key(key), client.accept);
     }
 
     #[test]

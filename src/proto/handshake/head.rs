@@ -1,8 +1,9 @@
 //! HTTP/1.1 heads (RFC 9112), read as they drip in and kept in one piece of memory. Knows the grammar of a head and
 //! the limits on it; no field has a meaning here, and whether it arrived in time is for others to know.
 
-use super::grammar::token_prefix;
+use super::grammar::is_token_char;
 use crate::error::{CapacityError, Error, HandshakeError};
+use crate::proto::simd::scan::Map;
 use std::ffi::CStr;
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -435,27 +436,30 @@ fn read_plain(bytes: &[u8], head: &mut Head) -> Result<Option<usize>, Error> {
 /// Where the parts of such a request lie: its target and its fields; how many these are; and the length of all.
 #[inline]
 fn find_plain(bytes: &[u8], fields: &mut [Pair; PLAIN_FIELDS]) -> Option<(Span, usize, usize)> {
-    let line = &bytes[..printable_prefix(bytes)];
-    let target = line.strip_prefix(b"GET ")?.strip_suffix(b" HTTP/1.1")?;
+    let mut map = Map::EMPTY;
+    map.fill(bytes);
+    let mut controls = map.controls();
+    // Where the next line ends: in two control characters, and none is before them.
+    let mut line_end = || {
+        let (end, _) = (controls.next()?, controls.next());
+        (bytes.get(end..end + 2)? == b"\r\n").then_some(end)
+    };
+    let mut end = line_end()?;
+    let target = bytes[..end].strip_prefix(b"GET ")?.strip_suffix(b" HTTP/1.1")?;
     // All of them, whatever the first says: it is done by vectors.
     if target.is_empty() || !target.iter().fold(true, |all, byte| all & byte.is_ascii_graphic()) {
         return None;
     }
-    let mut end = line.len();
     for count in 0..=PLAIN_FIELDS {
-        if !bytes[end..].starts_with(b"\r\n") {
-            return None;
-        }
         let start = end + 2;
-        // Not looked for behind the name: so that the next line need not wait for that.
-        end = start + printable_prefix(&bytes[start..]);
+        end = line_end()?;
         if end == start {
-            let length = start + 2;
-            let has_del = || bytes[..length].iter().fold(false, |found, &byte| found | (byte == 0x7f));
-            let is_plain = bytes[start..].starts_with(b"\r\n") && !has_del();
-            return is_plain.then_some((Span::new(4, 4 + target.len()), count, length));
+            return Some((Span::new(4, 4 + target.len()), count, start + 2));
         }
-        let name_end = start + token_prefix(&bytes[start..]);
+        let mut name_end = map.other(start);
+        while name_end < end && is_token_char(bytes[name_end]) {
+            name_end = map.other(name_end + 1);
+        }
         let value = name_end + 2;
         let has_value = value < end && bytes[name_end..].starts_with(b": ");
         if name_end == start || !has_value || bytes[value] == b' ' || bytes[end - 1] == b' ' {

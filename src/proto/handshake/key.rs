@@ -20,8 +20,12 @@ pub fn generate_key() -> Result<[u8; 24], Error> {
 }
 
 /// The answer that proves that this key was read by a WebSocket server.
-pub fn accept_key(key: &[u8]) -> [u8; 28] {
-    let digest: [u8; 20] = Sha1::new().chain_update(key).chain_update(GUID).finalize().into();
+pub fn accept_key(key: &[u8; 24]) -> [u8; 28] {
+    let mut both = [0; 24 + GUID.len()];
+    let (front, back) = both.split_at_mut(24);
+    front.copy_from_slice(key);
+    back.copy_from_slice(GUID);
+    let digest: [u8; 20] = Sha1::digest(both).into();
     encode(&digest)
 }
 

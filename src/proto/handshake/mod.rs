@@ -26,7 +26,7 @@ pub use client::ClientHandshake;
 pub use head::Head;
 pub use key::{accept_key, generate_key};
 pub use options::HandshakeOptions;
-pub use server::ServerHandshake;
+pub use server::{Acceptance, ServerHandshake};
 pub use url::Url;
 
 use crate::error::Error;
@@ -129,7 +129,7 @@ mod tests {
         let mut server = Handshake::Server(ServerHandshake::new(&config));
         assert_eq!(drive(&mut server, &request, step), (Progress::Request, request.len()));
         let Handshake::Server(inner) = &mut server else { unreachable!() };
-        let mut response = inner.accept(None, server_options).unwrap();
+        let mut response = inner.accept(None, server_options).unwrap().to_vec();
         let length = response.len();
         response.extend_from_slice(b"\x81\x02hi");
         assert_eq!(drive(&mut client, &response, step), (Progress::Done, length));

@@ -93,7 +93,11 @@ impl ServerHandshake {
     /// Accepts the request: the response to send, after which frames follow. It carries the headers of `options` and
     /// the subprotocol `protocol`, which the client must have offered; if that is `None`, the first of `options` that
     /// the client offered, if any. Permessage-deflate is accepted as the configuration says.
-    pub fn accept(&mut self, protocol: Option<&str>, options: &HandshakeOptions) -> Result<Vec<u8>, Error> {
+    pub fn accept(
+        &mut self,
+        protocol: Option<&str>,
+        options: &HandshakeOptions,
+    ) -> Result<Acceptance, Error> {
         let State::Deciding(Request { key, deflate }) = &self.state else { return Err(NO_REQUEST) };
         let protocol = match protocol {
             Some(name) if self.has_offered(name) => Some(name),
@@ -101,23 +105,16 @@ impl ServerHandshake {
             None => options.protocols().iter().map(String::as_str).find(|name| self.has_offered(name)),
         };
         let extensions = deflate.as_ref().map_or("", |(_, text)| text);
-        let length = 224 + protocol.map_or(0, str::len) + extensions.len() + options.headers_len();
-        let mut response = Vec::with_capacity(length);
-        response.extend_from_slice(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
-        );
-        response.extend_from_slice(&accept_key(key));
-        response.extend_from_slice(b"\r\n");
+        let mut response = Acceptance::new(key);
         if let Some(name) = protocol {
-            write_header(&mut response, "Sec-WebSocket-Protocol", name.as_bytes());
+            response.add_header("Sec-WebSocket-Protocol", name.as_bytes());
         }
         if !extensions.is_empty() {
-            write_header(&mut response, "Sec-WebSocket-Extensions", extensions.as_bytes());
+            response.add_header("Sec-WebSocket-Extensions", extensions.as_bytes());
         }
         for (name, value) in options.headers() {
-            write_header(&mut response, name, value.as_bytes());
+            response.add_header(name, value.as_bytes());
         }
-        response.extend_from_slice(b"\r\n");
         self.protocol = protocol.map(str::to_owned);
         self.agreed_deflate = deflate.as_ref().map(|(agreed, _)| *agreed);
         self.state = State::Accepted;
@@ -190,6 +187,49 @@ impl ServerHandshake {
         self.state = State::Refused(status);
         self.refusal = write_refusal(status, &HandshakeOptions::default(), format!("{error}\n").as_bytes());
         error
+    }
+}
+
+/// The response that takes a request.
+#[derive(Debug)]
+pub struct Acceptance {
+    /// What is needed: most have no more, and so no memory is asked for.
+    usual: [u8; USUAL],
+    /// All of it, where there are more headers.
+    long: Vec<u8>,
+}
+
+const BEGINNING: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+const USUAL: usize = BEGINNING.len() + 28 + 4;
+
+impl Acceptance {
+    fn new(key: &[u8; 24]) -> Self {
+        let mut usual = [0; USUAL];
+        let (beginning, rest) = usual.split_at_mut(BEGINNING.len());
+        let (answer, end) = rest.split_at_mut(28);
+        beginning.copy_from_slice(BEGINNING);
+        answer.copy_from_slice(&accept_key(key));
+        end.copy_from_slice(b"\r\n\r\n");
+        Self { usual, long: Vec::new() }
+    }
+
+    fn add_header(&mut self, name: &str, value: &[u8]) {
+        if self.long.is_empty() {
+            self.long.extend_from_slice(&self.usual);
+        }
+        // Over the empty line at the end.
+        self.long.truncate(self.long.len() - 2);
+        write_header(&mut self.long, name, value);
+        self.long.extend_from_slice(b"\r\n");
+    }
+}
+
+impl std::ops::Deref for Acceptance {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        if self.long.is_empty() { &self.usual } else { &self.long }
     }
 }
 
