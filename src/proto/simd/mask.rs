@@ -1,8 +1,8 @@
 //! Masking (RFC 6455 section 5.3): the XOR, in variants for particular processors, and the keys for it; whether bytes are
 //! ASCII, which is seen on the way or, where nothing is masked, by itself.
 //!
-//! Knows bytes and keys only. Loops over blocks of 16, 32 or 64 bytes, compiled
-//! for SSE2 or NEON (which are always there), AVX2 and AVX-512 (which are looked for).
+//! Knows bytes and keys only. Loops over blocks of 16, 32 or 64 bytes, compiled for SSE2 or NEON (which are always there),
+//! AVX2 and AVX-512 (which are looked for).
 
 use crate::error::{Error, Result};
 use chacha20::ChaCha8Rng;
