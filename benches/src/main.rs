@@ -7,7 +7,7 @@
 //!
 //! `wsabi-bench --run COUNT --cell NAME --peer NAME`: so many messages through one engine, for an instruction counter.
 //!
-//! [`goals`] has the bounds; [`read_write`] moves plain messages, [`deflate`] compressed ones; [`accept`] opens connections;
+//! [`goals`] has the bounds; [`read_write`] moves plain messages, [`least`] without an engine, [`deflate`] compressed ones; [`accept`] opens connections;
 //! [`memory`] tells what a connection holds for compression.
 
 mod accept;
@@ -15,6 +15,7 @@ mod deflate;
 mod engines;
 mod goals;
 mod json;
+mod least;
 mod memory;
 mod peers;
 mod read_write;

@@ -5,7 +5,7 @@
 //! writing adds up lengths. A row under 1.00 is ahead of the peer.
 
 use crate::json::Row;
-use crate::{instructions, median, peers, size_name, time};
+use crate::{instructions, least, median, peers, size_name, time};
 use std::hint::black_box;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
@@ -16,6 +16,8 @@ const MESSAGES: std::ops::RangeInclusive<usize> = 4..=400_000;
 /// Nanoseconds that a measurement takes at least.
 const ENOUGH: f64 = 500_000.0;
 const SIZES: [usize; 7] = [16, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20, 16 << 20];
+/// The masking key of all frames that are read.
+pub const KEY: [u8; 4] = [0x1b, 0xd7, 0x42, 0x90];
 /// The cells whose instructions are counted, too.
 const COUNTED: [&str; 6] = [
     "read server binary 16",
@@ -80,8 +82,8 @@ impl Run<'_> {
 
 type Engine = (&'static str, fn(&Run) -> f64);
 
-/// Ours first.
-const ENGINES: [Engine; 7] = [
+/// Ours first. The last is no engine: see [`least`].
+const ENGINES: [Engine; 8] = [
     ("wsabi", wsabi_run),
     ("tungstenite", tungstenite_run),
     ("tokio-websockets", peers::tokio_websockets),
@@ -89,14 +91,16 @@ const ENGINES: [Engine; 7] = [
     ("sockudo-ws", peers::sockudo_ws),
     ("yawc", peers::yawc),
     ("soketto", peers::soketto),
+    (least::NAME, least::least),
 ];
+const PEERS: std::ops::Range<usize> = 1..ENGINES.len() - 1;
 
 /// Nanoseconds a message, of each engine, ours first.
 pub type Measured = [(&'static str, f64); ENGINES.len()];
 
 /// The fastest of the peers.
 pub fn fastest_peer(measured: &Measured) -> (&'static str, f64) {
-    measured[1..].iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).expect("a peer")
+    measured[PEERS].iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).expect("a peer")
 }
 
 /// The table, and the cells in which a peer is faster.
@@ -227,30 +231,32 @@ impl Cell {
     /// What there is to read: a MiB of frames at least.
     fn frames(&self, payload: &[u8]) -> Arc<[u8]> {
         let mut frames = Vec::new();
+        let header = header(self, payload.len());
         while !self.write && frames.len() < 1 << 20 {
-            frames.push(if self.text() { 0x81 } else { 0x82 });
-            let mask = if self.server { 0x80 } else { 0 };
-            match payload.len() {
-                len @ 0..=125 => frames.push(mask | len as u8),
-                len @ 126..=0xffff => {
-                    frames.push(mask | 126);
-                    frames.extend((len as u16).to_be_bytes());
-                }
-                len => {
-                    frames.push(mask | 127);
-                    frames.extend((len as u64).to_be_bytes());
-                }
-            }
-            let key = [0x1b, 0xd7, 0x42, 0x90];
-            if self.server {
-                frames.extend(key);
-                frames.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
-            } else {
-                frames.extend(payload);
+            frames.extend(&header);
+            match self.server {
+                true => frames.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key)),
+                false => frames.extend(payload),
             }
         }
         frames.into()
     }
+}
+
+/// What stands before the payload of a frame of this cell.
+pub fn header(cell: &Cell, len: usize) -> Vec<u8> {
+    // A reading server is sent masked frames, a writing one sends others.
+    let is_masked = cell.server != cell.write;
+    let (opcode, bit) = (if cell.text() { 0x81 } else { 0x82 }, if is_masked { 0x80 } else { 0 });
+    let mut header = match len {
+        ..126 => vec![opcode, bit | len as u8],
+        126..=0xffff => [&[opcode, bit | 126][..], &(len as u16).to_be_bytes()].concat(),
+        _ => [&[opcode, bit | 127][..], &(len as u64).to_be_bytes()].concat(),
+    };
+    if is_masked {
+        header.extend(KEY);
+    }
+    header
 }
 
 pub fn wsabi_run(run: &Run) -> f64 {
