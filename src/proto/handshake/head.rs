@@ -319,13 +319,13 @@ impl HeadReader {
 
     /// Reads the head into `head`, if it is complete in `received`: all bytes since the start of the head; its length.
     pub(super) fn read(&mut self, received: &[u8], head: &mut Head) -> Result<Option<usize>, Error> {
-        if self.kind == Kind::Response && !may_be_response(received) {
+        let window = &received[..received.len().min(self.max)];
+        if self.kind == Kind::Response && !may_be_response(window) {
             return malformed("this is not HTTP/1");
         }
         if received.is_empty() && self.max > 0 {
             return Ok(None);
         }
-        let window = &received[..received.len().min(self.max)];
         // As a rule a request arrives whole and is plain. Saves a third of the time that a handshake takes.
         if self.scanned == 0
             && self.kind == Kind::Request
