@@ -255,3 +255,18 @@ fn interim_responses_are_passed_over() {
         assert_eq!(client.read(), Ok(text("first")));
     });
 }
+
+#[test]
+fn what_lies_beyond_the_limit_that_interim_responses_left_is_not_judged() {
+    everywhere(|lab| {
+        for left in [0, 1, 4, 6] {
+            let interim = format!("HTTP/1.1 103 Early Hints\r\nLink: </{}>\r\n\r\n", "x".repeat(300));
+            let limited = config(|c| c.max_head_size = interim.len() + left);
+            let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), limited);
+            assert_eq!(client.handshake(), Err(Fault::WouldBlock));
+            let start = &"HTTP/1"[..left];
+            peer.send_raw(format!("{interim}{start}~ and no HTTP").as_bytes());
+            assert_eq!(client.handshake(), Err(Fault::Capacity), "{left} bytes left");
+        }
+    });
+}

@@ -319,13 +319,13 @@ impl HeadReader {
 
     /// Reads the head into `head`, if it is complete in `received`: all bytes since the start of the head; its length.
     pub(super) fn read(&mut self, received: &[u8], head: &mut Head) -> Result<Option<usize>, Error> {
-        if self.kind == Kind::Response && !may_be_response(received) {
+        let window = &received[..received.len().min(self.max)];
+        if self.kind == Kind::Response && !may_be_response(window) {
             return malformed("this is not HTTP/1");
         }
         if received.is_empty() && self.max > 0 {
             return Ok(None);
         }
-        let window = &received[..received.len().min(self.max)];
         // As a rule a request arrives whole and is plain. Saves a third of the time that a handshake takes.
         if self.scanned == 0
             && self.kind == Kind::Request
@@ -517,6 +517,7 @@ fn malformed<T>(why: &'static str) -> Result<T, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::simd::scan;
 
     const MAX: usize = 16 << 10;
 
@@ -590,6 +591,31 @@ mod tests {
             read(&[&plain[..plain.len() - 2], "A: b\r\n".repeat(PLAIN_FIELDS).as_bytes(), b"\r\n"].concat())
                 .is_none()
         );
+    }
+
+    /// A map ends with a head of so many bytes, or in the middle of its last line end: no byte that it has not seen counts.
+    #[test]
+    fn a_request_as_long_as_a_map_is_read_as_the_parser_reads_it() {
+        const LAST: usize = scan::MAX + 1;
+        for len in LAST - 70..LAST + 70 {
+            for line in ["", "A-1: b\r\n"] {
+                let start = format!("GET / HTTP/1.1\r\n{line}X: ");
+                let mut bytes = start.into_bytes();
+                bytes.resize(len - 4, b'x');
+                bytes.extend_from_slice(b"\r\n\r\n");
+                let mut parsed = Head::default();
+                parse_request(&bytes, &mut parsed).unwrap();
+                for behind in ["", "\r\n", "\x01", "A: b\r\n\r\n"] {
+                    let received = [&bytes, behind.as_bytes()].concat();
+                    let mut plain = Head::default();
+                    let taken = read_plain(&received, &mut plain).unwrap();
+                    assert_eq!(taken, (len <= LAST).then_some(len), "{behind:?}");
+                    let (head, length) =
+                        read(&mut HeadReader::new(Kind::Request, MAX), &received).unwrap().unwrap();
+                    assert_eq!((length, head.bytes), (len, parsed.bytes.clone()), "{behind:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -216,6 +216,8 @@ impl Acceptance {
 
     fn add_header(&mut self, name: &str, value: &[u8]) {
         if self.long.is_empty() {
+            // Room for a few more headers: permessage-deflate, most often.
+            self.long.reserve(2 * USUAL);
             self.long.extend_from_slice(&self.usual);
         }
         // Over the empty line at the end.
