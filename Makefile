@@ -20,8 +20,8 @@ SCALE := $(addprefix build/bin/,broadcast_server cluster_chat cable idle)
 
 PYTHON := build/python/venv/bin/python
 
-.PHONY: all lib examples examples-cpp demo test test-rust test-c test-cpp test-python test-peers test-scale setup-scale setup-python
-.PHONY: bindings idle autobahn autobahn-full lint install clean
+.PHONY: all lib examples examples-cpp demo test test-rust test-portable test-c test-cpp test-python test-peers test-scale setup-scale
+.PHONY: setup-python bindings idle autobahn autobahn-full lint install clean
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-setup report
 
 all: lib examples
@@ -70,12 +70,16 @@ demo: lib examples build/bin/cpp/client
 	sh examples-c/demo.sh
 
 ## Everything but the conformance suite, which is `make autobahn`.
-test: setup-scale test-rust test-c test-cpp test-python test-peers test-scale
+test: setup-scale test-rust test-portable test-c test-cpp test-python test-peers test-scale
 
 test-rust:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) test
+
+# For other processors, in emulation.
+test-portable:
+	sh tests/portable/run.sh
 
 test-c: lib examples $(C_TESTS)
 	sh tests/c/run.sh

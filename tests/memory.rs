@@ -20,7 +20,8 @@ use wsabi::transport::poller::{Poller, Source};
 use wsabi::transport::setup::{Settings, Setup};
 use wsabi::transport::socket::Socket;
 use wsabi::{
-    Accepted, CapacityError, Decision, DeflateConfig, Error, Kind, Outgoing, WebSocket, WebSocketConfig,
+    Accepted, CapacityError, Decision, DeflateConfig, Error, Kind, Outgoing, Prepared, WebSocket,
+    WebSocketConfig,
 };
 
 #[global_allocator]
@@ -152,6 +153,26 @@ fn a_head_that_never_ends_is_bounded_and_every_byte_of_it_is_looked_at_once() {
         assert!(fed <= 17 * KIB, "{fed} bytes were taken");
         assert!(peak < 128 * KIB, "{peak} bytes were held");
     }
+}
+
+#[test]
+fn more_than_an_address_space_of_shared_frames_waits_where_nothing_limits_it() {
+    const COUNT: usize = 5000;
+    let (_, peak) = peak_of(|| {
+        let mut server = open(Role::Server, unlimited());
+        let prepared = Prepared::binary(&vec![7; MIB]).unwrap();
+        for _ in 0..COUNT {
+            assert_eq!(server.queue_prepared(&prepared, 0), Accepted::Yes);
+        }
+        let all = COUNT as u64 * prepared.frame().len() as u64;
+        assert_eq!(server.queued_bytes(), usize::try_from(all).unwrap_or(usize::MAX));
+        for _ in 0..COUNT {
+            assert_eq!(server.output().len(), prepared.frame().len());
+            assert!(server.advance_output(prepared.frame().len()));
+        }
+        assert_eq!((server.queued_bytes(), server.has_output()), (0, false));
+    });
+    assert!(peak < 4 * MIB, "{peak} bytes");
 }
 
 #[test]

@@ -667,7 +667,8 @@ impl Assembly {
         let wanted = used.clamp(*AHEAD.start(), *AHEAD.end());
         let wanted = usize::try_from(missing).map_or(wanted, |missing| missing.min(wanted));
         self.reserve(wanted)?;
-        let end = usize::try_from(missing).map_or(self.bytes.len(), |m| self.bytes.len().min(used + m));
+        // What is missing may end where there are no addresses any more.
+        let end = (self.bytes.len() as u64).min(used as u64 + missing) as usize;
         Ok(&mut self.bytes[used..end])
     }
 

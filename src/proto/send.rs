@@ -38,7 +38,8 @@ pub struct Sender {
     frames: VecDeque<usize>,
     /// Bytes of the first frame that have been sent.
     frame_sent: usize,
-    queued_bytes: usize,
+    /// Shared frames may come to more than there are addresses for.
+    queued_bytes: u64,
     /// Pongs, which jump the queue, and perhaps a Ping before them, in wire form. Never moves while it is lent.
     control: Vec<u8>,
     control_sent: usize,
@@ -157,14 +158,16 @@ impl Sender {
     pub fn has_room(&self, len: usize, config: &WebSocketConfig) -> bool {
         self.frames.is_empty()
             || (config.max_send_queue.is_none_or(|max| self.frames.len() < max)
-                && config.max_send_bytes.is_none_or(|max| self.queued_bytes.saturating_add(len) <= max))
+                && config
+                    .max_send_bytes
+                    .is_none_or(|max| self.queued_bytes.saturating_add(len as u64) <= max as u64))
     }
 
     /// Queues one frame. Bounds are the caller's to check.
     pub fn queue(&mut self, start: FrameStart, payload: &[u8]) -> Result<()> {
         let len = self.encode(start, payload)?;
         self.frames.push_back(len);
-        self.queued_bytes += len;
+        self.queued_bytes += len as u64;
         Ok(())
     }
 
@@ -184,7 +187,7 @@ impl Sender {
         }
         let longer = longer.min(usize::from(u16::MAX));
         let max_frames = config.max_send_queue.unwrap_or(usize::MAX);
-        let max_bytes = config.max_send_bytes.unwrap_or(usize::MAX);
+        let max_bytes = config.max_send_bytes.map_or(u64::MAX, |max| max as u64);
         let mut done = 0;
         for message in messages {
             let (kind, payload) = match *message {
@@ -193,7 +196,7 @@ impl Sender {
                 _ => break,
             };
             let is_full = self.frames.len() >= max_frames
-                || self.queued_bytes.saturating_add(payload.len()) > max_bytes;
+                || self.queued_bytes.saturating_add(payload.len() as u64) > max_bytes;
             if payload.len() >= longer
                 || 4 + payload.len() > block.capacity() - block.len()
                 || (is_full && !self.frames.is_empty())
@@ -214,7 +217,7 @@ impl Sender {
             };
             block.extend_from_slice(payload);
             self.frames.push_back(header_len + payload.len());
-            self.queued_bytes += header_len + payload.len();
+            self.queued_bytes += (header_len + payload.len()) as u64;
             done += 1;
         }
         done
@@ -279,7 +282,7 @@ impl Sender {
         // Where some of it has left, the frame counts as begun: no Pong is put into its middle.
         self.frames.push_back(total);
         self.frame_sent = left_before + sent;
-        self.queued_bytes = total - self.frame_sent;
+        self.queued_bytes = (total - self.frame_sent) as u64;
         Ok(())
     }
 
@@ -298,7 +301,7 @@ impl Sender {
         }
         self.room_in_block(bytes.len())?.extend_from_slice(bytes);
         self.frames.push_back(bytes.len());
-        self.queued_bytes += bytes.len();
+        self.queued_bytes += bytes.len() as u64;
         Ok(())
     }
 
@@ -362,7 +365,7 @@ impl Sender {
         // Where some of it has left, the frame counts as begun: no Pong is put into its middle.
         self.frames.push_back(total);
         self.frame_sent = sent;
-        self.queued_bytes += total - sent;
+        self.queued_bytes += (total - sent) as u64;
         Ok(())
     }
 
@@ -377,7 +380,7 @@ impl Sender {
         }
         self.blocks.push_back(Block::Shared(Arc::clone(frame)));
         self.frames.push_back(frame.len());
-        self.queued_bytes += frame.len() - sent;
+        self.queued_bytes += (frame.len() - sent) as u64;
     }
 
     /// Whether nothing waits to be sent.
@@ -404,9 +407,10 @@ impl Sender {
         }
     }
 
-    /// Bytes that wait to be sent.
+    /// Bytes that wait to be sent, or the most that can be said.
     pub fn queued_bytes(&self) -> usize {
-        self.queued_bytes + self.control.len() - self.control_sent
+        let control = self.control.len() - self.control_sent;
+        usize::try_from(self.queued_bytes).map_or(usize::MAX, |queued| queued.saturating_add(control))
     }
 
     /// The next bytes to send, in one piece; empty when nothing waits. They stay where they are until
@@ -473,7 +477,7 @@ impl Sender {
 
     /// The first `n` bytes that [`gather`](Self::gather) gave have been sent.
     pub fn advance(&mut self, mut n: usize) {
-        if n == self.queued_bytes && self.blocks.len() == 1 && self.is_plain() {
+        if n as u64 == self.queued_bytes && self.blocks.len() == 1 && self.is_plain() {
             // The most common case: all of it left in one piece.
             self.empty_last_block();
             self.frames.clear();
@@ -608,7 +612,7 @@ impl Sender {
     }
 
     fn advance_block(&mut self, n: usize) {
-        self.queued_bytes -= n;
+        self.queued_bytes -= n as u64;
         self.block_sent += n;
         self.frame_sent += n;
         while let Some(frame) = self.frames.front().copied().filter(|frame| *frame <= self.frame_sent) {

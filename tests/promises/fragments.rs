@@ -1,6 +1,6 @@
 //! Messages in fragments: put together, sent, and delivered part by part.
 
-use crate::common::wire::{BINARY_PART, LAST, MORE, PING, PONG, TEXT, TEXT_PART};
+use crate::common::wire::{self, BINARY_PART, LAST, MORE, PING, PONG, TEXT, TEXT_PART};
 use crate::common::{
     Event, Fault, Role, Transport, binary, config, everywhere, everywhere_on, ping, plain, pong, text,
 };
@@ -189,7 +189,7 @@ fn a_part_is_delivered_before_the_rest_of_its_frame_has_come() {
     everywhere(|lab| {
         for role in ROLES {
             let (mut end, peer) = lab.end(role, config(|c| c.deliver_fragments = true));
-            let frame = crate::common::wire::frame(peer.role, TEXT, &[b'a'; 100]);
+            let frame = wire::frame(peer.role, TEXT, &[b'a'; 100]);
             let (head, tail) = frame.split_at(40);
             peer.send_raw(head);
             let (parts, fault) = end.read_all();
@@ -201,6 +201,28 @@ fn a_part_is_delivered_before_the_rest_of_its_frame_has_come() {
             let (parts, _) = end.read_all();
             assert_eq!(arrived + parts.iter().map(|part| part.data.len()).sum::<usize>(), 100);
             assert!(parts.last().unwrap().is_final);
+        }
+    });
+}
+
+#[test]
+fn half_a_character_may_come_before_the_longest_frame_that_32_bits_can_tell() {
+    everywhere(|lab| {
+        for role in ROLES {
+            let unlimited = config(|c| {
+                (c.deliver_fragments, c.max_message_size, c.max_frame_size) = (true, None, None);
+            });
+            let (mut end, peer) = lab.end(role, unlimited);
+            let text = "ö, and what follows it";
+            peer.send(TEXT_PART, &text.as_bytes()[..1]);
+            peer.send_raw(&wire::header(peer.role, LAST, u32::MAX.into()));
+            assert_eq!(end.read(), Err(Fault::WouldBlock));
+            let rest = wire::frame(peer.role, LAST, &text.as_bytes()[1..]);
+            let header_len = wire::header(peer.role, LAST, 1).len();
+            peer.send_raw(&rest[header_len..]);
+            let (parts, fault) = end.read_all();
+            assert_eq!(fault, Fault::WouldBlock);
+            assert_eq!(parts.iter().flat_map(|part| part.data.clone()).collect::<Vec<_>>(), text.as_bytes());
         }
     });
 }

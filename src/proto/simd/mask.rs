@@ -1,12 +1,14 @@
 //! Masking (RFC 6455 section 5.3): the XOR, in variants for particular processors, and the keys for it; whether bytes are
 //! ASCII, which is seen on the way or, where nothing is masked, by itself.
 //!
-//! Knows bytes and keys only. Loops over blocks of 16, 32 or 64 bytes, compiled for SSE2 or NEON (which are always there),
-//! AVX2 and AVX-512 (which are looked for).
+//! Knows bytes and keys only. Loops over blocks of 16, 32 or 64 bytes: NEON (which is always there), AVX2 and AVX-512 (which
+//! are looked for); elsewhere two words, of which the compiler makes what it can.
 
 use crate::error::{Error, Result};
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+use std::arch::aarch64 as neon;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64 as x86;
 use std::cell::RefCell;
@@ -149,19 +151,25 @@ thread_local! {
 type Generator = Option<ManuallyDrop<ChaCha8Rng>>;
 const _: () = assert!(!std::mem::needs_drop::<Generator>());
 
+/// The block that needs no looking for. Where words are looked at on their way, the compiler does not make NEON of them.
+#[cfg(not(all(target_arch = "aarch64", target_endian = "little")))]
+type Always = [u64; 2];
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+type Always = neon::uint8x16_t;
+
 fn apply_portable(data: &mut [u8], key: MaskKey) -> bool {
     // SAFETY: every processor has these blocks.
-    unsafe { apply_blocks::<[u64; 2]>(data, key) }
+    unsafe { apply_blocks::<Always>(data, key) }
 }
 
 fn ascii_prefix_portable(data: &[u8]) -> usize {
     // SAFETY: every processor has these blocks.
-    unsafe { ascii_prefix_blocks::<[u64; 2]>(data) }
+    unsafe { ascii_prefix_blocks::<Always>(data) }
 }
 
 unsafe fn copy_portable(target: *mut u8, source: &[u8], key: MaskKey) {
     // SAFETY: every processor has these blocks; by the caller's word.
-    unsafe { copy_blocks::<[u64; 2]>(target, source, key) }
+    unsafe { copy_blocks::<Always>(target, source, key) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -240,6 +248,40 @@ impl Block for [u64; 2] {
     #[inline(always)]
     unsafe fn is_high(self) -> bool {
         (self[0] | self[1]) & HIGH != 0
+    }
+}
+
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+impl Block for neon::uint8x16_t {
+    #[inline(always)]
+    unsafe fn of(key: MaskKey) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { neon::vreinterpretq_u8_u32(neon::vdupq_n_u32(key.0)) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { neon::vld1q_u8(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut u8) {
+        // SAFETY: by the caller's word.
+        unsafe { neon::vst1q_u8(to, self) }
+    }
+    #[inline(always)]
+    unsafe fn xor(self, other: Self) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { neon::veorq_u8(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn or(self, other: Self) -> Self {
+        // SAFETY: by the caller's word.
+        unsafe { neon::vorrq_u8(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn is_high(self) -> bool {
+        // SAFETY: by the caller's word.
+        unsafe { neon::vmaxvq_u8(self) >= 0x80 }
     }
 }
 
@@ -519,7 +561,7 @@ mod tests {
     type Copy = fn(&mut [u8], &[u8], MaskKey);
 
     fn variants() -> Vec<(&'static str, Apply, Copy)> {
-        let mut variants: Vec<(&'static str, Apply, Copy)> = vec![
+        let variants: Vec<(&'static str, Apply, Copy)> = vec![
             ("dispatched", apply, copy),
             // SAFETY: the test gives both the same length.
             ("portable", apply_portable, |t, s, k| unsafe { copy_portable(t.as_mut_ptr(), s, k) }),
@@ -529,6 +571,8 @@ mod tests {
                 t.copy_from_slice(&appended[s.len()..]);
             }),
         ];
+        #[cfg(target_arch = "x86_64")]
+        let mut variants = variants;
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2.
@@ -572,8 +616,10 @@ mod tests {
     #[test]
     fn the_ascii_front_ends_before_the_first_byte_over_127_in_every_variant() {
         type Prefix = fn(&[u8]) -> usize;
-        let mut variants: Vec<(&str, Prefix)> =
+        let variants: Vec<(&str, Prefix)> =
             vec![("dispatched", ascii_prefix), ("portable", ascii_prefix_portable)];
+        #[cfg(target_arch = "x86_64")]
+        let mut variants = variants;
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2.
