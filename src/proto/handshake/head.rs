@@ -326,7 +326,7 @@ impl HeadReader {
         if received.is_empty() && self.max > 0 {
             return Ok(None);
         }
-        // As a rule a request arrives whole and is plain. Saves a third of the time that a handshake takes.
+        // As a rule a request arrives whole and is plain.
         if self.scanned == 0
             && self.kind == Kind::Request
             && let Some(length) = read_plain(window, head)?
