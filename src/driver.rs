@@ -80,6 +80,9 @@ impl Driver {
     /// The next message, whatever it takes.
     #[inline(never)]
     pub fn receive(&mut self, stream: &mut (impl Read + Write)) -> Result<Received> {
+        if let Some(simple) = self.receive_simply(stream)? {
+            return Ok(simple.into());
+        }
         let mut broken = None;
         let mut stuck = !self.connection.is_corked() && self.flush_before_reading(stream, &mut broken);
         loop {

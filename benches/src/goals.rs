@@ -63,13 +63,13 @@ fn against_every_peer(report: &mut Report) {
 fn through_the_c_abi(report: &mut Report) {
     let count = 400_000;
     let (mut rust, mut single, mut batch) = (Vec::new(), Vec::new(), Vec::new());
-    read_write::cell("read server binary 16").with_run(count, false, |run| {
-        for _ in 0..ROUNDS {
-            rust.push(read_write::wsabi_run(run));
-            single.push(time(count, || read_from_c(run.stream(), count, false)).0);
-            batch.push(time(count, || read_from_c(run.stream(), count, true)).0);
-        }
-    });
+    let cell = read_write::cell("read server binary 16");
+    let run = cell.run(count, false);
+    for _ in 0..ROUNDS {
+        rust.push(read_write::wsabi_run(&run));
+        single.push(time(count, || read_from_c(run.stream(), count, false)).0);
+        batch.push(time(count, || read_from_c(run.stream(), count, true)).0);
+    }
     let rust = median(rust);
     report.line("2 a message of 16 B by ws_read_message, over the core", median(single) - rust, 12.0, "ns");
     report.line("2 a message of 16 B by ws_read_messages, over the core", median(batch) - rust, 3.0, "ns");

@@ -15,8 +15,8 @@ const FRAMES: usize = 32 << 10;
 const PIECE: usize = 128 << 10;
 
 pub fn least(run: &Run) -> f64 {
-    let header = header(run.cell, run.payload.len());
-    let frame = header.len() + run.payload.len();
+    let header = header(run.cell, run.payload().len());
+    let frame = header.len() + run.payload().len();
     let received = vec![0; (FRAMES / frame).max(1) * frame];
     let mut socket = Least { stream: run.stream(), header, frame, received, at: 0, end: 0 };
     run.time(&mut socket, |socket| socket.write(run), |socket| run.has_read(socket.read(run)))
@@ -66,11 +66,12 @@ impl Least {
     #[inline]
     fn write(&mut self, run: &Run) {
         if run.cell.server {
-            let slices = [IoSlice::new(&self.header), IoSlice::new(run.payload)];
-            self.stream.write_vectored(&slices).expect("the stream takes everything");
+            let slices = [IoSlice::new(&self.header), IoSlice::new(run.payload())];
+            let written = self.stream.write_vectored(&slices).expect("the stream takes everything");
+            assert_eq!(written, self.frame);
         } else {
             let mut header = &self.header[..];
-            for piece in run.payload.chunks(PIECE) {
+            for piece in run.payload().chunks(PIECE) {
                 self.received.clear();
                 self.received.extend_from_slice(header);
                 self.received.extend_from_slice(piece);

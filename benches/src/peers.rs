@@ -25,7 +25,7 @@ pub fn fastwebsockets(run: &Run) -> f64 {
     run.time(
         &mut socket,
         |socket| {
-            let payload = Payload::Borrowed(black_box(run.payload));
+            let payload = Payload::Borrowed(black_box(run.payload()));
             let frame = if run.cell.text() { Frame::text(payload) } else { Frame::binary(payload) };
             now(socket.write_frame(frame)).unwrap();
         },
@@ -48,7 +48,7 @@ pub fn tokio_websockets(run: &Run) -> f64 {
     } else {
         ClientBuilder::new().config(config).limits(limits).take_over(run.stream())
     };
-    let payload = Bytes::copy_from_slice(run.payload);
+    let payload = Bytes::copy_from_slice(run.payload());
     let message = if run.cell.text() { Message::text(payload) } else { Message::binary(payload) };
     drive(run, socket, message, |message| run.has_read(message.as_payload()))
 }
@@ -63,7 +63,7 @@ pub fn sockudo_ws(run: &Run) -> f64 {
         .build();
     let role = if run.cell.server { Role::Server } else { Role::Client };
     let socket = WebSocketStream::from_raw(run.stream(), role, config);
-    let payload = Bytes::copy_from_slice(run.payload);
+    let payload = Bytes::copy_from_slice(run.payload());
     let message = if run.cell.text() { Message::Text(payload) } else { Message::Binary(payload) };
     drive(run, socket, message, |message| match message {
         Message::Text(payload) | Message::Binary(payload) => run.has_read(&payload),
@@ -81,7 +81,7 @@ pub fn yawc(run: &Run) -> f64 {
     };
     let role = if run.cell.server { Role::Server } else { Role::Client };
     let mut socket = WebSocket::from_stream_with_extensions(run.stream(), role, None, options).unwrap();
-    let payload = Bytes::copy_from_slice(run.payload);
+    let payload = Bytes::copy_from_slice(run.payload());
     run.time(
         &mut socket,
         |socket| {
@@ -103,7 +103,7 @@ pub fn soketto(run: &Run) -> f64 {
     run.time(
         &mut (sender, receiver, Vec::new()),
         |(sender, _, _)| {
-            let payload = black_box(run.payload);
+            let payload = black_box(run.payload());
             match run.cell.text() {
                 true => now(sender.send_text(from_utf8(payload).unwrap())).unwrap(),
                 false => now(sender.send_binary(payload)).unwrap(),

@@ -15,6 +15,8 @@ const VOLUME: usize = 32 << 20;
 const MESSAGES: std::ops::RangeInclusive<usize> = 4..=400_000;
 /// Nanoseconds that a measurement takes at least.
 const ENOUGH: f64 = 500_000.0;
+/// Bytes of a page, in which the bytes to copy lie elsewhere each round.
+const PAGE: usize = 4 << 10;
 const SIZES: [usize; 7] = [16, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20, 16 << 20];
 /// The masking key of all frames that are read.
 pub const KEY: [u8; 4] = [0x1b, 0xd7, 0x42, 0x90];
@@ -31,8 +33,10 @@ const COUNTED: [&str; 6] = [
 /// What one engine is to do.
 pub struct Run<'a> {
     pub cell: &'a Cell,
-    pub payload: &'a [u8],
-    frames: Arc<[u8]>,
+    payload: Placed,
+    frames: Placed,
+    /// So that the memory of engines is elsewhere each round, too.
+    ballast: Vec<u8>,
     pub count: usize,
     /// No more messages than that.
     is_exact: bool,
@@ -71,12 +75,49 @@ impl Run<'_> {
     /// A message has been read: its payload is there, and as long as it was sent.
     #[inline(always)]
     pub fn has_read(&self, payload: &[u8]) {
-        assert_eq!(black_box(payload).len(), self.payload.len());
+        assert_eq!(black_box(payload).len(), self.payload.len);
+    }
+
+    /// What each message carries.
+    pub fn payload(&self) -> &[u8] {
+        self.payload.bytes()
     }
 
     /// The stream to do it over.
     pub fn stream(&self) -> Script {
-        Script { frames: Arc::clone(&self.frames), at: 0, written: 0 }
+        Script { frames: self.frames.clone(), at: 0, written: 0 }
+    }
+
+    /// Puts everything this far into a page, and what engines allocate onto other pages.
+    fn place(&mut self, begin: usize) {
+        self.ballast = vec![1; begin * 37];
+        self.payload.place(begin);
+        self.frames.place(begin);
+    }
+}
+
+/// Bytes that can lie anywhere in a page. To copy takes two or three times as long where the target begins a few bytes
+/// further into its page than the source does, and where engines and scripts happen to lie must not decide who wins.
+#[derive(Clone)]
+struct Placed {
+    room: Arc<[u8]>,
+    begin: usize,
+    len: usize,
+}
+
+impl Placed {
+    fn new(bytes: &[u8]) -> Self {
+        Self { room: [bytes, &[0; PAGE]].concat().into(), begin: 0, len: bytes.len() }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.room[self.begin..][..self.len]
+    }
+
+    fn place(&mut self, begin: usize) {
+        let room = Arc::get_mut(&mut self.room).expect("nobody reads at the moment");
+        room.copy_within(self.begin..self.begin + self.len, begin);
+        self.begin = begin;
     }
 }
 
@@ -182,29 +223,30 @@ impl Cell {
     /// Through one engine.
     pub fn run_one(&self, count: usize, peer: &str) {
         let (_, engine) = ENGINES.into_iter().find(|engine| engine.0 == peer).expect("a peer");
-        self.with_run(count, true, engine);
+        engine(&self.run(count, true));
     }
 
     /// Through all of them, in turns: medians.
     pub fn measure(&self, volume: usize, rounds: usize) -> Measured {
         let count = (volume / self.size).clamp(*MESSAGES.start(), *MESSAGES.end());
         let mut times = ENGINES.map(|_| Vec::new());
-        self.with_run(count, false, |run| {
-            for round in 0..rounds {
-                for turn in 0..ENGINES.len() {
-                    // There and back: nobody comes always after the same, who may have left the processor cold.
-                    let i = if round % 2 == 0 { turn } else { ENGINES.len() - 1 - turn };
-                    times[i].push(ENGINES[i].1(run));
-                }
+        let mut run = self.run(count, false);
+        for round in 0..rounds {
+            run.place(PAGE * round / rounds);
+            for turn in 0..ENGINES.len() {
+                // There and back: nobody comes always after the same, who may have left the processor cold.
+                let i = if round % 2 == 0 { turn } else { ENGINES.len() - 1 - turn };
+                times[i].push(ENGINES[i].1(&run));
             }
-        });
+        }
         std::array::from_fn(|i| (ENGINES[i].0, median(std::mem::take(&mut times[i]))))
     }
 
     /// What an engine needs for so many messages.
-    pub fn with_run<T>(&self, count: usize, is_exact: bool, run: impl FnOnce(&Run) -> T) -> T {
+    pub fn run(&self, count: usize, is_exact: bool) -> Run<'_> {
         let payload = payload(self.content, self.size);
-        run(&Run { cell: self, payload: &payload, frames: self.frames(&payload), count, is_exact })
+        let frames = Placed::new(&self.frames(&payload));
+        Run { cell: self, payload: Placed::new(&payload), frames, ballast: Vec::new(), count, is_exact }
     }
 
     fn task(&self) -> &'static str {
@@ -229,7 +271,7 @@ impl Cell {
     }
 
     /// What there is to read: a MiB of frames at least.
-    fn frames(&self, payload: &[u8]) -> Arc<[u8]> {
+    fn frames(&self, payload: &[u8]) -> Vec<u8> {
         let mut frames = Vec::new();
         let header = header(self, payload.len());
         while !self.write && frames.len() < 1 << 20 {
@@ -239,7 +281,7 @@ impl Cell {
                 false => frames.extend(payload),
             }
         }
-        frames.into()
+        frames
     }
 }
 
@@ -260,7 +302,7 @@ pub fn header(cell: &Cell, len: usize) -> Vec<u8> {
 }
 
 pub fn wsabi_run(run: &Run) -> f64 {
-    let &Run { cell, payload, .. } = run;
+    let (cell, payload) = (run.cell, run.payload());
     let role = if cell.server { wsabi::Role::Server } else { wsabi::Role::Client };
     let mut socket = wsabi::WebSocket::from_raw_socket(run.stream(), role, None);
     let message = match cell.content {
@@ -276,7 +318,7 @@ pub fn wsabi_run(run: &Run) -> f64 {
 
 fn tungstenite_run(run: &Run) -> f64 {
     use tungstenite::protocol::{Role, WebSocket};
-    let &Run { cell, payload, .. } = run;
+    let (cell, payload) = (run.cell, run.payload());
     let role = if cell.server { Role::Server } else { Role::Client };
     let mut socket = WebSocket::from_raw_socket(run.stream(), role, None);
     let message = match cell.content {
@@ -296,7 +338,7 @@ fn tungstenite_run(run: &Run) -> f64 {
 
 /// A stream that gives the same frames again and again, and takes everything.
 pub struct Script {
-    frames: Arc<[u8]>,
+    frames: Placed,
     at: usize,
     written: usize,
 }
@@ -305,9 +347,9 @@ impl Script {
     /// What comes next, `most` bytes of it.
     pub fn receive(&mut self, most: usize) -> &[u8] {
         let start = self.at;
-        let end = self.frames.len().min(start + most);
-        self.at = end % self.frames.len();
-        &self.frames[start..end]
+        let end = self.frames.len.min(start + most);
+        self.at = end % self.frames.len;
+        &self.frames.bytes()[start..end]
     }
 }
 

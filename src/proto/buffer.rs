@@ -109,6 +109,18 @@ impl Buffer {
         Ok(&mut self.bytes)
     }
 
+    /// [`space_anew`](Self::space_anew), so much of it.
+    #[inline]
+    pub fn space_of(&mut self, wanted: usize) -> Result<&mut [u8]> {
+        debug_assert!(self.filled().is_empty());
+        (self.start, self.end) = (0, 0);
+        if self.bytes.len() < wanted {
+            self.grow(wanted)?;
+        }
+        self.room = wanted;
+        Ok(&mut self.bytes[..wanted])
+    }
+
     /// Room for a thing that must be in the buffer whole: grows where that is `wanted`.
     pub fn space_for_whole(&mut self, wanted: bool) -> Result<&mut [u8]> {
         if self.start > 0 {

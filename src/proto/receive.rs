@@ -62,6 +62,12 @@ impl Received {
     }
 }
 
+impl From<Simple> for Received {
+    fn from(Simple { kind, start, len }: Simple) -> Self {
+        Self { kind, is_final: true, place: Place::Input, start, len }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Input,
@@ -85,6 +91,8 @@ pub struct Receiver {
     direct: bool,
     /// Length in bytes of the last frame, header included: see [`Receiver::long_frame`].
     last_frame: usize,
+    /// How much is received when a frame begins, after a last one of that length.
+    planned: (usize, usize),
     /// Bytes of the stream before the frame at hand.
     frame_offset: u64,
     offset: u64,
@@ -155,6 +163,7 @@ impl Receiver {
             self.message.bytes = Vec::new();
         }
         self.offset = offset;
+        self.planned = (0, 0);
         if self.simple_len == 0 {
             self.simple_len = simple_len(config);
         }
@@ -180,14 +189,15 @@ impl Receiver {
     /// Room to receive into; empty only while a lent view is in the way or whole messages wait to be read.
     #[inline]
     pub fn space(&mut self, is_socket: bool) -> Result<&mut [u8]> {
-        if self.frame.is_none()
-            && self.long_frame() == 0
-            && self.lent.is_none()
-            && self.input.filled().is_empty()
-        {
-            // A message begins, of which nothing is known: a quarter of the instructions.
+        if self.frame.is_none() && self.lent.is_none() && self.input.filled().is_empty() {
+            // A frame begins, and nothing is known of it, or what to do with it: a quarter of the instructions.
             self.direct = false;
-            return self.input.space_anew();
+            if self.long_frame() == 0 {
+                return self.input.space_anew();
+            }
+            if self.planned.0 == self.last_frame {
+                return self.input.space_of(self.planned.1);
+            }
         }
         self.space_for_rest(is_socket)
     }
@@ -212,7 +222,12 @@ impl Receiver {
                     _ => (0, buffer::SMALLEST),
                 };
                 let most = if begins_frame { most } else { usize::MAX };
-                self.input.space(self.lent != Some(Place::Input), least, most)
+                let is_free = self.lent != Some(Place::Input);
+                let room = self.input.space(is_free, least, most)?;
+                if begins_frame && is_free && room.len() == most {
+                    self.planned = (self.last_frame, most);
+                }
+                Ok(room)
             }
         }
     }
@@ -345,7 +360,7 @@ impl Receiver {
         }
     }
 
-    /// The common case by itself: a text or binary message of up to 64 KiB in one frame that has arrived whole, masked as
+    /// The common case by itself: a text or binary message in one frame that has arrived whole, masked as
     /// it should be, within the limits. Everything else is not for here, and `None`: [`next`](Self::next) takes it.
     #[inline(always)]
     pub fn next_simple(&mut self, role: Role) -> Option<Simple> {
@@ -375,6 +390,10 @@ impl Receiver {
             126 => {
                 let len = u16::from_be_bytes(*frame.get(2..)?.first_chunk()?);
                 (Some(usize::from(len)).filter(|len| *len >= 126)?, 4 + key_len)
+            }
+            127 => {
+                let len = usize::try_from(u64::from_be_bytes(*frame.get(2..)?.first_chunk()?)).ok()?;
+                (Some(len).filter(|len| *len > 0xffff)?, 10 + key_len)
             }
             _ => return None,
         };
@@ -634,7 +653,7 @@ fn is_text(payload: &[u8]) -> bool {
 /// Which messages are short enough for [`Receiver::next_simple`]: those shorter than this.
 fn simple_len(config: &WebSocketConfig) -> u32 {
     let limit = |limit: Option<usize>| limit.unwrap_or(usize::MAX);
-    let longest = limit(config.max_frame_size).min(limit(config.max_message_size)).min(0xffff);
+    let longest = limit(config.max_frame_size).min(limit(config.max_message_size)).min(buffer::LARGEST);
     if config.max_fragments == Some(0) { 0 } else { longest as u32 + 1 }
 }
 
