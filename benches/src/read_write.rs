@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Bytes of payload that one measurement moves, at least and at most so many messages.
 const VOLUME: usize = 32 << 20;
-const MESSAGES: std::ops::RangeInclusive<usize> = 4..=400_000;
+const MESSAGES: std::ops::RangeInclusive<usize> = 20..=400_000;
 /// Nanoseconds that a measurement takes at least.
 const ENOUGH: f64 = 500_000.0;
 /// Bytes of a page, in which the bytes to copy lie elsewhere each round.

@@ -441,7 +441,7 @@ impl Connection {
     pub fn space(&mut self) -> Result<&mut [u8]> {
         match self.handshake {
             Some(_) => self.receiver.space_for_head(self.config.max_head_size),
-            None => self.receiver.space(self.over_socket),
+            None => self.receiver.space(self.role, self.over_socket),
         }
     }
 
@@ -478,7 +478,7 @@ impl Connection {
         }
         let space = match self.handshake {
             Some(_) => self.receiver.space_for_head(self.config.max_head_size)?,
-            None => self.receiver.space(self.over_socket)?,
+            None => self.receiver.space(self.role, self.over_socket)?,
         };
         self.input_lent = Some(space.len());
         Ok(space)

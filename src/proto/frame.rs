@@ -10,6 +10,14 @@ pub const MAX_HEADER: usize = 14;
 /// Longest payload of a control frame (RFC 6455 section 5.5).
 pub const MAX_CONTROL: usize = 125;
 
+/// Longest header of what is sent to this role.
+pub fn longest_header(role: Role) -> usize {
+    match role {
+        Role::Server => MAX_HEADER,
+        Role::Client => MAX_HEADER - size_of::<MaskKey>(),
+    }
+}
+
 /// What a frame carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opcode {
