@@ -38,6 +38,50 @@ fn messages_of_every_kind_and_size_come_as_they_were_sent() {
     });
 }
 
+#[test]
+fn long_messages_of_one_length_come_as_they_were_sent_and_so_does_what_follows_them() {
+    for transport in Transport::ALL {
+        for (read, block) in [
+            (usize::MAX, Block::Never),
+            (usize::MAX, Block::Every(2)),
+            (70_000, Block::Never),
+            (3_000, Block::Every(3)),
+        ] {
+            let lab = Lab::new(transport, Script { read, write: usize::MAX, block });
+            ROLES.into_iter().for_each(|role| long_messages(&lab, role));
+        }
+    }
+}
+
+fn long_messages(lab: &Lab, role: Role) {
+    // On both sides of the longest length of 16 bits, and of the longest frame that is received into the buffer.
+    for size in [5_000, 65_535, 65_536, 131_058, 131_062, 131_073, 300_000] {
+        let (mut end, peer) = lab.end(role, plain());
+        let data: Vec<u8> = (0..size).map(|i| (i * 31 % 251) as u8).collect();
+        let letters = "漢ä".chars().cycle().take(size * 2 / 5).collect::<String>();
+        let letters = format!("{letters}{}", "x".repeat(size - letters.len()));
+        for _ in 0..2 {
+            peer.send(BINARY, &data);
+            assert_eq!(end.read(), Ok(binary(&data)));
+            peer.send(TEXT, letters.as_bytes());
+            peer.send(PING, b"?");
+            peer.send(TEXT, b"short");
+            assert_eq!(end.read(), Ok(text(&letters)));
+            assert_eq!(end.read(), Ok(ping(b"?")));
+            assert_eq!(end.read(), Ok(text("short")));
+        }
+        peer.send(BINARY, &data);
+        peer.send(BINARY, &data);
+        assert_eq!(end.read(), Ok(binary(&data)));
+        assert_eq!(end.read(), Ok(binary(&data)));
+        let mut letters = letters.into_bytes();
+        letters[size - 1] = 0xff;
+        peer.send(TEXT, &letters);
+        assert_eq!(end.read(), Err(Fault::Utf8));
+        end.assert_over();
+    }
+}
+
 /// The ways to give a connection the chance to send what it has queued.
 type Chance = fn(&mut Endpoint);
 const CHANCES: [(&str, Chance); 3] = [
