@@ -9,6 +9,8 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 
 home=build/portable
+# Where packages put them: some still come from before /lib was a link.
+libraries=$PWD/$home/usr/lib/x86_64-linux-gnu:$PWD/$home/lib/x86_64-linux-gnu
 status=0
 
 main() {
@@ -34,8 +36,7 @@ processor() {
     variable=CARGO_TARGET_$(echo "$2" | tr '[:lower:]' '[:upper:]')_UNKNOWN_LINUX_GNU
     # The tests are words.
     # shellcheck disable=SC2086
-    env "${variable}_LINKER=$gcc" "${variable}_RUNNER=$runner" \
-        LD_LIBRARY_PATH="$PWD/$home/usr/lib/x86_64-linux-gnu" RUSTC="$PWD/$home/usr/bin/rustc" RUSTC_BOOTSTRAP=1 \
+    env "${variable}_LINKER=$gcc" "${variable}_RUNNER=$runner" LD_LIBRARY_PATH="$libraries" RUSTC="$PWD/$home/usr/bin/rustc" RUSTC_BOOTSTRAP=1 \
         timeout 1200 $home/usr/bin/cargo --config tests/portable/cargo.toml test --profile portable --locked \
         --target "$2-unknown-linux-gnu" --target-dir build/target-portable --no-fail-fast \
         --no-default-features --lib $4 >$home/$name.log 2>&1
