@@ -371,8 +371,8 @@ impl Receiver {
         }
     }
 
-    /// The common case by itself: a text or binary message in one frame that has arrived whole, masked as
-    /// it should be, within the limits. Everything else is not for here, and `None`: [`next`](Self::next) takes it.
+    /// The common case by itself: a text or binary message in one frame that has arrived whole, masked as it should be,
+    /// within the limits. Everything else is not for here, and `None`: [`next`](Self::next) takes it.
     #[inline(always)]
     pub fn next_simple(&mut self, role: Role) -> Option<Simple> {
         match role {
