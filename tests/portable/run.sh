@@ -73,8 +73,11 @@ has_tools() {
     echo 'int main(void) { return 0; }' | "$gcc" -x c - -o $home/hello && $runner $home/hello
 } >/dev/null 2>&1
 
-# With what they need and this system lacks; beside the rustc that is there, which they must not stand in for.
+# With what they need and this system lacks; beside the rustc that is there, which they must not stand in for. Old package
+# lists would give an old one.
 unpack_rust() {
+    rm -rf $home/usr $home/lib
+    as_root apt-get -o DPkg::Lock::Timeout=300 update || return
     apt -o Dir::Cache::archives="$PWD/$home/debs/" install --download-only -y --no-install-recommends \
         rustc-web cargo-web rust-web-src || return
     for deb in "$home"/debs/*.deb; do
@@ -84,7 +87,14 @@ unpack_rust() {
         esac
     done
     rm -f "$home"/debs/*.deb
-    touch $home/unpacked
+    is_new_enough && touch $home/unpacked
+}
+
+is_new_enough() {
+    wanted=$(sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
+    version=$(LD_LIBRARY_PATH=$libraries $home/usr/bin/rustc --version | cut -d ' ' -f 2)
+    [ "$(printf '%s\n' "$wanted" "$version" | sort -V | head -n 1)" = "$wanted" ] ||
+        { echo "Rust $wanted is needed, Debian has $version" && false; }
 }
 
 install_tools() {
@@ -95,11 +105,13 @@ install_tools() {
 }
 
 apt() { # the package lists of a fresh machine are empty or old: fetched where the first try fails
-    as_root=
-    [ "$(id -u)" = 0 ] || as_root='sudo -n'
-    DEBIAN_FRONTEND=noninteractive $as_root apt-get -o DPkg::Lock::Timeout=300 "$@" ||
-        { $as_root apt-get -o DPkg::Lock::Timeout=300 update &&
-            DEBIAN_FRONTEND=noninteractive $as_root apt-get -o DPkg::Lock::Timeout=300 "$@"; }
+    DEBIAN_FRONTEND=noninteractive as_root apt-get -o DPkg::Lock::Timeout=300 "$@" ||
+        { as_root apt-get -o DPkg::Lock::Timeout=300 update &&
+            DEBIAN_FRONTEND=noninteractive as_root apt-get -o DPkg::Lock::Timeout=300 "$@"; }
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
 main
