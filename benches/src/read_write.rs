@@ -96,8 +96,8 @@ impl Run<'_> {
     }
 }
 
-/// Bytes that can lie anywhere in a page. To copy takes two or three times as long where the target begins a few bytes
-/// further into its page than the source does, and where engines and scripts happen to lie must not decide who wins.
+/// Bytes that can lie anywhere in a page. To copy takes up to 14 times as long where the target begins a few bytes further
+/// into its page than the source does, and where engines and scripts happen to lie must not decide who wins.
 #[derive(Clone)]
 struct Placed {
     room: Arc<[u8]>,

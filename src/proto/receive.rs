@@ -194,7 +194,7 @@ impl Receiver {
     #[inline]
     pub fn space(&mut self, role: Role, is_socket: bool) -> Result<&mut [u8]> {
         if self.frame.is_none() && self.lent.is_none() && self.input.filled().is_empty() {
-            // A frame begins, and nothing is known of it, or what to do with it: a quarter of the instructions.
+            // A frame begins, and nothing is known of it, or how much to receive: a quarter of the instructions.
             self.direct = false;
             if self.long_frame() == 0 {
                 return self.input.space_anew();
@@ -568,11 +568,7 @@ impl Receiver {
             let arrived = self.input.filled_mut();
             let available = usize::try_from(frame.missing).map_or(arrived.len(), |m| m.min(arrived.len()));
             if let Some(key) = frame.key {
-                let fresh = &mut arrived[frame.unmasked..available];
-                fresh.chunks_mut(STEP).fold(key, |key, step| {
-                    mask::apply(step, key);
-                    key.advanced(step.len())
-                });
+                mask::apply(&mut arrived[frame.unmasked..available], key);
                 frame.key = Some(key.advanced(available - frame.unmasked));
             }
             frame.unmasked = available;

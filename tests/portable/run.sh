@@ -36,7 +36,8 @@ processor() {
     variable=CARGO_TARGET_$(echo "$2" | tr '[:lower:]' '[:upper:]')_UNKNOWN_LINUX_GNU
     # The tests are words.
     # shellcheck disable=SC2086
-    env "${variable}_LINKER=$gcc" "${variable}_RUNNER=$runner" LD_LIBRARY_PATH="$libraries" RUSTC="$PWD/$home/usr/bin/rustc" RUSTC_BOOTSTRAP=1 \
+    env "${variable}_LINKER=$gcc" "${variable}_RUNNER=$runner" \
+        LD_LIBRARY_PATH="$libraries" RUSTC="$PWD/$home/usr/bin/rustc" RUSTC_BOOTSTRAP=1 \
         timeout 1200 $home/usr/bin/cargo --config tests/portable/cargo.toml test --profile portable --locked \
         --target "$2-unknown-linux-gnu" --target-dir build/target-portable --no-fail-fast \
         --no-default-features --lib $4 >$home/$name.log 2>&1
