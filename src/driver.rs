@@ -5,12 +5,12 @@
 
 use crate::error::Result;
 use crate::message::{Kind, MessageView, Outgoing, Role};
-use crate::proto::connection::{Accepted, Connection, Opening};
+use crate::proto::connection::{Connection, Enqueue, Opening};
 use crate::proto::frame::HeaderBytes;
 use crate::proto::handshake::HandshakeOptions;
 use crate::proto::prepared::Prepared;
-use crate::proto::receive::{Received, Simple};
-use crate::proto::send::{FrameStart, SHORT, Staged};
+use crate::proto::receive::{Received, WholeMessage};
+use crate::proto::send::{FrameStart, MaskedChunk, SHORT};
 use std::io::{self, IoSlice, Read, Write};
 
 /// Most pieces handed to the stream in one write.
@@ -35,10 +35,10 @@ impl Driver {
         Self { connection, unflushed: false }
     }
 
-    /// Whether nothing goes on (see [`Connection::is_dormant`]).
+    /// Whether nothing goes on (see [`Connection::is_parkable`]).
     #[inline]
-    pub fn is_dormant(&self) -> bool {
-        !self.unflushed && self.connection.is_dormant()
+    pub fn is_parkable(&self) -> bool {
+        !self.unflushed && self.connection.is_parkable()
     }
 
     /// Sends what is pending. After a Close this ends in [`ConnectionClosed`](crate::Error::ConnectionClosed), as reading does.
@@ -52,7 +52,7 @@ impl Driver {
     /// A short message that lies there, where nothing else has to be done first: most calls come to no more than
     /// this. It is a sixth of the instructions of [`receive`](Self::receive).
     #[inline(always)]
-    pub fn receive_simple(&mut self) -> Option<Simple> {
+    pub fn receive_simple(&mut self) -> Option<WholeMessage> {
         match self.has_output() && !self.connection.is_corked() {
             true => None,
             false => self.connection.poll_simple(),
@@ -62,7 +62,7 @@ impl Driver {
     /// [`receive_simple`](Self::receive_simple), where that found nothing: the stream is asked, if nothing has to be done
     /// before.
     #[inline]
-    pub fn receive_simply(&mut self, stream: &mut (impl Read + Write)) -> Result<Option<Simple>> {
+    pub fn receive_simply(&mut self, stream: &mut (impl Read + Write)) -> Result<Option<WholeMessage>> {
         if self.has_output() || !self.connection.begin_message() {
             return Ok(None);
         }
@@ -72,7 +72,7 @@ impl Driver {
 
     /// What [`receive_simple`](Self::receive_simple) returned last.
     #[inline(always)]
-    pub fn simple_view(&self, simple: Simple) -> MessageView<'_> {
+    pub fn simple_view(&self, simple: WholeMessage) -> MessageView<'_> {
         let data = self.connection.simple_payload(simple);
         MessageView { kind: simple.kind, data, close_code: None, is_final: true }
     }
@@ -118,7 +118,7 @@ impl Driver {
 
     /// Sends or queues a message; a refused one leaves everything as it was.
     #[inline]
-    pub fn send(&mut self, stream: &mut (impl Read + Write), message: &Outgoing<'_>) -> Result<Accepted> {
+    pub fn send(&mut self, stream: &mut (impl Read + Write), message: &Outgoing<'_>) -> Result<Enqueue> {
         let (kind, payload) = match *message {
             Outgoing::Text(text) => (Kind::Text, text.as_bytes()),
             Outgoing::Binary(data) => (Kind::Binary, data),
@@ -141,13 +141,13 @@ impl Driver {
         stream: &mut (impl Read + Write),
         kind: Kind,
         payload: &[u8],
-    ) -> Result<Accepted> {
+    ) -> Result<Enqueue> {
         let header = HeaderBytes::new(&FrameStart::whole(kind).header(None, payload.len()));
         let written = write_some(stream, &[IoSlice::new(&header), IoSlice::new(payload)]);
         let sent = self.sent_directly(written)?;
         self.connection.queue_rest(&header, payload, sent)?;
         self.flush_quietly(stream)?;
-        Ok(Accepted::Yes)
+        Ok(Enqueue::Accepted)
     }
 
     /// A short message while nothing waits: framed on the stack, and sent in one piece.
@@ -157,7 +157,7 @@ impl Driver {
         stream: &mut (impl Read + Write),
         kind: Kind,
         payload: &[u8],
-    ) -> Result<Accepted> {
+    ) -> Result<Enqueue> {
         let mut frame = [0; _];
         let len = self.connection.write_short(kind, payload, &mut frame)?;
         let frame = &frame[..len];
@@ -165,7 +165,7 @@ impl Driver {
             Ok(sent) if sent == len => self.flush_stream(stream)?,
             written => self.send_rest(stream, frame, written)?,
         }
-        Ok(Accepted::Yes)
+        Ok(Enqueue::Accepted)
     }
 
     #[cold]
@@ -187,7 +187,7 @@ impl Driver {
         stream: &mut (impl Read + Write),
         kind: Kind,
         payload: &[u8],
-    ) -> Result<Accepted> {
+    ) -> Result<Enqueue> {
         let mut staged = self.connection.stage(kind, payload)?;
         loop {
             let piece = self.connection.staged();
@@ -195,12 +195,12 @@ impl Driver {
                 Ok(sent) if sent == piece.len() => {
                     if !self.connection.stage_next(&mut staged) {
                         self.flush_stream(stream)?;
-                        return Ok(Accepted::Yes);
+                        return Ok(Enqueue::Accepted);
                     }
                 }
                 written => {
                     self.send_rest_masked(stream, staged, written)?;
-                    return Ok(Accepted::Yes);
+                    return Ok(Enqueue::Accepted);
                 }
             }
         }
@@ -210,7 +210,7 @@ impl Driver {
     fn send_rest_masked(
         &mut self,
         stream: &mut (impl Read + Write),
-        staged: Staged<'_>,
+        staged: MaskedChunk<'_>,
         written: io::Result<usize>,
     ) -> Result<()> {
         let sent = self.sent_directly(written)?;
@@ -239,7 +239,7 @@ impl Driver {
         }
     }
 
-    fn send_any(&mut self, stream: &mut (impl Read + Write), message: &Outgoing<'_>) -> Result<Accepted> {
+    fn send_any(&mut self, stream: &mut (impl Read + Write), message: &Outgoing<'_>) -> Result<Enqueue> {
         self.connection.check(message)?;
         let (kind, payload) = match message {
             Outgoing::Text(text) => (Kind::Text, text.as_bytes()),
@@ -260,7 +260,7 @@ impl Driver {
             None => return self.send_masked(stream, kind, payload),
         }
         self.flush_quietly(stream)?;
-        Ok(Accepted::Yes)
+        Ok(Enqueue::Accepted)
     }
 
     /// Sends or queues messages, [`MANY`] at most, that leave with the next flush if not at once; how many of them were
@@ -270,7 +270,7 @@ impl Driver {
         &mut self,
         stream: &mut (impl Read + Write),
         messages: &[Outgoing<'_>],
-    ) -> (usize, Result<Accepted>) {
+    ) -> (usize, Result<Enqueue>) {
         let mut done = 0;
         loop {
             done += self.connection.queue_short(&messages[done..], DIRECT);
@@ -281,12 +281,12 @@ impl Driver {
                 Err(error) => (0, Err(error)),
             };
             match outcome {
-                Ok(Accepted::Yes) => done += count,
-                Ok(Accepted::QueueFull) => return (done + count - 1, outcome),
+                Ok(Enqueue::Accepted) => done += count,
+                Ok(Enqueue::Full) => return (done + count - 1, outcome),
                 Err(_) => return (done, outcome),
             }
         }
-        (done, Ok(Accepted::Yes))
+        (done, Ok(Enqueue::Accepted))
     }
 
     #[inline]
@@ -294,9 +294,9 @@ impl Driver {
         &mut self,
         stream: &mut (impl Read + Write),
         message: &Outgoing<'_>,
-    ) -> Result<Accepted> {
+    ) -> Result<Enqueue> {
         let accepted = self.connection.queue(message)?;
-        if accepted == Accepted::Yes {
+        if accepted == Enqueue::Accepted {
             return Ok(accepted);
         }
         self.flush_quietly(stream)?;
@@ -326,7 +326,7 @@ impl Driver {
         &mut self,
         stream: &mut (impl Read + Write),
         messages: &[Outgoing<'_>],
-    ) -> (usize, Result<Accepted>) {
+    ) -> (usize, Result<Enqueue>) {
         let mut frames = [const { None }; MANY];
         for (frame, message) in frames.iter_mut().zip(messages) {
             *frame = direct_part(message).and_then(|(kind, payload)| {
@@ -351,13 +351,13 @@ impl Driver {
             tried += 1;
             let outcome = match here {
                 0 => self.queue_one_of_many(stream, message),
-                _ => self.connection.queue_rest(header, payload, here).map(|()| Accepted::Yes),
+                _ => self.connection.queue_rest(header, payload, here).map(|()| Enqueue::Accepted),
             };
-            if !matches!(outcome, Ok(Accepted::Yes)) {
+            if !matches!(outcome, Ok(Enqueue::Accepted)) {
                 return (tried, outcome);
             }
         }
-        (tried, Ok(Accepted::Yes))
+        (tried, Ok(Enqueue::Accepted))
     }
 
     /// Sends or queues a message that is framed already.
@@ -365,7 +365,7 @@ impl Driver {
         &mut self,
         stream: &mut (impl Read + Write),
         prepared: &Prepared,
-    ) -> Result<Accepted> {
+    ) -> Result<Enqueue> {
         if self.connection.role() == Role::Client {
             return self.send(stream, &prepared.message());
         }
@@ -397,9 +397,9 @@ impl Driver {
         kind: Kind,
         data: &[u8],
         is_final: bool,
-    ) -> Result<Accepted> {
+    ) -> Result<Enqueue> {
         let mut accepted = self.connection.queue_fragment(kind, data, is_final)?;
-        if accepted == Accepted::QueueFull {
+        if accepted == Enqueue::Full {
             self.flush_quietly(stream)?;
             accepted = self.connection.queue_fragment(kind, data, is_final)?;
         }
@@ -519,7 +519,7 @@ impl Driver {
             // It has ended and says so again and again; or the caller is receiving.
             return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
         }
-        if self.connection.is_deaf() {
+        if self.connection.ignores_input() {
             return self.drain(stream);
         }
         self.receive_some(stream)
@@ -584,9 +584,9 @@ impl Driver {
         &mut self,
         stream: &mut (impl Read + Write),
         message: &Outgoing<'_>,
-    ) -> Result<Accepted> {
+    ) -> Result<Enqueue> {
         let mut accepted = self.connection.queue_checked(message)?;
-        if accepted == Accepted::QueueFull {
+        if accepted == Enqueue::Full {
             self.flush_quietly(stream)?;
             accepted = self.connection.queue_checked(message)?;
         }

@@ -1,7 +1,7 @@
 //! Everything that can go wrong, in the words of the field. Knows no layer; every layer returns these.
 
+use crate::http::Head;
 use crate::message::Message;
-use crate::proto::handshake::Head;
 use std::io;
 
 /// The result of a call on a connection.

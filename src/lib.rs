@@ -4,29 +4,32 @@
 //! writes. It is made by [`connect`](connect()), [`client`] or [`accept`](accept()), or without an opening handshake by
 //! [`WebSocket::from_raw_socket`] and [`WebSocket::from_partially_read`].
 //!
-//! The layers, each with one reason to change: `ffi` (C) → `transport` (sockets, time, waiting) → [`proto`] (bytes and
+//! The layers, each with one reason to change: `ffi` (C) → `net` (sockets, time, waiting) → [`proto`] (bytes and
 //! rules, without I/O). An arrow is never reversed.
 
 mod config;
 mod driver;
 mod error;
 pub mod ffi;
+mod http;
 mod message;
+pub mod net;
 mod opening;
 pub mod proto;
-pub mod transport;
+mod simd;
 mod websocket;
 
 pub use config::{DeflateConfig, WebSocketConfig};
 pub use error::{
     CapacityError, Deadline, Error, HandshakeError, ProtocolError, ProxyError, Result, TlsError, UrlError,
 };
+pub use http::Head;
 pub use message::{CloseCode, CloseFrame, Kind, Message, MessageView, Outgoing, Role};
 pub use opening::{
     Decision, HandshakeFailure, MidHandshake, accept, accept_with, client, client_with, connect, connect_with,
 };
-pub use proto::connection::Accepted;
-pub use proto::handshake::{HandshakeOptions, Head, Url};
+pub use proto::connection::Enqueue;
+pub use proto::handshake::{HandshakeOptions, Url};
 pub use proto::prepared::Prepared;
 pub use websocket::WebSocket;
 

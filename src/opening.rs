@@ -3,8 +3,9 @@
 
 use crate::config::WebSocketConfig;
 use crate::error::{Error, Result, UrlError};
+use crate::http::Head;
 use crate::proto::connection::{Connection, Opening};
-use crate::proto::handshake::{ClientHandshake, HandshakeOptions, Head, ServerHandshake, Url};
+use crate::proto::handshake::{ClientHandshake, HandshakeOptions, ServerHandshake, Url};
 use crate::websocket::WebSocket;
 use std::fmt;
 use std::io::{Read, Write};

@@ -7,9 +7,10 @@
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::driver::Driver;
 use crate::error::{Error, Result};
+use crate::http::Head;
 use crate::message::{CloseCode, CloseFrame, Kind, Message, MessageView, Outgoing, Role};
-use crate::proto::connection::{Accepted, Connection, Opening};
-use crate::proto::handshake::{HandshakeOptions, Head};
+use crate::proto::connection::{Connection, Enqueue, Opening};
+use crate::proto::handshake::HandshakeOptions;
 use crate::proto::prepared::Prepared;
 use std::borrow::Cow;
 use std::io::{Read, Write};
@@ -158,26 +159,26 @@ impl<Stream: Read + Write> WebSocket<Stream> {
             }
         };
         match self.driver.send(&mut self.stream, &outgoing)? {
-            Accepted::Yes => Ok(()),
-            Accepted::QueueFull => Err(Error::SendQueueFull(message)),
+            Enqueue::Accepted => Ok(()),
+            Enqueue::Full => Err(Error::SendQueueFull(message)),
         }
     }
 
     /// Like [`write_message`](Self::write_message), without a copy where the stream takes it at once and the role asks for
     /// no mask: the message is borrowed.
-    pub fn write_view(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+    pub fn write_view(&mut self, message: &Outgoing<'_>) -> Result<Enqueue> {
         self.driver.send(&mut self.stream, message)
     }
 
     /// Like [`write_view`](Self::write_view), for a message that many connections send: a server sends and queues it without
     /// a copy. It goes uncompressed.
-    pub fn write_prepared(&mut self, prepared: &Prepared) -> Result<Accepted> {
+    pub fn write_prepared(&mut self, prepared: &Prepared) -> Result<Enqueue> {
         self.driver.send_prepared(&mut self.stream, prepared)
     }
 
     /// Sends a fragment of a text or binary message; the last one is final. Text may be cut anywhere. Pings, Pongs and a
     /// Close may be sent in between, other messages not.
-    pub fn write_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
+    pub fn write_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Result<Enqueue> {
         self.driver.send_fragment(&mut self.stream, kind, data, is_final)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wsabi::proto::connection::{Connection, Opening};
 use wsabi::proto::handshake::{ClientHandshake, HandshakeOptions, ServerHandshake, Url};
 use wsabi::{
-    Accepted, CapacityError, CloseCode, DeflateConfig, Error, Kind, Outgoing, ProtocolError, Role,
+    CapacityError, CloseCode, DeflateConfig, Enqueue, Error, Kind, Outgoing, ProtocolError, Role,
     WebSocketConfig,
 };
 
@@ -47,13 +47,13 @@ fn a_refused_send_leaves_the_compressor_untouched() {
         let mut client = open(Role::Client, |config| config.max_send_queue = Some(3));
         let mut wire = Vec::new();
         for i in 0..9 {
-            assert_eq!(client.queue(&Outgoing::Text(&message(i))).unwrap(), Accepted::Yes);
+            assert_eq!(client.queue(&Outgoing::Text(&message(i))).unwrap(), Enqueue::Accepted);
             if i % 3 == 2 {
                 for _ in 0..refusals {
                     let refused = client.queue(&Outgoing::Text("something quite different, and refused"));
-                    assert_eq!(refused.unwrap(), Accepted::QueueFull);
+                    assert_eq!(refused.unwrap(), Enqueue::Full);
                     let refused = client.queue_fragment(Kind::Binary, &[7; 500], false);
-                    assert_eq!(refused.unwrap(), Accepted::QueueFull);
+                    assert_eq!(refused.unwrap(), Enqueue::Full);
                 }
                 wire.extend(take_output(&mut client));
             }
@@ -211,7 +211,7 @@ fn short_messages_go_as_they_are_and_long_ones_compressed() {
     });
     let mut firsts = Vec::new();
     for len in [0, 31, 32, 100] {
-        assert_eq!(client.queue(&Outgoing::Binary(&vec![5; len])).unwrap(), Accepted::Yes);
+        assert_eq!(client.queue(&Outgoing::Binary(&vec![5; len])).unwrap(), Enqueue::Accepted);
         firsts.push(take_output(&mut client)[0]);
     }
     assert_eq!(firsts, [0x82, 0x82, 0xc2, 0xc2]);
@@ -234,7 +234,7 @@ fn connections_without_context_takeover_hold_nothing_between_messages() {
         for server in servers.iter_mut().filter(|_| use_them) {
             feed(server, &frame(0xc2, &compress(&message)), usize::MAX);
             assert_eq!(read(server).unwrap(), Some((Kind::Binary, message.clone())));
-            assert_eq!(server.queue(&Outgoing::Binary(&message)).unwrap(), Accepted::Yes);
+            assert_eq!(server.queue(&Outgoing::Binary(&message)).unwrap(), Enqueue::Accepted);
             take_output(server);
             assert_eq!(read(server).unwrap(), None);
             server.release();
@@ -327,8 +327,8 @@ impl Pair {
         });
     }
 
-    fn until_accepted(&mut self, from: usize, queue: impl Fn(&mut Connection) -> wsabi::Result<Accepted>) {
-        while queue(&mut self.ends[from]).unwrap() == Accepted::QueueFull {
+    fn until_accepted(&mut self, from: usize, queue: impl Fn(&mut Connection) -> wsabi::Result<Enqueue>) {
+        while queue(&mut self.ends[from]).unwrap() == Enqueue::Full {
             self.exchange();
         }
     }

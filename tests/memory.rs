@@ -12,15 +12,15 @@ use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
+use wsabi::net::Link;
+use wsabi::net::poller::{Poller, Source};
+use wsabi::net::setup::{Settings, Setup};
+use wsabi::net::shared::SharedConnection;
+use wsabi::net::socket::Socket;
 use wsabi::proto::connection::Connection;
 use wsabi::proto::handshake::ServerHandshake;
-use wsabi::transport::Link;
-use wsabi::transport::endpoint::Endpoint;
-use wsabi::transport::poller::{Poller, Source};
-use wsabi::transport::setup::{Settings, Setup};
-use wsabi::transport::socket::Socket;
 use wsabi::{
-    Accepted, CapacityError, Decision, DeflateConfig, Error, Kind, Outgoing, Prepared, WebSocket,
+    CapacityError, Decision, DeflateConfig, Enqueue, Error, Kind, Outgoing, Prepared, WebSocket,
     WebSocketConfig,
 };
 
@@ -162,7 +162,7 @@ fn more_than_an_address_space_of_shared_frames_waits_where_nothing_limits_it() {
         let mut server = open(Role::Server, unlimited());
         let prepared = Prepared::binary(&vec![7; MIB]).unwrap();
         for _ in 0..COUNT {
-            assert_eq!(server.queue_prepared(&prepared, 0), Accepted::Yes);
+            assert_eq!(server.queue_prepared(&prepared, 0), Enqueue::Accepted);
         }
         let all = COUNT as u64 * prepared.frame().len() as u64;
         assert_eq!(server.queued_bytes(), usize::try_from(all).unwrap_or(usize::MAX));
@@ -354,7 +354,7 @@ fn a_connection_that_waits_holds_no_buffers() {
 }
 
 /// Reads a message, as the loop of a poller does, and then until there is nothing more.
-fn read_to_the_end(endpoint: &Endpoint) {
+fn read_to_the_end(endpoint: &SharedConnection) {
     let mut count = 0;
     let read = |count: &mut usize| {
         endpoint.read_many(|_, _| {
@@ -372,7 +372,7 @@ fn a_connection_that_compresses_holds_no_buffers_while_a_poller_waits_for_it() {
     let settings = Settings { blocking: false, ..Settings::default() };
     let setup = Arc::new(Setup { websocket, settings, ..Setup::default() });
     let (near, mut far) = UnixStream::pair().unwrap();
-    let endpoint = Arc::new(Endpoint::open(&setup, Role::Server, Vec::new()));
+    let endpoint = Arc::new(SharedConnection::open(&setup, Role::Server, Vec::new()));
     endpoint.set_link(Link::Socket(Socket::owned(near.into()))).unwrap();
     let poller = Poller::new().unwrap();
     poller.add(Source::Connection(Arc::clone(&endpoint)), 1).unwrap();
@@ -393,7 +393,7 @@ fn a_connection_that_compresses_holds_no_buffers_while_a_poller_waits_for_it() {
 #[test]
 fn a_connection_in_memory_that_waits_holds_no_room_for_what_was_lent() {
     let setup = Arc::new(Setup::default());
-    let endpoint = Endpoint::open(&setup, Role::Server, Vec::new());
+    let endpoint = SharedConnection::open(&setup, Role::Server, Vec::new());
     let before = ALLOCATOR.held();
     for _ in 0..3 {
         let frame = wire::frame(Role::Client, BINARY, &[1; 100]);
@@ -560,7 +560,7 @@ fn sixteen_mebibytes_written_4_kib_at_a_time_are_never_moved() {
             let (_, times, taken) = taken_by(|| {
                 for _ in 0..count {
                     let accepted = socket.write_view(&Outgoing::Binary(&message)).unwrap();
-                    assert_eq!(accepted, Accepted::Yes);
+                    assert_eq!(accepted, Enqueue::Accepted);
                 }
                 socket.get_mut().room = usize::MAX;
                 socket.write_pending().unwrap();
@@ -581,7 +581,7 @@ fn sixteen_mebibytes_lent_4_kib_at_a_time_are_never_moved() {
         let mut connection = open(role, unlimited());
         let message = vec![3; 16 * MIB];
         let (_, _, taken) = taken_by(|| {
-            assert_eq!(connection.queue(&Outgoing::Binary(&message)).unwrap(), Accepted::Yes);
+            assert_eq!(connection.queue(&Outgoing::Binary(&message)).unwrap(), Enqueue::Accepted);
             let start = connection.output().as_ptr().addr();
             let mut sent = 0;
             while connection.has_output() {
@@ -605,7 +605,7 @@ fn two_thousand_queued_messages_leave_in_few_writes_of_no_more_slices_than_the_s
             stream.room = 0;
             let mut socket = WebSocket::from_raw_socket(stream, role, Some(unlimited()));
             for _ in 0..count {
-                assert_eq!(socket.write_view(&Outgoing::Binary(&vec![1; size])).unwrap(), Accepted::Yes);
+                assert_eq!(socket.write_view(&Outgoing::Binary(&vec![1; size])).unwrap(), Enqueue::Accepted);
             }
             socket.get_mut().room = usize::MAX;
             socket.write_pending().unwrap();
@@ -632,7 +632,8 @@ fn where_memory_runs_out_a_message_is_not_accepted_and_the_connection_goes_on() 
                     socket.write_view(&Outgoing::Text("small")),
                 ]
             });
-            let expected = matches!(results, [Err(Error::NoMemory), Err(Error::NoMemory), Ok(Accepted::Yes)]);
+            let expected =
+                matches!(results, [Err(Error::NoMemory), Err(Error::NoMemory), Ok(Enqueue::Accepted)]);
             assert!(expected, "{results:?}");
         }
         assert!(socket.can_write() && socket.can_read());
@@ -667,7 +668,7 @@ fn a_long_message_refused_for_want_of_memory_leaves_nothing_behind_that_the_next
     for (role, header) in [(Role::Client, 8), (Role::Server, 4)] {
         let mut socket = WebSocket::from_raw_socket(Recorder::new(&[]), role, Some(unlimited()));
         // There is room for more than the next one's first piece from now on.
-        assert_eq!(socket.write_view(&Outgoing::Binary(&vec![1; 250_000])).unwrap(), Accepted::Yes);
+        assert_eq!(socket.write_view(&Outgoing::Binary(&vec![1; 250_000])).unwrap(), Enqueue::Accepted);
         let before = socket.get_ref().total;
         for room in [0, usize::MAX] {
             socket.get_mut().room = 0;
@@ -676,8 +677,8 @@ fn a_long_message_refused_for_want_of_memory_leaves_nothing_behind_that_the_next
                 ALLOCATOR.with_no_more_than(200 * KIB, || socket.write_view(&Outgoing::Binary(&large)));
             assert!(matches!(result, Err(Error::NoMemory)), "{result:?}");
             socket.get_mut().room = room;
-            assert_eq!(socket.write_view(&Outgoing::Binary(&[3; 200])).unwrap(), Accepted::Yes);
-            assert_eq!(socket.write_view(&Outgoing::Ping(b"there?")).unwrap(), Accepted::Yes);
+            assert_eq!(socket.write_view(&Outgoing::Binary(&[3; 200])).unwrap(), Enqueue::Accepted);
+            assert_eq!(socket.write_view(&Outgoing::Ping(b"there?")).unwrap(), Enqueue::Accepted);
             socket.get_mut().room = usize::MAX;
             socket.write_pending().unwrap();
         }
@@ -691,7 +692,7 @@ fn a_client_sends_a_long_message_without_a_copy_of_all_of_it() {
     let mut socket = WebSocket::from_raw_socket(Recorder::new(&[]), Role::Client, Some(unlimited()));
     let message = vec![1; 16 * MIB];
     let (_, most) = peak_of(|| {
-        assert_eq!(socket.write_view(&Outgoing::Binary(&message)).unwrap(), Accepted::Yes);
+        assert_eq!(socket.write_view(&Outgoing::Binary(&message)).unwrap(), Enqueue::Accepted);
     });
     assert!(most < 300 * KIB, "{most} bytes held");
     assert_eq!(socket.get_ref().total, 14 + 16 * MIB);
@@ -719,7 +720,7 @@ fn a_server_sends_a_message_without_copying_it() {
     let message = vec![1; MIB];
     let (_, _, taken) = taken_by(|| {
         for _ in 0..10 {
-            assert_eq!(socket.write_view(&Outgoing::Binary(&message)).unwrap(), Accepted::Yes);
+            assert_eq!(socket.write_view(&Outgoing::Binary(&message)).unwrap(), Enqueue::Accepted);
         }
     });
     assert_eq!(taken, 0, "bytes were taken");

@@ -6,7 +6,9 @@ mod common;
 use common::lab::shake;
 use common::random::Random;
 use common::wire::{self, BINARY, CLOSE, PING, PONG, TEXT};
-use common::{Block, Endpoint, Event, Fault, Lab, Role, Script, Transport, WebSocketConfig, config, plain};
+use common::{
+    Block, Event, Fault, Lab, Role, Script, SharedConnection, Transport, WebSocketConfig, config, plain,
+};
 use wsabi::{Decision, HandshakeOptions, Kind};
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -292,7 +294,7 @@ fn heads_that_were_tampered_with_are_judged_the_same_way_however_they_are_cut() 
 
 /// One end of two: what it has been told to send, and what it has read.
 struct Side {
-    end: Endpoint,
+    end: SharedConnection,
     accepted: Vec<Event>,
     read: Vec<Event>,
     /// A fragmented message that is being sent.
@@ -300,7 +302,7 @@ struct Side {
 }
 
 impl Side {
-    fn new(end: Endpoint) -> Self {
+    fn new(end: SharedConnection) -> Self {
         Self { end, accepted: vec![], read: vec![], open: None }
     }
 

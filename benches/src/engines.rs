@@ -78,7 +78,7 @@ impl End for Wsabi {
 
     fn write(&mut self, sample: &Sample) {
         let message = wsabi::Outgoing::Text(&sample.text);
-        assert_eq!(self.0.write_view(&message).unwrap(), wsabi::Accepted::Yes);
+        assert_eq!(self.0.write_view(&message).unwrap(), wsabi::Enqueue::Accepted);
     }
 
     fn read(&mut self, sample: &Sample) {

@@ -213,7 +213,7 @@ fn send_in_pieces(len: usize) {
     let mut socket = wsabi::WebSocket::from_raw_socket(stream, wsabi::Role::Server, unlimited());
     let message = vec![7; len / 512];
     for _ in 0..512 {
-        assert_eq!(socket.write_view(&wsabi::Outgoing::Binary(&message)).unwrap(), wsabi::Accepted::Yes);
+        assert_eq!(socket.write_view(&wsabi::Outgoing::Binary(&message)).unwrap(), wsabi::Enqueue::Accepted);
     }
     socket.get_mut().blocked = false;
     socket.write_pending().unwrap();

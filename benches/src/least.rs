@@ -9,7 +9,7 @@ use crate::read_write::{KEY, Run, Script, header};
 use std::io::{IoSlice, Read, Write};
 
 pub const NAME: &str = "libraries alone";
-/// Room for short frames.
+/// MessageSlots for short frames.
 const FRAMES: usize = 32 << 10;
 /// Longer ones are received, and masked, in pieces of so many bytes.
 const PIECE: usize = 128 << 10;

@@ -311,7 +311,7 @@ pub fn wsabi_run(run: &Run) -> f64 {
     };
     run.time(
         &mut socket,
-        |socket| assert_eq!(socket.write_view(black_box(&message)).unwrap(), wsabi::Accepted::Yes),
+        |socket| assert_eq!(socket.write_view(black_box(&message)).unwrap(), wsabi::Enqueue::Accepted),
         |socket| run.has_read(socket.read_view().unwrap().data),
     )
 }

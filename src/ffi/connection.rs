@@ -8,16 +8,16 @@
 use crate::error::{Error, Result};
 use crate::ffi::config::ws_config;
 use crate::ffi::guard;
-use crate::ffi::message::Lent;
+use crate::ffi::message::MessageBatch;
 use crate::ffi::status;
 use crate::ffi::types::{ws_message, ws_recv_fn, ws_role, ws_send_fn, ws_socket, ws_status, ws_status_t};
 use crate::message::Role;
+use crate::net::Link;
+use crate::net::callback::Callback;
+use crate::net::setup::Setup;
+use crate::net::shared::SharedConnection;
+use crate::net::socket::Socket;
 use crate::proto::handshake::Url;
-use crate::transport::Link;
-use crate::transport::callback::Callback;
-use crate::transport::endpoint::Endpoint;
-use crate::transport::setup::Setup;
-use crate::transport::socket::Socket;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fmt;
 use std::io;
@@ -27,16 +27,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A connection. Most connections of a server wait: what a handle needs now and then only is boxed.
 pub struct ws_conn {
-    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) shared: Arc<SharedConnection>,
     /// Where the messages are that the last read has lent; looked at only while some of them are to be handed out.
-    pub(super) lent: AtomicPtr<Lent>,
-    rare: OnceLock<Box<Rare>>,
+    pub(super) lent: AtomicPtr<MessageBatch>,
+    cold: OnceLock<Box<Cold>>,
     dead: AtomicBool,
 }
 
 /// What most connections never have.
 #[derive(Default)]
-pub(super) struct Rare {
+pub(super) struct Cold {
     pub(super) protocol: OnceLock<CString>,
     last_error: Mutex<LastError>,
 }
@@ -49,19 +49,19 @@ struct LastError {
 }
 
 impl ws_conn {
-    /// Moves an endpoint to the heap, for C to own.
-    pub(super) fn into_handle(endpoint: Endpoint) -> *mut Self {
+    /// Moves a connection to the heap, for C to own.
+    pub(super) fn into_handle(shared: SharedConnection) -> *mut Self {
         Box::into_raw(Box::new(Self {
-            endpoint: Arc::new(endpoint),
+            shared: Arc::new(shared),
             lent: AtomicPtr::new(std::ptr::null_mut()),
-            rare: OnceLock::new(),
+            cold: OnceLock::new(),
             dead: AtomicBool::new(false),
         }))
     }
 
     /// What most connections never have.
-    pub(super) fn rare(&self) -> &Rare {
-        self.rare.get_or_init(Box::default)
+    pub(super) fn cold(&self) -> &Cold {
+        self.cold.get_or_init(Box::default)
     }
 
     /// Keeps the words of an error, and says its status. "Not now" has none; nor has the end, once its reason is kept.
@@ -71,14 +71,14 @@ impl ws_conn {
             return status;
         }
         let ended = matches!(error, Error::ConnectionClosed | Error::AlreadyClosed);
-        let failure = |endpoint: &Endpoint| {
+        let failure = |shared: &SharedConnection| {
             let sentence =
-                endpoint.with(|core| core.connection().failure().map(|failure| failure.sentence.clone()));
+                shared.with(|inner| inner.connection().failure().map(|failure| failure.sentence.clone()));
             sentence.ok().flatten()
         };
         let from_peer = matches!(error, Error::Protocol(_) | Error::Utf8 | Error::Capacity(_));
-        let sentence = if from_peer { failure(&self.endpoint) } else { None };
-        let mut last = self.rare().last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        let sentence = if from_peer { failure(&self.shared) } else { None };
+        let mut last = self.cold().last_error.lock().unwrap_or_else(PoisonError::into_inner);
         if !ended || last.sentence.is_empty() {
             last.sentence = CString::new(sentence.unwrap_or_else(|| error.to_string())).unwrap_or_default();
         }
@@ -90,29 +90,29 @@ impl ws_conn {
 
     /// The words of the last error, until the next one.
     pub(super) fn last_sentence(&self) -> *const c_char {
-        match self.rare.get() {
-            Some(rare) => rare.last_error.lock().unwrap_or_else(PoisonError::into_inner).sentence.as_ptr(),
+        match self.cold.get() {
+            Some(cold) => cold.last_error.lock().unwrap_or_else(PoisonError::into_inner).sentence.as_ptr(),
             None => c"".as_ptr(),
         }
     }
 
     /// The words of the last error, handed to `look` while no other thread can replace them.
     pub(super) fn with_last_sentence<R>(&self, look: impl FnOnce(&CStr) -> R) -> R {
-        match self.rare.get() {
-            Some(rare) => look(&rare.last_error.lock().unwrap_or_else(PoisonError::into_inner).sentence),
+        match self.cold.get() {
+            Some(cold) => look(&cold.last_error.lock().unwrap_or_else(PoisonError::into_inner).sentence),
             None => look(c""),
         }
     }
 
     /// The code of the transport's last error.
     pub(super) fn last_io_error(&self) -> i32 {
-        let rare = self.rare.get();
-        rare.map_or(0, |rare| rare.last_error.lock().unwrap_or_else(PoisonError::into_inner).io_error)
+        let cold = self.cold.get();
+        cold.map_or(0, |cold| cold.last_error.lock().unwrap_or_else(PoisonError::into_inner).io_error)
     }
 
-    /// The endpoint, unless a bug has killed it.
-    pub(super) fn alive(&self) -> Result<&Arc<Endpoint>> {
-        if self.dead.load(Ordering::Relaxed) { Err(Error::Internal) } else { Ok(&self.endpoint) }
+    /// The connection, unless a bug has killed it.
+    pub(super) fn alive(&self) -> Result<&Arc<SharedConnection>> {
+        if self.dead.load(Ordering::Relaxed) { Err(Error::Internal) } else { Ok(&self.shared) }
     }
 
     /// The next message of those that were read ahead, without the lock. Nothing is looked at here: should two threads
@@ -122,8 +122,8 @@ impl ws_conn {
         if self.dead.load(Ordering::Relaxed) {
             return None;
         }
-        let place = self.endpoint.next_ahead()?;
-        Some(Lent::messages(self.lent.load(Ordering::Relaxed)).wrapping_add(place.into()))
+        let place = self.shared.next_ahead()?;
+        Some(MessageBatch::messages(self.lent.load(Ordering::Relaxed)).wrapping_add(place.into()))
     }
 
     /// A panic went through this connection.
@@ -134,7 +134,7 @@ impl ws_conn {
 
 impl fmt::Debug for ws_conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ws_conn").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("ws_conn").field("connection", &self.shared).finish_non_exhaustive()
     }
 }
 
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn ws_connect(
             guard::null_first(out);
             (guard::out(out)?, guard::string(url)?, ws_config::setup(config, true))
         };
-        *out = ws_conn::into_handle(Endpoint::connect(&setup, &Url::parse(url)?)?);
+        *out = ws_conn::into_handle(SharedConnection::connect(&setup, &Url::parse(url)?)?);
         Ok(())
     })
 }
@@ -189,7 +189,7 @@ pub unsafe extern "C" fn ws_client_new(
             guard::null_first(out);
             (guard::out(out)?, guard::string(url)?, ws_config::setup(config, false))
         };
-        *out = ws_conn::into_handle(Endpoint::client(&setup, &Url::parse(url)?, Link::Memory)?);
+        *out = ws_conn::into_handle(SharedConnection::client(&setup, &Url::parse(url)?, Link::Memory)?);
         Ok(())
     })
 }
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn ws_server_new(config: *const ws_config, out: *mut *mut 
             guard::null_first(out);
             (guard::out(out)?, ws_config::setup(config, false))
         };
-        *out = ws_conn::into_handle(Endpoint::server(&setup, Link::Memory));
+        *out = ws_conn::into_handle(SharedConnection::server(&setup, Link::Memory));
         Ok(())
     })
 }
@@ -320,12 +320,12 @@ pub unsafe extern "C" fn ws_set_socket(conn: *mut ws_conn, socket: ws_socket) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_free(conn: *mut ws_conn) {
     // SAFETY: by the caller's word.
-    let in_callback = unsafe { conn.as_ref() }.is_none_or(|conn| conn.endpoint.is_held_here());
+    let in_callback = unsafe { conn.as_ref() }.is_none_or(|conn| conn.shared.is_held_here());
     if !in_callback {
         // SAFETY: by the caller's word it came out of Box::into_raw, and is not used again.
         let conn = unsafe { Box::from_raw(conn) };
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
-            if let Some(watch) = conn.endpoint.take_watch() {
+            if let Some(watch) = conn.shared.take_watch() {
                 watch.remove();
             }
             drop(conn);
@@ -337,7 +337,7 @@ fn open(setup: &Arc<Setup>, role: Role, part: &[u8]) -> Result<*mut ws_conn> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(part.len()).map_err(|_| Error::NoMemory)?;
     copy.extend_from_slice(part);
-    Ok(ws_conn::into_handle(Endpoint::open(setup, role, copy)))
+    Ok(ws_conn::into_handle(SharedConnection::open(setup, role, copy)))
 }
 
 /// What a callback has moved, or why not.

@@ -5,10 +5,10 @@ use crate::ffi::config::ws_config;
 use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::types::{ws_socket, ws_status_t};
+use crate::net::listener::Listener;
+use crate::net::setup::Setup;
+use crate::net::shared::SharedConnection;
 use crate::proto::handshake::Url;
-use crate::transport::endpoint::Endpoint;
-use crate::transport::listener::Listener;
-use crate::transport::setup::Setup;
 use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::Instant;
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn ws_listener_accept(
             }
             false => listener.listener.accept()?,
         };
-        *out = ws_conn::into_handle(Endpoint::server(&listener.setup, link));
+        *out = ws_conn::into_handle(SharedConnection::server(&listener.setup, link));
         Ok(())
     })
 }

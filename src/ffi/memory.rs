@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::types::ws_status_t;
+use crate::net::Link;
 use crate::proto::connection::Connection;
-use crate::transport::Link;
 
 /// Lends room to receive into: *len bytes at *buf. It stays where it is until ws_input_commit(), whatever is read or
 /// queued meanwhile. *len is 0 while whole messages wait to be read, or the one read last is in the way: read on first.
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn ws_feed(
             in_memory(conn, |connection| {
                 check_not_ended(connection)?;
                 *consumed = 0;
-                if connection.is_deaf() {
+                if connection.ignores_input() {
                     // Nothing is looked at any more.
                     *consumed = rest.len();
                     return Ok(());
@@ -190,8 +190,8 @@ pub unsafe extern "C" fn ws_output_take(
 }
 
 fn in_memory(conn: &ws_conn, call: impl FnOnce(&mut Connection) -> Result<()>) -> Result<()> {
-    conn.alive()?.with(|core| match core.link() {
-        Link::Memory => call(core.connection_mut()),
+    conn.alive()?.with(|inner| match inner.link() {
+        Link::Memory => call(inner.connection_mut()),
         _ => Err(Error::Misuse("this connection moves its bytes itself")),
     })?
 }

@@ -6,9 +6,9 @@ use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::types::{ws_kind, ws_message, ws_status, ws_status_t};
 use crate::message::{CloseCode, Kind, MessageView, Outgoing};
-use crate::proto::connection::Accepted;
+use crate::net::shared::MessageSlots;
+use crate::proto::connection::Enqueue;
 use crate::proto::prepared::Prepared;
-use crate::transport::endpoint::Room;
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 use std::sync::atomic::Ordering;
@@ -41,14 +41,14 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
         guard::null_first(out.cast::<*mut ws_message>());
         unless_nothing(conn, |conn| {
             let out = guard::out(out)?;
-            let mut loan = Loan::of(AHEAD);
+            let mut loan = BatchBuilder::of(AHEAD);
             let found = conn.alive()?.read_ahead(|room, view| {
                 let wants_more = loan.take(room, view);
                 conn.lent.store(loan.lent, Ordering::Relaxed);
                 wants_more
             })?;
             if found {
-                *out = Lent::messages(loan.lent);
+                *out = MessageBatch::messages(loan.lent);
             }
             Ok(found)
         })
@@ -76,10 +76,10 @@ pub unsafe extern "C" fn ws_read_messages(
         unless_nothing(conn, |conn| {
             let (out, count) = (guard::out(out)?, guard::out(count)?);
             *count = 0;
-            let mut loan = Loan::of(usize::MAX);
+            let mut loan = BatchBuilder::of(usize::MAX);
             let found = conn.alive()?.read_many(|room, view| loan.take(room, view))?;
             if found {
-                (*out, *count) = (Lent::pointers(loan.lent), loan.len);
+                (*out, *count) = (MessageBatch::pointers(loan.lent), loan.len);
             }
             Ok(found)
         })
@@ -180,16 +180,16 @@ pub unsafe extern "C" fn ws_queue_message(
 /// Messages that are read ahead come to no more bytes than this: they are to be in the cache still when they are handed out.
 const AHEAD: usize = 16 << 10;
 
-/// Messages that were read together, and pointers to them, in the endpoint's [`Room`]. Only so many of both are there as
+/// Messages that were read together, and pointers to them, in the connection's [`MessageSlots`]. Only so many of both are there as
 /// were lent.
 #[derive(Debug)]
-pub(super) struct Lent {
+pub(super) struct MessageBatch {
     messages: [ws_message; Self::LEN],
     pointers: [*const ws_message; Self::LEN],
 }
 
-impl Lent {
-    const LEN: usize = size_of::<Room>() / (size_of::<ws_message>() + size_of::<*const ws_message>());
+impl MessageBatch {
+    const LEN: usize = size_of::<MessageSlots>() / (size_of::<ws_message>() + size_of::<*const ws_message>());
 
     /// Where the first message is. Looks at nothing.
     #[inline(always)]
@@ -204,34 +204,39 @@ impl Lent {
 }
 
 /// What one read lends to its caller.
-struct Loan {
-    lent: *mut Lent,
+struct BatchBuilder {
+    lent: *mut MessageBatch,
     len: usize,
     /// How many more bytes it may be, about.
     left: usize,
 }
 
-impl Loan {
+impl BatchBuilder {
     fn of(bytes: usize) -> Self {
         Self { lent: std::ptr::null_mut(), len: 0, left: bytes }
     }
 
     /// Lends a message. Whether there is room for more.
     #[inline(always)]
-    fn take(&mut self, room: &mut Room, view: &MessageView<'_>) -> bool {
-        const { assert!(size_of::<Lent>() <= size_of::<Room>() && align_of::<Lent>() <= align_of::<Room>()) };
+    fn take(&mut self, room: &mut MessageSlots, view: &MessageView<'_>) -> bool {
+        const {
+            assert!(
+                size_of::<MessageBatch>() <= size_of::<MessageSlots>()
+                    && align_of::<MessageBatch>() <= align_of::<MessageSlots>()
+            )
+        };
         self.lent = room.as_mut_ptr().cast();
-        if self.len < Lent::LEN {
-            // SAFETY: a `Lent` fits into the room, and `len` is a place in it.
+        if self.len < MessageBatch::LEN {
+            // SAFETY: a `MessageBatch` fits into the room, and `len` is a place in it.
             unsafe {
-                let place = Lent::messages(self.lent).add(self.len);
+                let place = MessageBatch::messages(self.lent).add(self.len);
                 place.cast_mut().write(ws_message::from(view));
-                Lent::pointers(self.lent).add(self.len).cast_mut().write(place);
+                MessageBatch::pointers(self.lent).add(self.len).cast_mut().write(place);
             }
             self.len += 1;
         }
         self.left = self.left.saturating_sub(view.data.len());
-        self.len < Lent::LEN && self.left > 0
+        self.len < MessageBatch::LEN && self.left > 0
     }
 }
 
@@ -391,8 +396,8 @@ pub unsafe extern "C" fn ws_close(
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
-unsafe fn unless_full(conn: *const ws_conn, call: impl FnOnce(&ws_conn) -> Result<Accepted>) -> ws_status_t {
-    let mut accepted = Accepted::Yes;
+unsafe fn unless_full(conn: *const ws_conn, call: impl FnOnce(&ws_conn) -> Result<Enqueue>) -> ws_status_t {
+    let mut accepted = Enqueue::Accepted;
     // SAFETY: passed on from the caller.
     let status = unsafe {
         guard::call_on(conn, |conn| {
@@ -400,7 +405,7 @@ unsafe fn unless_full(conn: *const ws_conn, call: impl FnOnce(&ws_conn) -> Resul
             Ok(())
         })
     };
-    if accepted == Accepted::QueueFull { ws_status::WS_ERR_SEND_QUEUE_FULL as i32 } else { status }
+    if accepted == Enqueue::Full { ws_status::WS_ERR_SEND_QUEUE_FULL as i32 } else { status }
 }
 
 /// A call that reads; whether it found something.

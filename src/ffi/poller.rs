@@ -10,7 +10,7 @@ use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::listener::ws_listener;
 use crate::ffi::types::ws_status_t;
-use crate::transport::poller::{Poller, Source};
+use crate::net::poller::{Poller, Source};
 use std::sync::Arc;
 use std::time::Duration;
 

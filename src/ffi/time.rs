@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::types::ws_status_t;
-use crate::transport::clock;
+use crate::net::clock;
 use std::io;
 use std::time::Duration;
 
@@ -28,9 +28,9 @@ pub unsafe extern "C" fn ws_tick(conn: *mut ws_conn, now_ms: u64) -> ws_status_t
     // SAFETY: by the caller's word.
     unsafe {
         guard::call_on(conn, |conn| {
-            conn.alive()?.with(|core| match core.link().has_clock() {
+            conn.alive()?.with(|inner| match inner.link().has_clock() {
                 true => Err(Error::Misuse("this connection has a clock of its own")),
-                false => core.connection_mut().tick(now_ms),
+                false => inner.connection_mut().tick(now_ms),
             })?
         })
     }
@@ -44,7 +44,7 @@ pub unsafe extern "C" fn ws_tick(conn: *mut ws_conn, now_ms: u64) -> ws_status_t
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_next_deadline(conn: *const ws_conn) -> u64 {
     // SAFETY: by the caller's word.
-    unsafe { guard::ask(conn, u64::MAX, |conn| conn.alive()?.with(|core| core.next_deadline())) }
+    unsafe { guard::ask(conn, u64::MAX, |conn| conn.alive()?.with(|inner| inner.next_deadline())) }
 }
 
 /// Waits until the connection has something to read, or room for what waits to be sent, or a deadline to look after;

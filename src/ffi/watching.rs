@@ -20,7 +20,7 @@ pub unsafe extern "C" fn ws_get_state(conn: *const ws_conn) -> i32 {
     // SAFETY: by the caller's word.
     let status = unsafe {
         guard::call_on(conn, |conn| {
-            state = conn.alive()?.with(|core| state_of(core.connection()) as i32)?;
+            state = conn.alive()?.with(|inner| state_of(inner.connection()) as i32)?;
             Ok(())
         })
     };
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn ws_can_write(conn: *const ws_conn) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_has_input(conn: *const ws_conn) -> i32 {
     // SAFETY: by the caller's word.
-    unsafe { guard::ask(conn, 0, |conn| conn.alive()?.with(|core| core.has_input().into())) }
+    unsafe { guard::ask(conn, 0, |conn| conn.alive()?.with(|inner| inner.has_input().into())) }
 }
 
 /// What to wait for before the next call: WS_WANT_READ, WS_WANT_WRITE, both or none (values of ws_flag, joined). Ask
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn ws_interest(conn: *const ws_conn) -> u32 {
     // SAFETY: by the caller's word.
     unsafe {
         guard::ask(conn, 0, |conn| {
-            let interest = conn.alive()?.with(|core| core.interest())?;
+            let interest = conn.alive()?.with(|inner| inner.interest())?;
             let read = if interest.read { ws_flag::WS_WANT_READ as u32 } else { 0 };
             let write = if interest.write { ws_flag::WS_WANT_WRITE as u32 } else { 0 };
             Ok(read | write)
@@ -168,11 +168,11 @@ pub unsafe extern "C" fn ws_set_option(conn: *mut ws_conn, option: i32, value: u
             if config::is_for_opening(option) {
                 return Err(Error::InvalidArgument("this option is for a configuration only"));
             }
-            let endpoint = conn.alive()?;
-            endpoint.with(|core| {
-                core.configure(|websocket, settings| config::set(websocket, settings, option, value))
+            let shared = conn.alive()?;
+            shared.with(|inner| {
+                inner.configure(|websocket, settings| config::set(websocket, settings, option, value))
             })??;
-            endpoint.look_again();
+            shared.look_again();
             Ok(())
         })
     }
@@ -191,13 +191,13 @@ pub unsafe extern "C" fn ws_get_option(conn: *const ws_conn, option: i32, out: *
     unsafe {
         guard::call_on(conn, |conn| {
             let out = guard::out(out)?;
-            *out = conn.alive()?.with(|core| {
-                let connection = core.connection();
+            *out = conn.alive()?.with(|inner| {
+                let connection = inner.connection();
                 match config::is_deflate(option) {
                     true => {
                         config::get_deflate(&connection.deflate_in_force(), connection.has_deflate(), option)
                     }
-                    false => config::get(connection.config(), core.settings(), option),
+                    false => config::get(connection.config(), inner.settings(), option),
                 }
             })??;
             Ok(())
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn ws_get_socket(conn: *const ws_conn) -> ws_socket {
     // SAFETY: by the caller's word.
     unsafe {
         guard::ask(conn, -1, |conn| {
-            conn.alive()?.with(|core| core.link().fd().map_or(-1, |fd| fd as ws_socket))
+            conn.alive()?.with(|inner| inner.link().fd().map_or(-1, |fd| fd as ws_socket))
         })
     }
 }
@@ -249,6 +249,8 @@ fn state_of(connection: &Connection) -> ws_state {
 unsafe fn look<R>(conn: *const ws_conn, otherwise: R, ask: impl FnOnce(&Connection) -> R) -> R {
     // SAFETY: passed on from the caller.
     unsafe {
-        guard::ask(conn, otherwise, |conn| -> Result<R> { conn.alive()?.with(|core| ask(core.connection())) })
+        guard::ask(conn, otherwise, |conn| -> Result<R> {
+            conn.alive()?.with(|inner| ask(inner.connection()))
+        })
     }
 }

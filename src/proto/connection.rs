@@ -7,36 +7,37 @@
 
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{CapacityError, Deadline, Error, HandshakeError, ProtocolError, Result};
+use crate::http::Head;
 use crate::message::{CloseCode, Kind, Outgoing, Role};
 use crate::proto::closing::State;
 use crate::proto::deadline::{Deadlines, Due, NEVER, Stage};
 use crate::proto::deflate::{Agreed, Deflater, Inflater};
 use crate::proto::frame::{HeaderBytes, MAX_CONTROL, Opcode};
 use crate::proto::handshake::{
-    Acceptance, ClientHandshake, Handshake, HandshakeOptions, Head, Opened, Progress, ServerHandshake,
+    Acceptance, ClientHandshake, Handshake, HandshakeOptions, Opened, Progress, ServerHandshake,
 };
 use crate::proto::prepared::Prepared;
-use crate::proto::receive::{Received, Receiver, Simple};
-use crate::proto::send::{FrameStart, Sender, ShortFrame, Staged};
+use crate::proto::receive::{Received, Receiver, WholeMessage};
+use crate::proto::send::{FrameStart, MaskedChunk, Sender, ShortFrame};
 use crate::proto::utf8::{self, Utf8Stream};
 use std::io::IoSlice;
 use std::sync::Arc;
 
 /// How many frames that the reader does not see one call takes before it lets its caller have a turn.
-const PATIENCE: u32 = 1 << 14;
+const HIDDEN_FRAME_BUDGET: u32 = 1 << 14;
 /// What a buffer full of bytes after the end counts for.
-const DISCARD: u32 = PATIENCE >> 4;
+const DISCARD: u32 = HIDDEN_FRAME_BUDGET >> 4;
 /// Longest reason of a Close, in bytes.
 pub const MAX_REASON: usize = MAX_CONTROL - 2;
 
 /// What became of a message that was to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Accepted {
+pub enum Enqueue {
     /// It is sent or queued, whole.
-    Yes,
+    Accepted,
     /// The queue is full: nothing has changed.
-    QueueFull,
+    Full,
 }
 
 /// How far the opening handshake is.
@@ -62,25 +63,25 @@ pub struct Failure {
 /// All there is to know of an open connection on which nothing goes on: no message in either direction, no closing
 /// handshake.
 #[derive(Debug)]
-pub struct Dormant {
+pub struct Parked {
     role: Role,
     /// Bytes of the stream so far.
     offset: u64,
-    aside: Option<Box<Aside>>,
+    cold: Option<Box<Cold>>,
 }
 
 /// What not every connection has, and none needs for a message.
 #[derive(Debug, Default)]
-struct Aside {
+struct Cold {
     /// The peer's part of the opening handshake, and the subprotocol that came of it.
     head: Option<(Head, Option<String>)>,
-    /// Of a dormant connection, the configuration, where it is not the usual one.
+    /// Of a parked connection, the configuration, where it is not the usual one.
     config: Option<Arc<WebSocketConfig>>,
-    /// Of a dormant connection, where there are any.
+    /// Of a parked connection, where there are any.
     deadlines: Option<Deadlines>,
 }
 
-impl Dormant {
+impl Parked {
     /// The connection again.
     pub fn wake(&mut self, usual: &Arc<WebSocketConfig>) -> Connection {
         let mut connection = Connection::new(self.role, Arc::clone(usual), None);
@@ -91,14 +92,14 @@ impl Dormant {
 
     /// When the connection has to be woken, or [`NEVER`].
     pub fn due(&self, usual: &WebSocketConfig) -> u64 {
-        let Some(aside) = &self.aside else { return NEVER };
-        let config = aside.config.as_deref().unwrap_or(usual);
-        aside.deadlines.as_ref().map_or(NEVER, |deadlines| deadlines.next(Stage::Open, config))
+        let Some(cold) = &self.cold else { return NEVER };
+        let config = cold.config.as_deref().unwrap_or(usual);
+        cold.deadlines.as_ref().map_or(NEVER, |deadlines| deadlines.next(Stage::Open, config))
     }
 
     /// Whether time makes a difference to it.
     pub fn has_deadlines(&self) -> bool {
-        self.aside.as_ref().is_some_and(|aside| aside.deadlines.is_some())
+        self.cold.as_ref().is_some_and(|cold| cold.deadlines.is_some())
     }
 }
 
@@ -118,7 +119,7 @@ pub struct Connection {
     /// All that waits to be sent was queued to leave with what follows it.
     corked: bool,
     /// What has arrived since the last message without giving one: hidden control frames, bytes after the end.
-    unrewarded: u32,
+    hidden_frames: u32,
     /// Where in the input the messages begin that were read ahead, and how many they were.
     ahead: (usize, u16),
     /// The configuration has changed since.
@@ -127,7 +128,7 @@ pub struct Connection {
     input_lent: Option<usize>,
     config: Arc<WebSocketConfig>,
     handshake: Option<Box<Handshake>>,
-    aside: Option<Box<Aside>>,
+    cold: Option<Box<Cold>>,
     receiver: Receiver,
     sender: Sender,
     deadlines: Deadlines,
@@ -171,23 +172,23 @@ impl Connection {
         connection
     }
 
-    /// Becomes the connection that is dormant, with the memory of this one, which has to be dormant itself.
+    /// Becomes the connection that is parked, with the memory of this one, which has to be parked itself.
     #[inline]
-    pub fn reuse(&mut self, dormant: &mut Dormant, usual: &Arc<WebSocketConfig>) {
-        self.aside = dormant.aside.take();
-        if self.aside.is_some() || !Arc::ptr_eq(&self.config, usual) {
+    pub fn reuse(&mut self, parked: &mut Parked, usual: &Arc<WebSocketConfig>) {
+        self.cold = parked.cold.take();
+        if self.cold.is_some() || !Arc::ptr_eq(&self.config, usual) {
             self.reuse_aside(usual);
         }
-        self.role = dormant.role;
-        self.receiver.reuse(dormant.offset, &self.config);
-        self.sender.reuse(dormant.role);
-        (self.corked, self.unrewarded) = (false, 0);
+        self.role = parked.role;
+        self.receiver.reuse(parked.offset, &self.config);
+        self.sender.reuse(parked.role);
+        (self.corked, self.hidden_frames) = (false, 0);
     }
 
     #[cold]
     fn reuse_aside(&mut self, usual: &Arc<WebSocketConfig>) {
-        let (config, deadlines) = match &mut self.aside {
-            Some(aside) => (aside.config.take(), aside.deadlines.take()),
+        let (config, deadlines) = match &mut self.cold {
+            Some(cold) => (cold.config.take(), cold.deadlines.take()),
             None => (None, None),
         };
         self.config = config.unwrap_or_else(|| Arc::clone(usual));
@@ -210,9 +211,9 @@ impl Connection {
         }
     }
 
-    /// Whether it is [`Dormant`], but for memory.
+    /// Whether it is [`Parked`], but for memory.
     #[inline]
-    pub fn is_dormant(&self) -> bool {
+    pub fn is_parkable(&self) -> bool {
         !self.unread
             && self.receiver.is_empty()
             && self.sender.holds_nothing()
@@ -225,24 +226,24 @@ impl Connection {
             && self.compression.is_none()
     }
 
-    /// What is left of it where it [`is_dormant`](Self::is_dormant).
+    /// What is left of it where it [`is_parkable`](Self::is_parkable).
     #[inline]
-    pub fn dormant(&mut self, usual: &Arc<WebSocketConfig>) -> Dormant {
+    pub fn parked(&mut self, usual: &Arc<WebSocketConfig>) -> Parked {
         if self.deadlines.now().is_some() || self.needs_clock() || !Arc::ptr_eq(&self.config, usual) {
             self.put_aside(usual);
         }
-        Dormant { role: self.role, offset: self.receiver.offset(), aside: self.aside.take() }
+        Parked { role: self.role, offset: self.receiver.offset(), cold: self.cold.take() }
     }
 
     #[cold]
     fn put_aside(&mut self, usual: &Arc<WebSocketConfig>) {
         if !Arc::ptr_eq(&self.config, usual) {
-            self.aside.get_or_insert_default().config = Some(Arc::clone(&self.config));
+            self.cold.get_or_insert_default().config = Some(Arc::clone(&self.config));
         }
         let is_kept = self.needs_clock() || self.latency().is_some();
         let deadlines = std::mem::take(&mut self.deadlines);
         if is_kept {
-            self.aside.get_or_insert_default().deadlines = Some(deadlines);
+            self.cold.get_or_insert_default().deadlines = Some(deadlines);
         }
     }
 
@@ -267,13 +268,13 @@ impl Connection {
             abandoned: false,
             unread: false,
             corked: false,
-            unrewarded: 0,
+            hidden_frames: 0,
             ahead: (0, 0),
             reconfigured: false,
             input_lent: None,
             config,
             handshake: handshake.map(Box::new),
-            aside: None,
+            cold: None,
             receiver: Receiver::default(),
             sender: Sender::new(role),
             deadlines: Deadlines::default(),
@@ -365,11 +366,11 @@ impl Connection {
     }
 
     fn opened(&self) -> Option<&(Head, Option<String>)> {
-        self.aside.as_ref()?.head.as_ref()
+        self.cold.as_ref()?.head.as_ref()
     }
 
     fn keep_opened(&mut self, head: Head, protocol: Option<String>) {
-        self.aside.get_or_insert_default().head = Some((head, protocol));
+        self.cold.get_or_insert_default().head = Some((head, protocol));
     }
 
     fn request(&mut self) -> Result<&mut ServerHandshake> {
@@ -447,13 +448,13 @@ impl Connection {
 
     /// Whether nothing that still arrives is looked at: after a Close of the peer, or a failure.
     #[inline]
-    pub fn is_deaf(&self) -> bool {
+    pub fn ignores_input(&self) -> bool {
         !self.state.can_read()
     }
 
     /// Bytes that nobody looks at have arrived, and are dropped.
     pub fn dropped(&mut self) {
-        self.unrewarded += DISCARD;
+        self.hidden_frames += DISCARD;
     }
 
     /// The first `n` bytes of the room last given out have been received.
@@ -540,9 +541,9 @@ impl Connection {
     /// The next message, if it is as simple as most are and has arrived. Everything else is for
     /// [`poll_read`](Self::poll_read).
     #[inline(always)]
-    pub fn poll_simple(&mut self) -> Option<Simple> {
+    pub fn poll_simple(&mut self) -> Option<WholeMessage> {
         let simple = self.receiver.next_simple(self.role)?;
-        self.unrewarded = 0;
+        self.hidden_frames = 0;
         Some(simple)
     }
 
@@ -580,7 +581,7 @@ impl Connection {
 
     /// The payload of what [`poll_simple`](Self::poll_simple) returned last.
     #[inline(always)]
-    pub fn simple_payload(&self, simple: Simple) -> &[u8] {
+    pub fn simple_payload(&self, simple: WholeMessage) -> &[u8] {
         self.receiver.simple_payload(simple)
     }
 
@@ -605,7 +606,7 @@ impl Connection {
             };
             match received.kind {
                 Kind::Text | Kind::Binary => {
-                    self.unrewarded = 0;
+                    self.hidden_frames = 0;
                     return Ok(Some(received));
                 }
                 Kind::Close => {
@@ -622,7 +623,7 @@ impl Connection {
             if self.config.deliver_control {
                 return Ok(Some(received));
             }
-            self.unrewarded += 1;
+            self.hidden_frames += 1;
         }
     }
 
@@ -638,9 +639,9 @@ impl Connection {
 
     /// Whether so much has arrived without giving a message that the caller should have a turn. Starts anew then.
     pub fn is_patience_lost(&mut self) -> bool {
-        let lost = self.unrewarded >= PATIENCE;
+        let lost = self.hidden_frames >= HIDDEN_FRAME_BUDGET;
         if lost {
-            self.unrewarded = 0;
+            self.hidden_frames = 0;
         }
         lost
     }
@@ -744,9 +745,9 @@ impl Connection {
 
     /// Queues a message, or says that there is no room for it. Pongs and the Close always find room.
     #[inline]
-    pub fn queue(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+    pub fn queue(&mut self, message: &Outgoing<'_>) -> Result<Enqueue> {
         if self.queue_short(std::slice::from_ref(message), usize::MAX) == 1 {
-            return Ok(Accepted::Yes);
+            return Ok(Enqueue::Accepted);
         }
         self.check(message)?;
         self.queue_checked(message)
@@ -764,7 +765,7 @@ impl Connection {
     }
 
     /// [`queue`](Self::queue), to leave together with what follows: no read sends it before it needs more bytes.
-    pub fn queue_corked(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+    pub fn queue_corked(&mut self, message: &Outgoing<'_>) -> Result<Enqueue> {
         let corked = self.corked || !self.has_output();
         let accepted = self.queue(message)?;
         self.corked = corked && self.state.can_write() && !matches!(message, Outgoing::Pong(_));
@@ -784,18 +785,18 @@ impl Connection {
     }
 
     /// [`queue`](Self::queue), after [`check`](Self::check).
-    pub fn queue_checked(&mut self, message: &Outgoing<'_>) -> Result<Accepted> {
+    pub fn queue_checked(&mut self, message: &Outgoing<'_>) -> Result<Enqueue> {
         match *message {
             Outgoing::Text(text) => self.queue_whole(Kind::Text, text.as_bytes()),
             Outgoing::Binary(data) => self.queue_whole(Kind::Binary, data),
             Outgoing::Ping(data) => self.queue_whole(Kind::Ping, data),
-            Outgoing::Pong(data) => self.sender.queue_pong(data).map(|()| Accepted::Yes),
-            Outgoing::Close(frame) => self.queue_close(frame).map(|()| Accepted::Yes),
+            Outgoing::Pong(data) => self.sender.queue_pong(data).map(|()| Enqueue::Accepted),
+            Outgoing::Close(frame) => self.queue_close(frame).map(|()| Enqueue::Accepted),
         }
     }
 
     /// Queues a fragment of a text or binary message; `kind` must be the same for all of them.
-    pub fn queue_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
+    pub fn queue_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Result<Enqueue> {
         self.check_open()?;
         if !self.state.can_write() {
             return Err(ProtocolError::SendAfterClosing.into());
@@ -825,7 +826,7 @@ impl Connection {
         }
         let opcode = if is_first { Opcode::Kind(kind) } else { Opcode::Continuation };
         let accepted = self.queue_frame(opcode, is_final, fragments.compressed, data)?;
-        if accepted == Accepted::Yes {
+        if accepted == Enqueue::Accepted {
             self.fragments = (!is_final).then(|| Box::new(fragments));
         }
         Ok(accepted)
@@ -889,18 +890,18 @@ impl Connection {
 
     /// Queues a frame that is ready and belongs to many, of which `sent` bytes have left directly. Only on a server,
     /// after [`check`](Self::check).
-    pub fn queue_prepared(&mut self, prepared: &Prepared, sent: usize) -> Accepted {
+    pub fn queue_prepared(&mut self, prepared: &Prepared, sent: usize) -> Enqueue {
         if sent == 0 && !self.sender.has_room(prepared.frame().len(), &self.config) {
-            return Accepted::QueueFull;
+            return Enqueue::Full;
         }
         self.sender.queue_shared(prepared.frame(), sent);
-        Accepted::Yes
+        Enqueue::Accepted
     }
 
     /// The beginning of a client's message in wire form, to be sent at once; only where nothing waits (see
     /// [`Sender::stage`]).
     #[inline]
-    pub fn stage<'a>(&mut self, kind: Kind, payload: &'a [u8]) -> Result<Staged<'a>> {
+    pub fn stage<'a>(&mut self, kind: Kind, payload: &'a [u8]) -> Result<MaskedChunk<'a>> {
         self.sender.stage(FrameStart::whole(kind), payload)
     }
 
@@ -912,12 +913,12 @@ impl Connection {
 
     /// That piece has left; whether there is another.
     #[inline]
-    pub fn stage_next(&mut self, staged: &mut Staged<'_>) -> bool {
+    pub fn stage_next(&mut self, staged: &mut MaskedChunk<'_>) -> bool {
         self.sender.stage_next(staged)
     }
 
     /// Of that piece `sent` bytes have left: queues what is left of the message.
-    pub fn queue_staged(&mut self, staged: Staged<'_>, sent: usize) -> Result<()> {
+    pub fn queue_staged(&mut self, staged: MaskedChunk<'_>, sent: usize) -> Result<()> {
         let is_unsent = staged.is_unsent(self.staged().len(), sent);
         self.sender.queue_staged(staged, sent).map_err(|error| match is_unsent {
             true => error,
@@ -967,14 +968,14 @@ impl Connection {
         self.sender.discard();
     }
 
-    fn queue_whole(&mut self, kind: Kind, data: &[u8]) -> Result<Accepted> {
+    fn queue_whole(&mut self, kind: Kind, data: &[u8]) -> Result<Enqueue> {
         self.queue_frame(Opcode::Kind(kind), true, self.will_compress(kind, data.len()), data)
     }
 
-    fn queue_frame(&mut self, opcode: Opcode, fin: bool, compress: bool, data: &[u8]) -> Result<Accepted> {
+    fn queue_frame(&mut self, opcode: Opcode, fin: bool, compress: bool, data: &[u8]) -> Result<Enqueue> {
         // Before anything is compressed: a refused message must leave the compressor untouched.
         if !self.sender.has_room(data.len(), &self.config) {
-            return Ok(Accepted::QueueFull);
+            return Ok(Enqueue::Full);
         }
         let compressed = compress && opcode != Opcode::Continuation;
         let start = FrameStart { opcode, fin, compressed };
@@ -991,7 +992,7 @@ impl Connection {
             }
             _ => self.sender.queue(start, data)?,
         }
-        Ok(Accepted::Yes)
+        Ok(Enqueue::Accepted)
     }
 
     fn queue_close(&mut self, frame: Option<(CloseCode, &str)>) -> Result<()> {

@@ -3,7 +3,7 @@
 
 use crate::error::ProtocolError;
 use crate::message::{Kind, Role};
-use crate::proto::simd::mask::MaskKey;
+use crate::simd::mask::MaskKey;
 
 /// Longest header: two bytes, a 64-bit length, a masking key.
 pub const MAX_HEADER: usize = 14;

@@ -27,6 +27,5 @@ pub mod prepared;
 pub mod receive;
 #[deny(unsafe_code)]
 pub mod send;
-pub mod simd;
 #[deny(unsafe_code)]
 pub mod utf8;

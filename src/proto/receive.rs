@@ -11,8 +11,8 @@ use crate::message::{Kind, Role};
 use crate::proto::buffer::{self, Buffer};
 use crate::proto::deflate::Inflater;
 use crate::proto::frame::{self, Header, Opcode, Rules};
-use crate::proto::simd::mask::{self, MaskKey};
 use crate::proto::utf8::{self, InvalidUtf8, Utf8Stream};
+use crate::simd::mask::{self, MaskKey};
 
 /// From so many missing bytes on, a frame is received straight into the message.
 const DIRECT: u64 = 4 << 10;
@@ -52,7 +52,7 @@ pub struct Received {
 
 /// A text or binary message in the input buffer.
 #[derive(Debug, Clone, Copy)]
-pub struct Simple {
+pub struct WholeMessage {
     /// Text or binary.
     pub kind: Kind,
     start: usize,
@@ -66,8 +66,8 @@ impl Received {
     }
 }
 
-impl From<Simple> for Received {
-    fn from(Simple { kind, start, len }: Simple) -> Self {
+impl From<WholeMessage> for Received {
+    fn from(WholeMessage { kind, start, len }: WholeMessage) -> Self {
         Self { kind, is_final: true, place: Place::Input, start, len }
     }
 }
@@ -374,7 +374,7 @@ impl Receiver {
     /// The common case by itself: a text or binary message in one frame that has arrived whole, masked as it should be,
     /// within the limits. Everything else is not for here, and `None`: [`next`](Self::next) takes it.
     #[inline(always)]
-    pub fn next_simple(&mut self, role: Role) -> Option<Simple> {
+    pub fn next_simple(&mut self, role: Role) -> Option<WholeMessage> {
         match role {
             Role::Server => self.next_simple_for(Role::Server),
             Role::Client => self.next_simple_for(Role::Client),
@@ -383,7 +383,7 @@ impl Receiver {
 
     /// Made once for each role, which saves a tenth of the instructions of a short message.
     #[inline(always)]
-    fn next_simple_for(&mut self, role: Role) -> Option<Simple> {
+    fn next_simple_for(&mut self, role: Role) -> Option<WholeMessage> {
         let frame = self.input.filled_mut();
         let [first, second] = *frame.first_chunk()?;
         let kind = match first {
@@ -427,7 +427,7 @@ impl Receiver {
         self.consume(header_len + len);
         self.lent = Some(Place::Input);
         self.ended((header_len + len) as u64);
-        Some(Simple { kind, start, len })
+        Some(WholeMessage { kind, start, len })
     }
 
     /// Where in the input the next byte lies that has not been looked at.
@@ -471,7 +471,7 @@ impl Receiver {
 
     /// The payload of what [`next_simple`](Self::next_simple) returned last.
     #[inline(always)]
-    pub fn simple_payload(&self, simple: Simple) -> &[u8] {
+    pub fn simple_payload(&self, simple: WholeMessage) -> &[u8] {
         self.input.at(simple.start, simple.len)
     }
 

@@ -8,7 +8,7 @@ use crate::config::WebSocketConfig;
 use crate::error::{Error, Result};
 use crate::message::{Kind, Outgoing, Role};
 use crate::proto::frame::{Header, HeaderBytes, MAX_CONTROL, Opcode};
-use crate::proto::simd::mask::{self, MaskKey};
+use crate::simd::mask::{self, MaskKey};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -91,14 +91,14 @@ impl FrameStart {
 
 /// A frame that is on its way out, masked: what is to follow the piece that is staged.
 #[derive(Debug)]
-pub struct Staged<'a> {
+pub struct MaskedChunk<'a> {
     key: MaskKey,
     rest: &'a [u8],
     /// Length of all of it, header included.
     total: usize,
 }
 
-impl Staged<'_> {
+impl MaskedChunk<'_> {
     /// Whether nothing of it is out once `sent` bytes of the staged piece, which has `piece` bytes, are.
     pub fn is_unsent(&self, piece: usize, sent: usize) -> bool {
         self.rest.len() + piece == self.total && sent == 0
@@ -227,7 +227,7 @@ impl Sender {
     /// [`staged`](Self::staged) returns. Once that has left, [`stage_next`](Self::stage_next) goes on; what the stream does
     /// not take goes to the queue with [`queue_staged`](Self::queue_staged).
     #[inline]
-    pub fn stage<'a>(&mut self, start: FrameStart, payload: &'a [u8]) -> Result<Staged<'a>> {
+    pub fn stage<'a>(&mut self, start: FrameStart, payload: &'a [u8]) -> Result<MaskedChunk<'a>> {
         debug_assert!(self.is_empty() && self.role == Role::Client);
         let key = MaskKey::random()?;
         let header = HeaderBytes::new(&start.header(Some(key), payload.len()));
@@ -235,7 +235,7 @@ impl Sender {
         let block = self.room_in_block(header.len() + piece.len())?;
         block.extend_from_slice(&header);
         mask::append(block, piece, key);
-        Ok(Staged { key: key.advanced(piece.len()), rest, total: header.len() + payload.len() })
+        Ok(MaskedChunk { key: key.advanced(piece.len()), rest, total: header.len() + payload.len() })
     }
 
     /// The piece that is to be sent.
@@ -246,7 +246,7 @@ impl Sender {
 
     /// The staged piece has left whole; whether there is another. It is no longer, so that it needs no memory.
     #[inline]
-    pub fn stage_next(&mut self, staged: &mut Staged<'_>) -> bool {
+    pub fn stage_next(&mut self, staged: &mut MaskedChunk<'_>) -> bool {
         self.empty_last_block();
         match self.blocks.back_mut() {
             Some(Block::Own(block)) if !staged.rest.is_empty() => {
@@ -262,8 +262,8 @@ impl Sender {
 
     /// Of the staged piece `sent` bytes have left: queues the rest of the frame. Where there is no memory for that, nothing
     /// is left of it.
-    pub fn queue_staged(&mut self, staged: Staged<'_>, sent: usize) -> Result<()> {
-        let Staged { key, rest, total } = staged;
+    pub fn queue_staged(&mut self, staged: MaskedChunk<'_>, sent: usize) -> Result<()> {
+        let MaskedChunk { key, rest, total } = staged;
         let left_before = total - rest.len() - self.staged().len();
         if rest.is_empty() {
             self.block_sent = sent;

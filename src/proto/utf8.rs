@@ -1,7 +1,7 @@
 //! Validates UTF-8 that arrives in pieces, and fails at the first byte that cannot be mended by what follows
 //! (RFC 6455 section 8.1). Knows nothing of frames.
 
-use crate::proto::simd::mask;
+use crate::simd::mask;
 
 /// From this length on the widest vectors pay.
 const LONG: usize = 512;

@@ -3,7 +3,7 @@
 use crate::common::end::{Beginning, End, Event, Fault, Outcome, Seen};
 use crate::common::link::ScriptedStream;
 use wsabi::{
-    Accepted, CloseCode, CloseFrame, Error, HandshakeFailure, Kind, Message, MidHandshake, WebSocket,
+    CloseCode, CloseFrame, Enqueue, Error, HandshakeFailure, Kind, Message, MidHandshake, WebSocket,
     WebSocketConfig,
 };
 
@@ -111,8 +111,8 @@ impl End for Face {
 
     fn write_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Outcome<()> {
         match self.socket().write_fragment(kind, data, is_final)? {
-            Accepted::Yes => Ok(()),
-            Accepted::QueueFull => Err(Fault::QueueFull),
+            Enqueue::Accepted => Ok(()),
+            Enqueue::Full => Err(Fault::QueueFull),
         }
     }
 

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use wsabi::{Decision, HandshakeOptions, Kind, Role, WebSocketConfig};
 
 /// So many calls that each move something are more than any scenario needs.
-const PATIENCE: usize = 10_000_000;
+const HIDDEN_FRAME_BUDGET: usize = 10_000_000;
 
 /// The ways to drive a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum Transport {
     /// `Connection`, with `gather` and `sent`.
     Gathered,
     /// `Connection`, with `output` and `advance_output`.
-    Lent,
+    MessageBatch,
     /// A C handle in memory mode.
     CMemory,
     /// A C handle with callbacks.
@@ -33,18 +33,19 @@ pub enum Transport {
 
 impl Transport {
     pub const ALL: [Self; 6] =
-        [Self::Face, Self::Gathered, Self::Lent, Self::CMemory, Self::CCallbacks, Self::CSocket];
+        [Self::Face, Self::Gathered, Self::MessageBatch, Self::CMemory, Self::CCallbacks, Self::CSocket];
     /// Those that keep what the peer does not take, and whose clock is handed in: a socket has room of its own, and
     /// the library's clock.
-    pub const SCRIPTED: [Self; 5] = [Self::Face, Self::Gathered, Self::Lent, Self::CMemory, Self::CCallbacks];
+    pub const SCRIPTED: [Self; 5] =
+        [Self::Face, Self::Gathered, Self::MessageBatch, Self::CMemory, Self::CCallbacks];
     /// Those that are told of the stream's errors: in memory mode they are the caller's own matter.
-    pub const FALLIBLE: [Self; 4] = [Self::Face, Self::Gathered, Self::Lent, Self::CCallbacks];
+    pub const FALLIBLE: [Self; 4] = [Self::Face, Self::Gathered, Self::MessageBatch, Self::CCallbacks];
 
     fn end(self, stream: ScriptedStream, beginning: Beginning, config: WebSocketConfig) -> Box<dyn End> {
         match self {
             Self::Face => Box::new(Face::new(stream, beginning, config)),
             Self::Gathered => Box::new(SansIo::new(stream, beginning, config, false)),
-            Self::Lent => Box::new(SansIo::new(stream, beginning, config, true)),
+            Self::MessageBatch => Box::new(SansIo::new(stream, beginning, config, true)),
             Self::CMemory => Box::new(CEnd::new(stream, beginning, config, Mode::Memory)),
             Self::CCallbacks => Box::new(CEnd::new(stream, beginning, config, Mode::Callbacks)),
             Self::CSocket => Box::new(CEnd::new(stream, beginning, config, Mode::Socket)),
@@ -124,12 +125,12 @@ impl Lab {
     }
 
     /// An end whose handshake is over, and the raw peer at its other side.
-    pub fn end(&self, role: Role, config: WebSocketConfig) -> (Endpoint, Peer) {
+    pub fn end(&self, role: Role, config: WebSocketConfig) -> (SharedConnection, Peer) {
         self.end_after(role, &[], config)
     }
 
     /// Like [`end`](Self::end); `part` was read together with the handshake.
-    pub fn end_after(&self, role: Role, part: &[u8], config: WebSocketConfig) -> (Endpoint, Peer) {
+    pub fn end_after(&self, role: Role, part: &[u8], config: WebSocketConfig) -> (SharedConnection, Peer) {
         self.begin(role, Beginning::Open(role, part.to_vec()), config)
     }
 
@@ -139,17 +140,21 @@ impl Lab {
         url: &'static str,
         options: HandshakeOptions,
         config: WebSocketConfig,
-    ) -> (Endpoint, Peer) {
+    ) -> (SharedConnection, Peer) {
         self.begin(Role::Client, Beginning::Client(url, options), config)
     }
 
     /// A server before its handshake, and a raw client.
-    pub fn server(&self, decision: Decision, config: WebSocketConfig) -> (Endpoint, Peer) {
+    pub fn server(&self, decision: Decision, config: WebSocketConfig) -> (SharedConnection, Peer) {
         self.begin(Role::Server, Beginning::Server(decision), config)
     }
 
     /// Both ends, joined, after the handshake.
-    pub fn pair(&self, client: WebSocketConfig, server: WebSocketConfig) -> (Endpoint, Endpoint) {
+    pub fn pair(
+        &self,
+        client: WebSocketConfig,
+        server: WebSocketConfig,
+    ) -> (SharedConnection, SharedConnection) {
         let (one, other) = join(self.script, &self.activity);
         (
             self.endpoint(one, Beginning::Open(Role::Client, vec![]), client),
@@ -163,7 +168,7 @@ impl Lab {
         (url, options): (&'static str, HandshakeOptions),
         decision: Decision,
         config: &WebSocketConfig,
-    ) -> (Endpoint, Endpoint) {
+    ) -> (SharedConnection, SharedConnection) {
         let (one, other) = join(self.script, &self.activity);
         (
             self.endpoint(one, Beginning::Client(url, options), config.clone()),
@@ -171,7 +176,7 @@ impl Lab {
         )
     }
 
-    fn begin(&self, role: Role, beginning: Beginning, config: WebSocketConfig) -> (Endpoint, Peer) {
+    fn begin(&self, role: Role, beginning: Beginning, config: WebSocketConfig) -> (SharedConnection, Peer) {
         let (ours, theirs) = join(self.script, &self.activity);
         let peer = Peer {
             role: wire::other(role),
@@ -184,17 +189,22 @@ impl Lab {
         (self.endpoint(ours, beginning, config), peer)
     }
 
-    fn endpoint(&self, stream: ScriptedStream, beginning: Beginning, config: WebSocketConfig) -> Endpoint {
+    fn endpoint(
+        &self,
+        stream: ScriptedStream,
+        beginning: Beginning,
+        config: WebSocketConfig,
+    ) -> SharedConnection {
         let (incoming, most_slices) = (Rc::clone(&stream.incoming), Rc::clone(&stream.most_slices));
         let inner = self.transport.end(stream, beginning, config);
-        Endpoint { inner, activity: Rc::clone(&self.activity), incoming, most_slices }
+        SharedConnection { inner, activity: Rc::clone(&self.activity), incoming, most_slices }
     }
 }
 
 /// Both ends do their handshakes in turns; how it ended for the client and for the server.
-pub fn shake(client: &mut Endpoint, server: &mut Endpoint) -> (Outcome<()>, Outcome<()>) {
+pub fn shake(client: &mut SharedConnection, server: &mut SharedConnection) -> (Outcome<()>, Outcome<()>) {
     let mut results = [Err(Fault::WouldBlock); 2];
-    for _ in 0..PATIENCE {
+    for _ in 0..HIDDEN_FRAME_BUDGET {
         for (end, result) in [&mut *client, &mut *server].into_iter().zip(&mut results) {
             match result {
                 Err(Fault::WouldBlock) => *result = end.inner.handshake(),
@@ -214,7 +224,7 @@ pub fn shake(client: &mut Endpoint, server: &mut Endpoint) -> (Outcome<()>, Outc
 
 /// An end of the connection under test. Its calls are patient: they are repeated as long as `WouldBlock` came of the
 /// script, bytes have moved, or the stream is still readable; so a `WouldBlock` that comes out of them says that nothing more can happen for now.
-pub struct Endpoint {
+pub struct SharedConnection {
     pub inner: Box<dyn End>,
     activity: Rc<Activity>,
     incoming: Rc<RefCell<Pipe>>,
@@ -222,10 +232,10 @@ pub struct Endpoint {
     pub most_slices: Rc<Cell<usize>>,
 }
 
-impl Endpoint {
+impl SharedConnection {
     fn patiently<T>(&mut self, mut call: impl FnMut(&mut dyn End) -> Outcome<T>) -> Outcome<T> {
         let mut idle = 0;
-        for _ in 0..PATIENCE {
+        for _ in 0..HIDDEN_FRAME_BUDGET {
             let before = self.activity.events.get();
             let result = call(&mut *self.inner);
             idle = if self.activity.events.get() == before { idle + 1 } else { 0 };

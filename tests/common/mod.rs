@@ -25,7 +25,7 @@ pub mod sans_io;
 pub mod wire;
 
 pub use end::{Event, Fault, binary, close, ping, pong, text};
-pub use lab::{Endpoint, Lab, Peer, Transport, at_every_chunk_size, everywhere, everywhere_on};
+pub use lab::{Lab, Peer, SharedConnection, Transport, at_every_chunk_size, everywhere, everywhere_on};
 pub use link::{Block, Script};
 pub use wire::Frame;
 pub use wsabi::{Role, WebSocketConfig};

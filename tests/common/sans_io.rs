@@ -5,7 +5,7 @@ use crate::common::link::ScriptedStream;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
 use wsabi::Outgoing;
-use wsabi::proto::connection::{Accepted, Connection, Opening};
+use wsabi::proto::connection::{Connection, Enqueue, Opening};
 use wsabi::proto::handshake::{ClientHandshake, ServerHandshake};
 use wsabi::proto::receive::Received;
 use wsabi::{CloseCode, Decision, HandshakeError, Kind, Url, WebSocketConfig};
@@ -114,11 +114,11 @@ impl SansIo {
         }
     }
 
-    fn accepted(&mut self, accepted: Accepted) -> Outcome<()> {
+    fn accepted(&mut self, accepted: Enqueue) -> Outcome<()> {
         self.flush_quietly()?;
         match accepted {
-            Accepted::Yes => Ok(()),
-            Accepted::QueueFull => Err(Fault::QueueFull),
+            Enqueue::Accepted => Ok(()),
+            Enqueue::Full => Err(Fault::QueueFull),
         }
     }
 
@@ -179,7 +179,7 @@ impl End for SansIo {
             Kind::Close => panic!("see close"),
         };
         let mut accepted = self.connection.queue(&message)?;
-        if accepted == Accepted::QueueFull {
+        if accepted == Enqueue::Full {
             self.flush_quietly()?;
             accepted = self.connection.queue(&message)?;
         }

@@ -1,7 +1,9 @@
 //! The closing handshake: who may still do what, and who ends the stream.
 
 use crate::common::wire::{BINARY, CLOSE, PING, TEXT};
-use crate::common::{Endpoint, Fault, Role, Transport, close, everywhere, everywhere_on, plain, text};
+use crate::common::{
+    Fault, Role, SharedConnection, Transport, close, everywhere, everywhere_on, plain, text,
+};
 use wsabi::{CloseCode, CloseFrame, Kind, Message, Role::*};
 
 const ROLES: [Role; 2] = [Client, Server];
@@ -55,7 +57,7 @@ fn the_client_is_done_only_after_the_server_has_ended_the_stream() {
                 }
                 peer.send_close(3000, "bye");
                 assert_eq!(client.read(), Ok(close(3000, "bye")));
-                let drive = |client: &mut Endpoint| match by_reading {
+                let drive = |client: &mut SharedConnection| match by_reading {
                     true => client.read().map(drop),
                     false => client.write_pending(),
                 };

@@ -3,7 +3,8 @@
 use crate::common::lab::shake;
 use crate::common::wire::{CLOSE, PING, PONG, TEXT};
 use crate::common::{
-    Endpoint, Fault, Role, Transport, WebSocketConfig, close, config, everywhere, everywhere_on, plain, text,
+    Fault, Role, SharedConnection, Transport, WebSocketConfig, close, config, everywhere, everywhere_on,
+    plain, text,
 };
 use std::time::Duration;
 use wsabi::{Decision, HandshakeOptions};
@@ -26,7 +27,7 @@ fn timeouts() -> WebSocketConfig {
 }
 
 /// After a deadline nothing is read; the end comes at once, whether or not the peer takes the last words.
-fn assert_given_up(end: &mut Endpoint, words: &str) {
+fn assert_given_up(end: &mut SharedConnection, words: &str) {
     assert!(end.failure().contains(words), "{}", end.failure());
     assert!(!end.can_read() && !end.can_write());
     end.assert_over();

@@ -2,8 +2,8 @@
 
 use crate::common::wire::{self, BINARY, CLOSE, PING, PONG, TEXT};
 use crate::common::{
-    Block, Endpoint, Fault, Lab, Role, Script, Transport, binary, close, config, everywhere, everywhere_on,
-    ping, plain, pong, text,
+    Block, Fault, Lab, Role, Script, SharedConnection, Transport, binary, close, config, everywhere,
+    everywhere_on, ping, plain, pong, text,
 };
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -83,7 +83,7 @@ fn long_messages(lab: &Lab, role: Role) {
 }
 
 /// The ways to give a connection the chance to send what it has queued.
-type Chance = fn(&mut Endpoint);
+type Chance = fn(&mut SharedConnection);
 const CHANCES: [(&str, Chance); 3] = [
     ("read", |end| assert_eq!(end.read(), Err(Fault::WouldBlock))),
     ("write", |end| {

@@ -3,7 +3,7 @@
 
 use crate::config::DeflateConfig;
 use crate::error::HandshakeError;
-use crate::proto::handshake::extensions::{Extensions, characters};
+use crate::http::extensions::{Extensions, characters};
 use std::fmt;
 
 /// The parameters that both peers have agreed on.

@@ -1,15 +1,15 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1): writes the request and judges the response.
 //! Does not know how either travels, and follows no redirect: a refusal goes to the caller as it is.
 
-use super::body::BodyReader;
-use super::grammar::has_token;
-use super::head::{Head, HeadReader, Kind};
 use super::key::{accept_key, generate_key};
 use super::options::{HandshakeOptions, write_header};
 use super::url::Url;
 use super::{Opened, Progress};
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, HandshakeError};
+use crate::http::body::BodyReader;
+use crate::http::grammar::has_token;
+use crate::http::head::{Head, HeadReader, Kind};
 use crate::proto::deflate::negotiate::{self, Agreed};
 
 /// The client's side of a handshake under way.

@@ -3,33 +3,25 @@
 //!
 //! | file | knows |
 //! | --- | --- |
-//! | `head` | reading and keeping an HTTP head |
-//! | `body` | the body of a refusal |
-//! | `grammar` | tokens, lists and values of header fields |
-//! | `extensions` | the list in `Sec-WebSocket-Extensions` |
 //! | `key` | `Sec-WebSocket-Key` and `-Accept` |
 //! | `options` | what the caller adds to a handshake |
 //! | `url` | `ws` and `wss` URLs |
 //! | `client`, `server` | the two sides |
 
-mod body;
 mod client;
-pub(super) mod extensions;
-mod grammar;
-mod head;
 mod key;
 mod options;
 mod server;
 mod url;
 
 pub use client::ClientHandshake;
-pub use head::Head;
 pub use key::{accept_key, generate_key};
 pub use options::HandshakeOptions;
 pub use server::{Acceptance, ServerHandshake};
 pub use url::Url;
 
 use crate::error::Error;
+use crate::http::Head;
 use crate::proto::deflate::Agreed;
 
 /// A handshake under way, from either end.

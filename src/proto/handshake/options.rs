@@ -1,8 +1,8 @@
 //! What a caller adds to a handshake: header fields and subprotocols, checked on the way in so that nothing can be
 //! smuggled into a head (RFC 6455 sections 4.1 and 4.2.2). Does not know how a head is written or read.
 
-use super::grammar::{is_field_value, is_token};
 use crate::error::Error;
+use crate::http::grammar::{is_field_value, is_token};
 
 /// Headers and subprotocols for a handshake. A client sends the headers with its request and offers the subprotocols;
 /// a server sends the headers with its response and chooses from the subprotocols, its favourite first.

@@ -1,13 +1,13 @@
 //! The server's side of the opening handshake (RFC 6455 section 4.2): judges a request and writes the response. Does
 //! not know how either travels, nor what the caller's reasons are to accept or to reject.
 
-use super::grammar::{has_token, is_token, is_word, list};
-use super::head::{Head, HeadReader, Kind};
 use super::key::{accept_key, checked_key};
 use super::options::{HandshakeOptions, write_header};
 use super::{Opened, Progress};
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, HandshakeError};
+use crate::http::grammar::{has_token, is_token, is_word, list};
+use crate::http::head::{Head, HeadReader, Kind};
 use crate::proto::deflate::negotiate::{self, Agreed};
 
 /// The server's side of a handshake under way.

@@ -2,16 +2,17 @@
 //!
 //! Knows rustls and sockets. Must not know what travels inside, C, or who waits for what: nothing here blocks, and the
 //! TLS handshake runs within reads and writes. `verify` decides about certificates; `words` says in a sentence why a
-//! session failed. A build without the feature `tls` has `no_tls.rs` in this place, with the same names.
+//! session failed. A build without the feature `tls` has `none.rs` in this place, with the same names.
 
+mod describe;
 mod verify;
-mod words;
 
 #[cfg(test)]
 mod tests;
 
 use crate::error::{Error, Result, TlsError};
-use crate::transport::socket::Socket;
+use crate::net::socket::Socket;
+use describe::Side;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -19,7 +20,6 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::{Arc, OnceLock};
-use words::Side;
 
 /// Most plaintext that is taken before what it became has left.
 const OUTPUT_LIMIT: usize = 64 << 10;
@@ -286,7 +286,7 @@ impl Tls {
                 // The peer learns the reason by an alert, if it still listens.
                 let _ = self.push();
                 let heard = self.session.protocol_version().is_some();
-                self.failure = Some(TlsError::new(words::sentence(&error, self.side, heard)));
+                self.failure = Some(TlsError::new(describe::sentence(&error, self.side, heard)));
                 self.check()
             }
         }

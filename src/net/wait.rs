@@ -1,6 +1,6 @@
 //! Waiting for a socket, outside every lock, and being woken while at it.
 
-use crate::transport::sys;
+use crate::net::sys;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;

@@ -21,7 +21,7 @@ const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
 /// The talk, one round after the other.
-pub(super) struct Talk {
+pub(super) struct Negotiation {
     round: Round,
     /// The answer of this round as far as it has come.
     answer: Vec<u8>,
@@ -38,7 +38,7 @@ enum Round {
     Over,
 }
 
-impl Talk {
+impl Negotiation {
     /// Writes the first question.
     pub(super) fn begin(
         host: &str,
@@ -127,7 +127,7 @@ impl Talk {
 }
 
 /// The question holds the password.
-impl fmt::Debug for Talk {
+impl fmt::Debug for Negotiation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Socks").field("round", &self.round).field("answer", &self.answer).finish()
     }

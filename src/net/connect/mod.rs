@@ -1,17 +1,21 @@
 //! Opening a connection without ever holding its caller up: the name is looked up on a thread, the addresses race (see
-//! [`eyeballs`](crate::transport::eyeballs)), a proxy is asked for a tunnel, TLS is put on top. Each call goes as far as it
+//! [`happy_eyeballs`](crate::net::connect::happy_eyeballs)), a proxy is asked for a tunnel, TLS is put on top. Each call goes as far as it
 //! can. All that is waited for is gathered behind one descriptor. Knows no rule of WebSocket.
 
+pub mod happy_eyeballs;
+pub mod proxy;
+pub mod resolve;
+
 use crate::error::{Error, Result};
+use crate::net::connect::happy_eyeballs::{Family, HappyEyeballs};
+use crate::net::connect::proxy::{Proxy, Tunnel};
+use crate::net::connect::resolve::{Completion, Completions};
+use crate::net::setup::Setup;
+use crate::net::socket::{self, Socket};
+use crate::net::tls::ClientTls;
+use crate::net::{Link, clock};
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::Url;
-use crate::transport::eyeballs::{Eyeballs, Family};
-use crate::transport::proxy::{Proxy, Tunnel};
-use crate::transport::resolve::{self, Mailbox, News};
-use crate::transport::setup::Setup;
-use crate::transport::socket::{self, Socket};
-use crate::transport::tls::ClientTls;
-use crate::transport::{Link, clock};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, SockAddr, Type};
@@ -21,15 +25,15 @@ use std::os::fd::{AsRawFd, RawFd};
 
 /// A Unix socket whose listener is busy says so at once, and never that it is free again: ask this often, in ms.
 const BUSY_DELAY: u64 = 10;
-/// The token of the mailbox; those of the attempts count up from 0.
-const MAILBOX: Token = Token(usize::MAX);
+/// The token of what the threads have completed; those of the attempts count up from 0.
+const COMPLETIONS: Token = Token(usize::MAX);
 
 /// See the module.
 #[derive(Debug)]
 pub struct Connecting {
     /// What is waited for, in one.
     poll: Poll,
-    mailbox: Option<Mailbox>,
+    completions: Option<Completions>,
     stage: Stage,
     nodelay: bool,
     /// The proxy, and the host and port that it is asked for.
@@ -69,7 +73,7 @@ enum Tls {
 
 #[derive(Debug)]
 struct Race {
-    eyeballs: Eyeballs,
+    eyeballs: HappyEyeballs,
     /// Each attempt's token is its place.
     attempts: Vec<Option<socket2::Socket>>,
     /// Why the attempts so far failed; the last one's is told.
@@ -82,7 +86,7 @@ impl Connecting {
         let settings = &setup.settings;
         let mut connecting = Self {
             poll: Poll::new()?,
-            mailbox: None,
+            completions: None,
             stage: Stage::Over,
             nodelay: settings.nodelay,
             proxy: None,
@@ -206,13 +210,13 @@ impl Connecting {
         }
         // The certificates of the system are many, and lie in files.
         let options = setup.tls.clone();
-        self.mailbox()?.send_for(move || News::Tls(options.client()))?;
+        self.completions()?.spawn(move || Completion::Tls(options.client()))?;
         self.tls = Tls::Awaited(host);
         Ok(())
     }
 
     fn look_up(&mut self, host: String, port: u16) -> io::Result<()> {
-        let mut eyeballs = Eyeballs::new();
+        let mut eyeballs = HappyEyeballs::new();
         if let Some(address) = resolve::literal(&host, port) {
             let family = if address.is_ipv6() { Family::V6 } else { Family::V4 };
             let other = if address.is_ipv6() { Family::V4 } else { Family::V6 };
@@ -221,8 +225,8 @@ impl Connecting {
         } else {
             for family in [Family::V6, Family::V4] {
                 let host = host.clone();
-                self.mailbox()?
-                    .send_for(move || News::Addresses(family, resolve::look_up(&host, port, family)))?;
+                self.completions()?
+                    .spawn(move || Completion::Addresses(family, resolve::look_up(&host, port, family)))?;
             }
         }
         let error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
@@ -230,11 +234,11 @@ impl Connecting {
         Ok(())
     }
 
-    fn mailbox(&mut self) -> io::Result<&mut Mailbox> {
-        if self.mailbox.is_none() {
-            self.mailbox = Some(Mailbox::new(Waker::new(self.poll.registry(), MAILBOX)?));
+    fn completions(&mut self) -> io::Result<&mut Completions> {
+        if self.completions.is_none() {
+            self.completions = Some(Completions::new(Waker::new(self.poll.registry(), COMPLETIONS)?));
         }
-        self.mailbox.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.completions.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Takes what has happened: the attempts that have come to something.
@@ -247,19 +251,19 @@ impl Connecting {
             }
         }
         let arrived =
-            events.iter().map(|event| event.token().0).filter(|token| *token != MAILBOX.0).collect();
-        let news = self.mailbox.as_mut().map(Mailbox::take).unwrap_or_default();
+            events.iter().map(|event| event.token().0).filter(|token| *token != COMPLETIONS.0).collect();
+        let news = self.completions.as_mut().map(Completions::take).unwrap_or_default();
         for news in news {
             match (news, &mut self.stage) {
-                (News::Addresses(family, found), Stage::Race(race)) => {
+                (Completion::Addresses(family, found), Stage::Race(race)) => {
                     let addresses = found.unwrap_or_else(|error| {
                         race.error = error;
                         Vec::new()
                     });
                     race.eyeballs.found(family, addresses, now);
                 }
-                (News::Addresses(..), _) => {}
-                (News::Tls(ready), _) => {
+                (Completion::Addresses(..), _) => {}
+                (Completion::Tls(ready), _) => {
                     if let Tls::Awaited(host) = &mut self.tls {
                         let host = std::mem::take(host);
                         self.tls = Tls::Ready(host, ready.map_err(into_io)?);

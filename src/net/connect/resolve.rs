@@ -1,13 +1,13 @@
 //! What must not hold the caller up, on threads of its own: looking names up, and reading the certificates of the
-//! system. A thread leaves what it found in a mailbox and wakes whoever waits for that. Nobody waits for the thread:
+//! system. A thread leaves what it found in a queue of completions and wakes whoever waits for that. Nobody waits for the thread:
 //! where its connection has been freed, what it finds is dropped.
 //!
 //! A thread keeps the library in memory until it has ended, by a thread-local with a destructor: the C library does not
 //! unload what has such a destructor still to run. It takes none of the program's signals.
 
-use crate::transport::eyeballs::Family;
-use crate::transport::sys::Thread;
-use crate::transport::tls::ClientTls;
+use crate::net::connect::happy_eyeballs::Family;
+use crate::net::sys::Thread;
+use crate::net::tls::ClientTls;
 use mio::Waker;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +18,7 @@ const STACK: usize = 512 << 10;
 
 /// What a thread has found.
 #[derive(Debug)]
-pub enum News {
+pub enum Completion {
     /// The addresses of a name, of one family.
     Addresses(Family, io::Result<Vec<SocketAddr>>),
     /// What TLS needs to begin.
@@ -27,25 +27,25 @@ pub enum News {
 
 /// Where it is left, and by whom.
 #[derive(Debug)]
-pub struct Mailbox {
+pub struct Completions {
     shared: Arc<Shared>,
     threads: Vec<Option<Thread>>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    news: Mutex<Vec<(usize, News)>>,
+    news: Mutex<Vec<(usize, Completion)>>,
     waker: Waker,
 }
 
-impl Mailbox {
+impl Completions {
     /// An empty one; `waker` is called when something comes.
     pub fn new(waker: Waker) -> Self {
         Self { shared: Arc::new(Shared { news: Mutex::default(), waker }), threads: Vec::new() }
     }
 
     /// What has come.
-    pub fn take(&mut self) -> Vec<News> {
+    pub fn take(&mut self) -> Vec<Completion> {
         let news = std::mem::take(&mut *self.shared.news());
         for (thread, _) in &news {
             if let Some(thread) = self.threads.get_mut(*thread).and_then(Option::take) {
@@ -57,7 +57,7 @@ impl Mailbox {
     }
 
     /// Lets a thread find something out.
-    pub fn send_for(&mut self, find: impl FnOnce() -> News + Send + 'static) -> io::Result<()> {
+    pub fn spawn(&mut self, find: impl FnOnce() -> Completion + Send + 'static) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         let place = self.threads.len();
         let staying = Arc::new(Barrier::new(2));
@@ -78,12 +78,12 @@ impl Mailbox {
 }
 
 impl Shared {
-    fn news(&self) -> MutexGuard<'_, Vec<(usize, News)>> {
+    fn news(&self) -> MutexGuard<'_, Vec<(usize, Completion)>> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Mailbox {
+impl Drop for Completions {
     fn drop(&mut self) {
         self.take();
     }

@@ -1,18 +1,18 @@
-//! What the lock of an endpoint protects: the connection, its transport, and what is known about both. Nothing here waits.
+//! What the lock of a shared connection protects: the connection, its transport, and what is known about both. Nothing here waits.
 
-use super::sleep::{Awake, Life, Room};
-use super::watch::Attachment;
+use super::registration::Attached;
+use super::slot::{Active, MessageSlots, Slot};
 use crate::config::WebSocketConfig;
 use crate::driver::Driver;
 use crate::error::{Deadline, Error, Result};
 use crate::message::MessageView;
+use crate::net::Link;
+use crate::net::clock;
+use crate::net::setup::{Settings, Setup};
+use crate::net::wait::Interest;
 use crate::proto::connection::{Connection, Opening};
 use crate::proto::deadline::NEVER;
-use crate::proto::receive::{Received, Simple};
-use crate::transport::Link;
-use crate::transport::clock;
-use crate::transport::setup::{Settings, Setup};
-use crate::transport::wait::Interest;
+use crate::proto::receive::{Received, WholeMessage};
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -20,15 +20,15 @@ use std::time::{Duration, Instant};
 
 /// What the lock protects.
 #[derive(Debug)]
-pub struct Core {
+pub struct Inner {
     pub(super) link: Link,
-    pub(super) life: Life,
+    pub(super) slot: Slot,
     pub(super) setup: Arc<Setup>,
     /// The poller that it is with.
-    pub(super) watch: Option<Attachment>,
+    pub(super) watch: Option<Attached>,
 }
 
-impl Core {
+impl Inner {
     /// The connection.
     pub fn connection(&self) -> &Connection {
         &self.driver().connection
@@ -51,9 +51,9 @@ impl Core {
 
     #[inline]
     pub(super) fn driver(&self) -> &Driver {
-        match &self.life {
-            Life::Awake(awake) => &awake.driver,
-            Life::Asleep(_) => unreachable!("whoever takes the lock wakes the connection"),
+        match &self.slot {
+            Slot::Active(awake) => &awake.driver,
+            Slot::Parked(_) => unreachable!("whoever takes the lock wakes the connection"),
         }
     }
 
@@ -70,17 +70,17 @@ impl Core {
     }
 
     #[inline]
-    fn awake(&mut self) -> (&mut Awake, &mut Link) {
-        match &mut self.life {
-            Life::Awake(awake) => (awake, &mut self.link),
-            Life::Asleep(_) => unreachable!("whoever takes the lock wakes the connection"),
+    fn awake(&mut self) -> (&mut Active, &mut Link) {
+        match &mut self.slot {
+            Slot::Active(awake) => (awake, &mut self.link),
+            Slot::Parked(_) => unreachable!("whoever takes the lock wakes the connection"),
         }
     }
 
     /// There is nothing to read for now, and yet it cannot sleep: it gives back what it does not need.
     pub(super) fn rest(&mut self) {
         let driver = self.driver_mut();
-        if !driver.is_dormant() {
+        if !driver.is_parkable() {
             driver.connection.release();
         }
     }
@@ -165,7 +165,7 @@ impl Core {
             // Who reads all the same is to find out.
             known.drained = false;
             self.sleep();
-            if let Life::Awake(awake) = &mut self.life {
+            if let Slot::Active(awake) = &mut self.slot {
                 // It cannot, and gives back what it does not need.
                 awake.room = None;
                 awake.driver.connection.release();
@@ -178,13 +178,13 @@ impl Core {
     #[inline]
     pub(super) fn read_many(
         &mut self,
-        take: &mut impl FnMut(&mut Room, &MessageView<'_>) -> bool,
+        take: &mut impl FnMut(&mut MessageSlots, &MessageView<'_>) -> bool,
     ) -> Result<u16> {
         let first = self.first_of_many().inspect_err(|_| self.end_loan())?;
-        let Awake { driver, room } = self.awake().0;
+        let Active { driver, room } = self.awake().0;
         let room = room.get_or_insert_with(|| Box::new([MaybeUninit::uninit(); _]));
         let mut wants_more = match &first {
-            First::Simple(simple) => take(room, &driver.simple_view(*simple)),
+            First::WholeMessage(simple) => take(room, &driver.simple_view(*simple)),
             // What was put together elsewhere does not outlast the next one.
             First::Other(received) => take(room, &driver.view(received)) && received.is_in_input(),
         };
@@ -207,7 +207,7 @@ impl Core {
             simple = driver.receive_simply(link)?;
         }
         match simple {
-            Some(simple) => Ok(First::Simple(simple)),
+            Some(simple) => Ok(First::WholeMessage(simple)),
             None => self.receive().map(First::Other),
         }
     }
@@ -275,7 +275,7 @@ impl Core {
 
 /// The first message of some.
 pub(super) enum First {
-    Simple(Simple),
+    WholeMessage(WholeMessage),
     Other(Received),
 }
 

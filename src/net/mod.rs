@@ -1,22 +1,19 @@
 //! Where bytes come from and go to: memory, callbacks, sockets, TLS; opening and accepting; the clock; waiting.
 //!
 //! Knows sockets, threads and time. Must not know C types, pointers, or a rule of the protocol. [`Link`] is one
-//! transport out of all; [`endpoint::Endpoint`] joins it to a connection that several threads may use, and
+//! transport out of all; [`shared::SharedConnection`] joins it to a connection that several threads may use, and
 //! [`poller::Poller`] waits for many of those. `unsafe` is only in [`sys`], around the system calls that std lacks.
 
 pub mod callback;
 pub mod clock;
 pub mod connect;
-pub mod endpoint;
-pub mod eyeballs;
 pub mod listener;
 pub mod poller;
-pub mod proxy;
-pub mod resolve;
 pub mod setup;
+pub mod shared;
 pub mod socket;
 pub mod sys;
-#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+#[cfg_attr(not(feature = "tls"), path = "tls/none.rs")]
 pub mod tls;
 pub mod wait;
 

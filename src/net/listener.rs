@@ -1,13 +1,13 @@
 //! A listening socket, TCP or Unix, plain or with TLS. Accepts without blocking; waiting is a loop around that.
 
 use crate::error::Result;
+use crate::net::poller::Registration;
+use crate::net::setup::Setup;
+use crate::net::socket::{self, Socket};
+use crate::net::tls::ServerTls;
+use crate::net::wait::{self, Interest};
+use crate::net::{Link, clock};
 use crate::proto::handshake::Url;
-use crate::transport::poller::Watch;
-use crate::transport::setup::Setup;
-use crate::transport::socket::{self, Socket};
-use crate::transport::tls::ServerTls;
-use crate::transport::wait::{self, Interest};
-use crate::transport::{Link, clock};
 use socket2::{Domain, SockAddr, Type};
 use std::ffi::OsStr;
 use std::io;
@@ -37,7 +37,7 @@ pub struct Listener {
     drained: AtomicBool,
     /// Nothing can be accepted before this.
     paused_until: AtomicU64,
-    watch: Mutex<Option<Watch>>,
+    watch: Mutex<Option<Registration>>,
 }
 
 impl Listener {
@@ -113,7 +113,7 @@ impl Listener {
     }
 
     /// The poller that watches it.
-    pub fn watch(&self) -> std::sync::MutexGuard<'_, Option<Watch>> {
+    pub fn watch(&self) -> std::sync::MutexGuard<'_, Option<Registration>> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -23,7 +23,7 @@ const START: &[u8] = b"HTTP/1.";
 const END: &[u8] = b"\r\n\r\n";
 
 /// The wait for the answer.
-pub(super) struct Talk {
+pub(super) struct Negotiation {
     /// The head as far as it has come.
     head: Vec<u8>,
     /// How many bytes the interim heads before it had.
@@ -32,7 +32,7 @@ pub(super) struct Talk {
     stands: bool,
 }
 
-impl Talk {
+impl Negotiation {
     /// Writes the request.
     pub(super) fn begin(
         host: &str,
@@ -107,7 +107,7 @@ impl Talk {
     }
 }
 
-impl fmt::Debug for Talk {
+impl fmt::Debug for Negotiation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http")
             .field("head", &format_args!("{} bytes", self.head.len()))

@@ -2,7 +2,7 @@
 //! these types can exist but the options.
 
 use crate::error::{Result, UrlError};
-use crate::transport::socket::Socket;
+use crate::net::socket::Socket;
 use std::io::{self, Read, Write};
 
 /// What TLS would be configured with.

@@ -1,15 +1,15 @@
-//! What a new endpoint can be configured with, beyond the protocol.
+//! What a new connection can be configured with, beyond the protocol.
 
 use crate::config::WebSocketConfig;
 use crate::error::Result;
+use crate::net::connect::proxy::Proxy;
+use crate::net::shared::Pool;
+use crate::net::tls::TlsOptions;
 use crate::proto::handshake::HandshakeOptions;
-use crate::transport::endpoint::Spares;
-use crate::transport::proxy::Proxy;
-use crate::transport::tls::TlsOptions;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How calls on an endpoint behave, beyond the protocol.
+/// How calls on a connection behave, beyond the protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Wait for the peer instead of answering `WouldBlock`; only where there is a socket to wait for.
@@ -48,21 +48,21 @@ impl Default for Settings {
     }
 }
 
-/// All that a new endpoint can be configured with.
+/// All that a new connection can be configured with.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
     /// The protocol's part.
     pub websocket: Arc<WebSocketConfig>,
     /// The opening handshake's part.
     pub handshake: Arc<HandshakeOptions>,
-    /// The endpoint's part.
+    /// The connection's part.
     pub settings: Settings,
     /// The proxy that a client goes through, where one was given.
     pub proxy: Option<Proxy>,
     /// What wss:// takes.
     pub tls: TlsOptions,
     /// What connections that woke up have left behind when they went to sleep.
-    pub spares: Arc<Spares>,
+    pub pool: Arc<Pool>,
 }
 
 impl Setup {

@@ -2,8 +2,8 @@
 //! without blocking; a borrowed one keeps its flags. One that a poller watches knows whether it is worth asking again.
 
 use crate::error::{Error, Result};
-use crate::transport::sys;
-use crate::transport::wait::Interest;
+use crate::net::sys;
+use crate::net::wait::Interest;
 use socket2::SockAddr;
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, Read, Write};

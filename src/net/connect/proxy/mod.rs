@@ -109,10 +109,18 @@ impl Proxy {
         }
         let mut output = Vec::new();
         let talk = match self.kind {
-            Kind::Http => Talk::Http(http::Talk::begin(host, port, self.credentials.as_ref(), &mut output)),
-            Kind::Socks => {
-                Talk::Socks(socks::Talk::begin(host, port, self.credentials.as_ref(), &mut output)?)
-            }
+            Kind::Http => Negotiation::Http(http::Negotiation::begin(
+                host,
+                port,
+                self.credentials.as_ref(),
+                &mut output,
+            )),
+            Kind::Socks => Negotiation::Socks(socks::Negotiation::begin(
+                host,
+                port,
+                self.credentials.as_ref(),
+                &mut output,
+            )?),
         };
         Ok(Tunnel { talk, output, sent: 0 })
     }
@@ -121,16 +129,16 @@ impl Proxy {
 /// The talk with a proxy, without I/O: send [`output`](Self::output), read at most [`wanted`](Self::wanted) bytes and
 /// hand them to [`received`](Self::received), until that says that the tunnel stands.
 pub struct Tunnel {
-    talk: Talk,
+    talk: Negotiation,
     output: Vec<u8>,
     /// How much of the output has left.
     sent: usize,
 }
 
 #[derive(Debug)]
-enum Talk {
-    Http(http::Talk),
-    Socks(socks::Talk),
+enum Negotiation {
+    Http(http::Negotiation),
+    Socks(socks::Negotiation),
 }
 
 impl Tunnel {
@@ -148,8 +156,8 @@ impl Tunnel {
     /// through the tunnel is taken. 0 where the tunnel stands.
     pub fn wanted(&self) -> usize {
         match &self.talk {
-            Talk::Http(talk) => talk.wanted(),
-            Talk::Socks(talk) => talk.wanted(),
+            Negotiation::Http(talk) => talk.wanted(),
+            Negotiation::Socks(talk) => talk.wanted(),
         }
     }
 
@@ -161,8 +169,8 @@ impl Tunnel {
         }
         for &byte in bytes {
             match &mut self.talk {
-                Talk::Http(talk) => talk.take(byte)?,
-                Talk::Socks(talk) => talk.take(byte, &mut self.output)?,
+                Negotiation::Http(talk) => talk.take(byte)?,
+                Negotiation::Socks(talk) => talk.take(byte, &mut self.output)?,
             }
         }
         Ok(self.wanted() == 0)

@@ -3,7 +3,7 @@
 
 use super::grammar::is_token_char;
 use crate::error::{CapacityError, Error, HandshakeError};
-use crate::proto::simd::scan::Map;
+use crate::simd::scan::Map;
 use std::ffi::CStr;
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -125,36 +125,36 @@ impl Head {
     }
 
     /// Whether nothing has been read into it.
-    pub(in crate::proto) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// [`method`](Self::method) as it came.
-    pub(super) fn method_bytes(&self) -> &[u8] {
+    pub(crate) fn method_bytes(&self) -> &[u8] {
         self.slice(self.start.first)
     }
 
     /// [`target`](Self::target) of a request as it came.
-    pub(super) fn target_bytes(&self) -> &[u8] {
+    pub(crate) fn target_bytes(&self) -> &[u8] {
         self.slice(self.start.second)
     }
 
     /// The `x` of `HTTP/1.x`.
-    pub(super) fn minor_version(&self) -> u8 {
+    pub(crate) fn minor_version(&self) -> u8 {
         self.minor_version
     }
 
-    pub(super) fn values_bytes(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn values_bytes(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.headers_bytes()
             .filter(move |(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value)
     }
 
-    pub(super) fn headers_bytes(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub(crate) fn headers_bytes(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.fields().map(|field| (self.slice(field.first), self.slice(field.second)))
     }
 
-    pub(super) fn set_body(&mut self, body: Vec<u8>) {
+    pub(crate) fn set_body(&mut self, body: Vec<u8>) {
         self.body = body;
     }
 
@@ -281,7 +281,7 @@ fn as_str(bytes: &[u8]) -> &str {
 
 /// Which kind of head is expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Request,
     Response,
 }
@@ -289,7 +289,7 @@ pub(super) enum Kind {
 /// Reads one head that arrives in pieces. Each byte is looked at once for where the head ends and what must not be in
 /// it; only then the whole is parsed, once.
 #[derive(Debug)]
-pub(super) struct HeadReader {
+pub(crate) struct HeadReader {
     kind: Kind,
     max: usize,
     /// How many bytes have been looked at.
@@ -299,12 +299,12 @@ pub(super) struct HeadReader {
     /// How many lines are complete.
     lines: usize,
     #[cfg(test)]
-    pub(super) examined: u64,
+    pub(crate) examined: u64,
 }
 
 impl HeadReader {
     /// For a head of at most `max` bytes.
-    pub(super) fn new(kind: Kind, max: usize) -> Self {
+    pub(crate) fn new(kind: Kind, max: usize) -> Self {
         let max = max.min(1 << 30);
         Self {
             kind,
@@ -318,7 +318,7 @@ impl HeadReader {
     }
 
     /// Reads the head into `head`, if it is complete in `received`: all bytes since the start of the head; its length.
-    pub(super) fn read(&mut self, received: &[u8], head: &mut Head) -> Result<Option<usize>, Error> {
+    pub(crate) fn read(&mut self, received: &[u8], head: &mut Head) -> Result<Option<usize>, Error> {
         let window = &received[..received.len().min(self.max)];
         if self.kind == Kind::Response && !may_be_response(window) {
             return malformed("this is not HTTP/1");
@@ -517,7 +517,7 @@ fn malformed<T>(why: &'static str) -> Result<T, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::simd::scan;
+    use crate::simd::scan;
 
     const MAX: usize = 16 << 10;
 

@@ -9,7 +9,7 @@ const MAX_CHUNK_LINE: usize = 128;
 
 /// Reads a body that arrives in pieces. Every byte is taken as it comes, so nothing is looked at twice.
 #[derive(Debug)]
-pub(super) struct BodyReader {
+pub(crate) struct BodyReader {
     framing: Framing,
     kept: Vec<u8>,
     max: usize,
@@ -38,12 +38,12 @@ struct Chunks {
 
 impl BodyReader {
     /// For the body that comes behind this head; at most `max` bytes of it are read.
-    pub(super) fn new(head: &Head, max: usize) -> Self {
+    pub(crate) fn new(head: &Head, max: usize) -> Self {
         Self { framing: framing(head), kept: Vec::new(), max }
     }
 
     /// Takes what it needs of `received`; how many bytes these were, and whether the body is complete.
-    pub(super) fn read(&mut self, received: &[u8]) -> (usize, bool) {
+    pub(crate) fn read(&mut self, received: &[u8]) -> (usize, bool) {
         let mut at = 0;
         loop {
             let room = self.max - self.kept.len();
@@ -77,7 +77,7 @@ impl BodyReader {
     }
 
     /// What was read.
-    pub(super) fn into_body(self) -> Vec<u8> {
+    pub(crate) fn into_body(self) -> Vec<u8> {
         self.kept
     }
 }

@@ -4,56 +4,56 @@
 //! woken when another thread leaves it something to do. One thread reads at a time. Blocking is here: a wait with a
 //! timeout around calls that never block. Knows threads and time; rules and kinds of socket are others' matter.
 
-mod core;
-mod sleep;
-mod watch;
+mod inner;
+mod registration;
+mod slot;
 
-pub use self::core::Core;
-pub use self::sleep::{Room, Spares};
+pub use self::inner::Inner;
+pub use self::slot::{MessageSlots, Pool};
 
-use self::sleep::{Awake, Life};
+use self::slot::{Active, Slot};
 use crate::driver::{Driver, MANY};
 use crate::error::{Error, Result};
 use crate::message::{Kind, MessageView, Outgoing, Role};
-use crate::proto::connection::{Accepted, Connection, Opening};
+use crate::net::Link;
+use crate::net::connect::Connecting;
+use crate::net::setup::Setup;
+use crate::net::wait::{self, Interest, Waker};
+use crate::proto::connection::{Connection, Enqueue, Opening};
 use crate::proto::handshake::{ClientHandshake, ServerHandshake, Url};
 use crate::proto::prepared::Prepared;
-use crate::transport::Link;
-use crate::transport::connect::Connecting;
-use crate::transport::setup::Setup;
-use crate::transport::wait::{self, Interest, Waker};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Endpoint {
-    core: Mutex<Core>,
+pub struct SharedConnection {
+    inner: Mutex<Inner>,
     /// It waits for its socket and for nothing else, as far as is known from the last time that it was locked.
     quiet: AtomicBool,
     /// What its poller has heard of meanwhile, without the lock: bits of [`watch`]. Whoever locks it next takes note of it.
     stirred: AtomicU8,
     /// Nothing stands before the messages that were taken ahead.
     calm: AtomicBool,
-    /// An [`Ahead`]. Written by who reads.
+    /// An [`BatchCursor`]. Written by who reads.
     ahead: AtomicU32,
     /// A thread that reads is waiting. Changed under the lock only.
     reading: AtomicBool,
-    seldom: OnceLock<Box<Seldom>>,
+    cold: OnceLock<Box<Cold>>,
 }
 
 /// Messages that one read found behind the one it was called for, by their places, the first being that one's. The next
 /// reads hand them out without the lock.
 #[derive(Debug, Clone, Copy)]
-struct Ahead {
+struct BatchCursor {
     next: u16,
     end: u16,
 }
 
 /// What most connections never need.
 #[derive(Debug, Default)]
-struct Seldom {
+struct Cold {
     /// The thread that holds the lock, where the transport is callbacks: one that calls back is told so instead of waiting
     /// for itself.
     owner: AtomicUsize,
@@ -64,28 +64,28 @@ struct Seldom {
 }
 
 /// Making one, and what needs no waiting.
-impl Endpoint {
-    /// An endpoint of this connection over this transport.
+impl SharedConnection {
+    /// A shared connection of this connection over this transport.
     pub fn new(connection: Connection, link: Link, setup: &Arc<Setup>) -> Self {
-        let mut core = Core {
+        let mut inner = Inner {
             link,
-            life: Life::Awake(Awake::new(Driver::new(connection))),
+            slot: Slot::Active(Active::new(Driver::new(connection))),
             setup: Arc::clone(setup),
             watch: None,
         };
-        if core.link.fd().is_some() {
-            core.connection_mut().set_over_socket();
+        if inner.link.fd().is_some() {
+            inner.connection_mut().set_over_socket();
         }
         // The deadlines run from now on.
-        let _ = core.tick();
+        let _ = inner.tick();
         Self {
-            core: Mutex::new(core),
+            inner: Mutex::new(inner),
             quiet: AtomicBool::new(false),
             stirred: AtomicU8::new(0),
             calm: AtomicBool::new(false),
             ahead: AtomicU32::new(0),
             reading: AtomicBool::new(false),
-            seldom: OnceLock::new(),
+            cold: OnceLock::new(),
         }
     }
 
@@ -112,16 +112,16 @@ impl Endpoint {
         Self::new(Connection::server(Arc::clone(&setup.websocket), handshake), link, setup)
     }
 
-    /// Gives an endpoint that was made without one its transport.
+    /// Gives a shared connection that was made without one its transport.
     pub fn set_link(&self, link: Link) -> Result<()> {
-        let mut core = self.lock()?;
-        match core.link {
+        let mut inner = self.lock()?;
+        match inner.link {
             Link::Memory => {
                 if link.fd().is_some() {
-                    core.connection_mut().set_over_socket();
+                    inner.connection_mut().set_over_socket();
                 }
-                core.link = link;
-                core.tick()
+                inner.link = link;
+                inner.tick()
             }
             _ => Err(Error::Misuse("this connection has its transport already")),
         }
@@ -129,26 +129,26 @@ impl Endpoint {
 
     /// Whether this very thread is in a call on it: this is one of its callbacks then.
     pub fn is_held_here(&self) -> bool {
-        let owner = self.seldom.get().map_or(0, |seldom| seldom.owner.load(Ordering::Relaxed));
+        let owner = self.cold.get().map_or(0, |cold| cold.owner.load(Ordering::Relaxed));
         owner != 0 && owner == thread_token()
     }
 
     /// Looks at the connection, or does a thing to it that needs no waiting.
-    pub fn with<R>(&self, look: impl FnOnce(&mut Core) -> R) -> Result<R> {
-        let mut core = self.lock()?;
-        let result = look(&mut core);
-        self.tell(&mut core);
+    pub fn with<R>(&self, look: impl FnOnce(&mut Inner) -> R) -> Result<R> {
+        let mut inner = self.lock()?;
+        let result = look(&mut inner);
+        self.tell(&mut inner);
         Ok(result)
     }
 }
 
 /// Calls that may wait.
-impl Endpoint {
+impl SharedConnection {
     /// Lets every thread that waits look again at what it waits for: the configuration has changed.
     pub fn look_again(&self) {
-        if let Some(seldom) = self.seldom.get()
-            && seldom.waiting.load(Ordering::Relaxed) > 0
-            && let Some(waker) = seldom.waker.get()
+        if let Some(cold) = self.cold.get()
+            && cold.waiting.load(Ordering::Relaxed) > 0
+            && let Some(waker) = cold.waker.get()
         {
             waker.wake();
         }
@@ -157,25 +157,31 @@ impl Endpoint {
     /// Drives the opening handshake until it is done, or until a server has a request to decide on that it does not
     /// take by itself.
     pub fn handshake(&self) -> Result<Opening> {
-        self.read_around(self.lock_to_read()?, Core::handshake)
+        self.read_around(self.lock_to_read()?, Inner::handshake)
     }
 
     /// Reads the next message and shows it to `take`, and with it those behind it that lie there whole, for as long as
     /// `take` wants more. Their memory stays until the next read, and so does the room that `take` is given for its notes.
     /// Does the opening handshake first, where that is not done. False, or `WouldBlock`: there is nothing for now.
     #[inline]
-    pub fn read_many(&self, mut take: impl FnMut(&mut Room, &MessageView<'_>) -> bool) -> Result<bool> {
-        self.read_unless_drained(&mut take, |core, take| core.read_many(take).map(|_| ()))
+    pub fn read_many(
+        &self,
+        mut take: impl FnMut(&mut MessageSlots, &MessageView<'_>) -> bool,
+    ) -> Result<bool> {
+        self.read_unless_drained(&mut take, |inner, take| inner.read_many(take).map(|_| ()))
     }
 
     /// [`read_many`](Self::read_many), where all messages but the first count as not read yet: they are handed out one by
     /// one by [`next_ahead`](Self::next_ahead), or taken back by the next read.
     #[inline]
-    pub fn read_ahead(&self, mut take: impl FnMut(&mut Room, &MessageView<'_>) -> bool) -> Result<bool> {
-        self.read_unless_drained(&mut take, |core, take| {
-            let is_calm = core.connection().is_calm();
-            let behind = core.read_many(&mut |room, view| take(room, view) && is_calm)?;
-            self.ahead.store(Ahead { next: 1, end: behind + 1 }.into(), Ordering::Relaxed);
+    pub fn read_ahead(
+        &self,
+        mut take: impl FnMut(&mut MessageSlots, &MessageView<'_>) -> bool,
+    ) -> Result<bool> {
+        self.read_unless_drained(&mut take, |inner, take| {
+            let is_calm = inner.connection().is_calm();
+            let behind = inner.read_many(&mut |room, view| take(room, view) && is_calm)?;
+            self.ahead.store(BatchCursor { next: 1, end: behind + 1 }.into(), Ordering::Relaxed);
             Ok(())
         })
     }
@@ -183,17 +189,17 @@ impl Endpoint {
     /// A read, unless it is known that there is nothing: who reads until then asks once too often each time, and that is to
     /// cost little (a third of the instructions).
     #[inline]
-    fn read_unless_drained<T: FnMut(&mut Room, &MessageView<'_>) -> bool>(
+    fn read_unless_drained<T: FnMut(&mut MessageSlots, &MessageView<'_>) -> bool>(
         &self,
         take: &mut T,
-        mut read: impl FnMut(&mut Core, &mut T) -> Result<()>,
+        mut read: impl FnMut(&mut Inner, &mut T) -> Result<()>,
     ) -> Result<bool> {
-        let mut core = self.lock_to_read()?;
-        core.connection_mut().take_back(self.forget_ahead());
-        if core.rest_if_drained() {
+        let mut inner = self.lock_to_read()?;
+        inner.connection_mut().take_back(self.forget_ahead());
+        if inner.rest_if_drained() {
             return Ok(false);
         }
-        self.read_around(core, |core| read(core, take)).map(|()| true)
+        self.read_around(inner, |inner| read(inner, take)).map(|()| true)
     }
 
     /// The place of the next message among those of the last [`read_ahead`](Self::read_ahead), which counts as read from now
@@ -201,30 +207,30 @@ impl Endpoint {
     /// the connection is closing, it was configured. For the one thread that reads.
     #[inline(always)]
     pub fn next_ahead(&self) -> Option<u16> {
-        let ahead = Ahead::from(self.ahead.load(Ordering::Relaxed));
+        let ahead = BatchCursor::from(self.ahead.load(Ordering::Relaxed));
         if ahead.left() == 0 || !self.calm.load(Ordering::Relaxed) {
             return None;
         }
         // Nobody else changes it, so that it needs no exchange.
-        self.ahead.store(Ahead { next: ahead.next + 1, ..ahead }.into(), Ordering::Relaxed);
+        self.ahead.store(BatchCursor { next: ahead.next + 1, ..ahead }.into(), Ordering::Relaxed);
         Some(ahead.next)
     }
 
     #[inline]
     fn forget_ahead(&self) -> u16 {
-        let ahead = Ahead::from(self.ahead.load(Ordering::Relaxed));
+        let ahead = BatchCursor::from(self.ahead.load(Ordering::Relaxed));
         self.ahead.store(0, Ordering::Relaxed);
         ahead.left()
     }
 
     /// Sends or queues a message. Blocking, it waits until the message has left, and for room before that; the
     /// message counts as accepted however that wait ends.
-    pub fn write(&self, message: &Outgoing<'_>) -> Result<Accepted> {
+    pub fn write(&self, message: &Outgoing<'_>) -> Result<Enqueue> {
         self.write_with(|driver, link| driver.send(link, message))
     }
 
     /// Like [`write`](Self::write), for a message that many connections send.
-    pub fn write_prepared(&self, message: &Prepared) -> Result<Accepted> {
+    pub fn write_prepared(&self, message: &Prepared) -> Result<Enqueue> {
         self.write_with(|driver, link| driver.send_prepared(link, message))
     }
 
@@ -235,12 +241,13 @@ impl Endpoint {
         count: usize,
         message: impl Fn(usize, &mut Outgoing<'a>) -> Result<bool>,
         accepted: &mut usize,
-    ) -> Result<Accepted> {
+    ) -> Result<Enqueue> {
         self.write_with(|driver, link| {
             if count == 1 {
                 let mut only = Outgoing::Binary(&[]);
-                let outcome = if message(0, &mut only)? { driver.send(link, &only)? } else { Accepted::Yes };
-                *accepted = usize::from(outcome == Accepted::Yes);
+                let outcome =
+                    if message(0, &mut only)? { driver.send(link, &only)? } else { Enqueue::Accepted };
+                *accepted = usize::from(outcome == Enqueue::Accepted);
                 return Ok(outcome);
             }
             while *accepted < count {
@@ -262,7 +269,7 @@ impl Endpoint {
                 let (done, outcome) = driver.send_many(link, &some[..len]);
                 *accepted += done;
                 match outcome {
-                    Ok(Accepted::Yes) => {}
+                    Ok(Enqueue::Accepted) => {}
                     refused => {
                         driver.flush_quietly(link)?;
                         return refused;
@@ -270,17 +277,17 @@ impl Endpoint {
                 }
             }
             driver.flush_quietly(link)?;
-            Ok(Accepted::Yes)
+            Ok(Enqueue::Accepted)
         })
     }
 
     /// Like [`write`](Self::write), for a fragment of a message.
-    pub fn write_fragment(&self, kind: Kind, data: &[u8], is_final: bool) -> Result<Accepted> {
+    pub fn write_fragment(&self, kind: Kind, data: &[u8], is_final: bool) -> Result<Enqueue> {
         self.write_with(|driver, link| driver.send_fragment(link, kind, data, is_final))
     }
 
     /// Queues a message without sending anything; it leaves with what follows.
-    pub fn queue(&self, message: &Outgoing<'_>) -> Result<Accepted> {
+    pub fn queue(&self, message: &Outgoing<'_>) -> Result<Enqueue> {
         self.lock()?.connection_mut().queue_corked(message)
     }
 
@@ -288,16 +295,16 @@ impl Endpoint {
     pub fn write_pending(&self) -> Result<()> {
         let mut until = None;
         loop {
-            let mut core = self.lock()?;
-            core.tick()?;
-            let (driver, link) = core.driven();
+            let mut inner = self.lock()?;
+            inner.tick()?;
+            let (driver, link) = inner.driven();
             let error = match driver.write_pending(link) {
                 Ok(()) => return Ok(()),
-                Err(error) if error.is_would_block() && core.blocks() => error,
-                Err(error) => return core.told(error),
+                Err(error) if error.is_would_block() && inner.blocks() => error,
+                Err(error) => return inner.told(error),
             };
-            until = until.or_else(|| end_of(core.setup.settings.write_timeout));
-            if !self.wait_to_write(core, until)? {
+            until = until.or_else(|| end_of(inner.setup.settings.write_timeout));
+            if !self.wait_to_write(inner, until)? {
                 return Err(error);
             }
         }
@@ -306,38 +313,38 @@ impl Endpoint {
     /// Waits until a read or a write has something to do, for `timeout` at most; whether it has. Beside a thread that
     /// reads, it waits for room for what is to be sent only.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
-        let core = self.lock()?;
+        let inner = self.lock()?;
         let beside_reader = self.reading.load(Ordering::Relaxed);
-        if !beside_reader && core.has_input() {
+        if !beside_reader && inner.has_input() {
             return Ok(true);
         }
-        let mut interest = core.interest();
+        let mut interest = inner.interest();
         interest.read &= !beside_reader;
-        Ok(self.wait_awake(core, interest, end_of(timeout))?.1)
+        Ok(self.wait_awake(inner, interest, end_of(timeout))?.1)
     }
 
     fn write_with(
         &self,
-        mut write: impl FnMut(&mut Driver, &mut Link) -> Result<Accepted>,
-    ) -> Result<Accepted> {
+        mut write: impl FnMut(&mut Driver, &mut Link) -> Result<Enqueue>,
+    ) -> Result<Enqueue> {
         let mut until = None;
         loop {
-            let mut core = self.lock()?;
-            core.tick()?;
-            let (driver, link) = core.driven();
+            let mut inner = self.lock()?;
+            inner.tick()?;
+            let (driver, link) = inner.driven();
             let accepted = write(driver, link);
-            self.tell(&mut core);
+            self.tell(&mut inner);
             let accepted = accepted?;
-            if !core.blocks() || !core.driver().has_output() {
+            if !inner.blocks() || !inner.driver().has_output() {
                 return Ok(accepted);
             }
-            until = until.or_else(|| end_of(core.setup.settings.write_timeout));
-            if accepted == Accepted::Yes {
-                drop(core);
+            until = until.or_else(|| end_of(inner.setup.settings.write_timeout));
+            if accepted == Enqueue::Accepted {
+                drop(inner);
                 self.wait_for_output(until)?;
                 return Ok(accepted);
             }
-            if !self.wait_to_write(core, until)? {
+            if !self.wait_to_write(inner, until)? {
                 return Ok(accepted);
             }
         }
@@ -347,58 +354,58 @@ impl Endpoint {
     /// next call.
     fn wait_for_output(&self, until: Option<Instant>) -> Result<()> {
         loop {
-            let mut core = self.lock()?;
-            let (driver, link) = core.driven();
+            let mut inner = self.lock()?;
+            let (driver, link) = inner.driven();
             match driver.flush(link) {
                 Err(error) if error.is_would_block() => {}
                 _ => return Ok(()),
             }
-            if !self.wait_to_write(core, until)? {
+            if !self.wait_to_write(inner, until)? {
                 return Ok(());
             }
         }
     }
 
-    /// A call that reads; repeated, with waits in between, where the endpoint is a blocking one.
+    /// A call that reads; repeated, with waits in between, where the connection is a blocking one.
     #[inline]
     fn read_around<'a, R>(
         &'a self,
-        mut core: Locked<'a>,
-        mut call: impl FnMut(&mut Core) -> Result<R>,
+        mut inner: Locked<'a>,
+        mut call: impl FnMut(&mut Inner) -> Result<R>,
     ) -> Result<R> {
-        match call(&mut core) {
+        match call(&mut inner) {
             Ok(result) => {
-                core.touch_in_transition();
+                inner.touch_in_transition();
                 Ok(result)
             }
-            Err(error) if error.is_would_block() && core.blocks() => self.read_waiting(core, error, call),
+            Err(error) if error.is_would_block() && inner.blocks() => self.read_waiting(inner, error, call),
             Err(error) if error.is_would_block() => {
-                core.rest();
-                core.touch_in_transition();
+                inner.rest();
+                inner.touch_in_transition();
                 Err(error)
             }
             Err(error) => {
-                core.touch_in_transition();
-                core.told(error)
+                inner.touch_in_transition();
+                inner.told(error)
             }
         }
     }
 
     fn read_waiting<'a, R>(
         &'a self,
-        mut core: Locked<'a>,
+        mut inner: Locked<'a>,
         mut error: Error,
-        mut call: impl FnMut(&mut Core) -> Result<R>,
+        mut call: impl FnMut(&mut Inner) -> Result<R>,
     ) -> Result<R> {
         let mut until = None;
         loop {
-            until = until.or_else(|| end_of(core.setup.settings.read_timeout));
+            until = until.or_else(|| end_of(inner.setup.settings.read_timeout));
             self.reading.store(true, Ordering::Relaxed);
-            core.rest();
-            let interest = core.interest();
-            let waited = self.wait_awake(core, interest, until);
+            inner.rest();
+            let interest = inner.interest();
+            let waited = self.wait_awake(inner, interest, until);
             let ready;
-            (core, ready) = match waited {
+            (inner, ready) = match waited {
                 Ok(waited) => waited,
                 Err(error) => {
                     let _core = self.lock()?;
@@ -410,14 +417,14 @@ impl Endpoint {
             if !ready {
                 return Err(error);
             }
-            match call(&mut core) {
-                Err(next) if next.is_would_block() && core.blocks() => error = next,
+            match call(&mut inner) {
+                Err(next) if next.is_would_block() && inner.blocks() => error = next,
                 Err(error) => {
-                    core.touch_in_transition();
-                    return core.told(error);
+                    inner.touch_in_transition();
+                    return inner.told(error);
                 }
                 Ok(result) => {
-                    core.touch_in_transition();
+                    inner.touch_in_transition();
                     return Ok(result);
                 }
             }
@@ -428,63 +435,63 @@ impl Endpoint {
     /// undone, by the last one that waited, under the lock. Whether there is something to do.
     fn wait_awake<'a>(
         &'a self,
-        core: Locked<'a>,
+        inner: Locked<'a>,
         interest: Interest,
         until: Option<Instant>,
     ) -> Result<(Locked<'a>, bool)> {
-        let plan = core.plan(until)?;
-        let seldom = self.seldom.get_or_init(Box::default);
-        let waker = match seldom.waker.get() {
+        let plan = inner.plan(until)?;
+        let cold = self.cold.get_or_init(Box::default);
+        let waker = match cold.waker.get() {
             Some(waker) => waker,
             None => {
                 let waker = Waker::new()?;
-                seldom.waker.get_or_init(|| waker)
+                cold.waker.get_or_init(|| waker)
             }
         };
-        seldom.waiting.fetch_add(1, Ordering::Relaxed);
-        drop(core);
+        cold.waiting.fetch_add(1, Ordering::Relaxed);
+        drop(inner);
         let ready = wait::wait(plan.fd, interest, plan.until, Some(waker));
-        let core = self.lock();
-        if seldom.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
+        let inner = self.lock();
+        if cold.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
             waker.drain();
         }
-        let mut core = core?;
-        core.link.stir();
-        Ok((core, ready? || plan.ends_in_deadline))
+        let mut inner = inner?;
+        inner.link.stir();
+        Ok((inner, ready? || plan.ends_in_deadline))
     }
 
     /// Waits, outside the lock, for room to write.
-    fn wait_to_write(&self, core: Locked<'_>, until: Option<Instant>) -> Result<bool> {
-        let plan = core.plan(until)?;
-        drop(core);
+    fn wait_to_write(&self, inner: Locked<'_>, until: Option<Instant>) -> Result<bool> {
+        let plan = inner.plan(until)?;
+        drop(inner);
         let ready = wait::wait(plan.fd, Interest { read: false, write: true }, plan.until, None)?;
         Ok(ready || plan.ends_in_deadline)
     }
 
     /// Who waits takes care of what another thread leaves unsent, and of the deadlines of a closing handshake.
-    fn tell(&self, core: &mut Core) {
-        if core.driver().has_output() || !core.connection().can_write() {
+    fn tell(&self, inner: &mut Inner) {
+        if inner.driver().has_output() || !inner.connection().can_write() {
             self.look_again();
-            core.touch();
+            inner.touch();
         }
     }
 
     #[inline]
     fn lock(&self) -> Result<Locked<'_>> {
-        let mut core = self.lock_asleep()?;
-        if let Life::Asleep(..) = core.life {
-            core.wake();
+        let mut inner = self.lock_asleep()?;
+        if let Slot::Parked(..) = inner.slot {
+            inner.wake();
         }
-        Ok(core)
+        Ok(inner)
     }
 
     /// The lock, for the one thread that reads.
     #[inline]
     fn lock_to_read(&self) -> Result<Locked<'_>> {
-        let core = self.lock()?;
+        let inner = self.lock()?;
         match self.reading.load(Ordering::Relaxed) {
             true => Err(Error::Misuse("another thread is reading from this connection")),
-            false => Ok(core),
+            false => Ok(inner),
         }
     }
 
@@ -494,14 +501,14 @@ impl Endpoint {
         if self.is_held_here() {
             return Err(Error::Misuse("a callback called back into its own connection"));
         }
-        let mut core = self.core.lock().map_err(|_| Error::Internal)?;
-        self.note_stirred(&mut core);
-        if let Link::Callback(_) = core.link {
+        let mut inner = self.inner.lock().map_err(|_| Error::Internal)?;
+        self.note_stirred(&mut inner);
+        if let Link::Callback(_) = inner.link {
             // Not without the lock, either.
             self.calm.store(false, Ordering::Relaxed);
-            self.seldom.get_or_init(Box::default).owner.store(thread_token(), Ordering::Relaxed);
+            self.cold.get_or_init(Box::default).owner.store(thread_token(), Ordering::Relaxed);
         }
-        Ok(Locked { core, endpoint: self })
+        Ok(Locked { inner, shared: self })
     }
 }
 
@@ -509,44 +516,44 @@ fn end_of(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
-impl Ahead {
+impl BatchCursor {
     #[inline]
     fn left(self) -> u16 {
         self.end.saturating_sub(self.next)
     }
 }
 
-impl From<u32> for Ahead {
+impl From<u32> for BatchCursor {
     #[inline]
     fn from(both: u32) -> Self {
         Self { next: both as u16, end: (both >> 16) as u16 }
     }
 }
 
-impl From<Ahead> for u32 {
+impl From<BatchCursor> for u32 {
     #[inline]
-    fn from(ahead: Ahead) -> Self {
+    fn from(ahead: BatchCursor) -> Self {
         Self::from(ahead.end) << 16 | Self::from(ahead.next)
     }
 }
 
 /// The lock, held.
 struct Locked<'a> {
-    core: MutexGuard<'a, Core>,
-    endpoint: &'a Endpoint,
+    inner: MutexGuard<'a, Inner>,
+    shared: &'a SharedConnection,
 }
 
 impl std::ops::Deref for Locked<'_> {
-    type Target = Core;
+    type Target = Inner;
 
-    fn deref(&self) -> &Core {
-        &self.core
+    fn deref(&self) -> &Inner {
+        &self.inner
     }
 }
 
 impl std::ops::DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut Core {
-        &mut self.core
+    fn deref_mut(&mut self) -> &mut Inner {
+        &mut self.inner
     }
 }
 
@@ -554,14 +561,14 @@ impl Drop for Locked<'_> {
     fn drop(&mut self) {
         // What a panic has left behind is no memory for another connection.
         if !std::thread::panicking() {
-            self.core.sleep();
+            self.inner.sleep();
         }
-        self.endpoint.quiet.store(self.core.is_quiet(), Ordering::Relaxed);
-        if Ahead::from(self.endpoint.ahead.load(Ordering::Relaxed)).left() > 0 {
-            self.endpoint.calm.store(self.core.connection().is_calm(), Ordering::Relaxed);
+        self.shared.quiet.store(self.inner.is_quiet(), Ordering::Relaxed);
+        if BatchCursor::from(self.shared.ahead.load(Ordering::Relaxed)).left() > 0 {
+            self.shared.calm.store(self.inner.connection().is_calm(), Ordering::Relaxed);
         }
-        if let Some(seldom) = self.endpoint.seldom.get() {
-            seldom.owner.store(0, Ordering::Relaxed);
+        if let Some(cold) = self.shared.cold.get() {
+            cold.owner.store(0, Ordering::Relaxed);
         }
     }
 }

@@ -1,32 +1,32 @@
 //! Connections on which nothing goes on: what is kept of them, and the memory that they share.
 
-use super::core::Core;
+use super::inner::Inner;
 use crate::driver::Driver;
-use crate::proto::connection::Dormant;
-use crate::transport::Link;
+use crate::net::Link;
+use crate::proto::connection::Parked;
 use std::mem::MaybeUninit;
 use std::sync::Mutex;
 
 /// A connection, or what is left of it while nothing goes on: most connections of a server wait, and are to cost as
 /// little as can be meanwhile.
 #[derive(Debug)]
-pub(super) enum Life {
-    Awake(Box<Awake>),
-    Asleep(Dormant),
+pub(super) enum Slot {
+    Active(Box<Active>),
+    Parked(Parked),
 }
 
 /// A connection on which something goes on.
 #[derive(Debug)]
-pub(super) struct Awake {
+pub(super) struct Active {
     pub(super) driver: Driver,
     /// There from the first message that is lent to its end.
-    pub(super) room: Option<Box<Room>>,
+    pub(super) room: Option<Box<MessageSlots>>,
 }
 
 /// Memory for what a reader has to note about the messages that are lent to it: there as long as they are.
-pub type Room = [MaybeUninit<u64>; 120];
+pub type MessageSlots = [MaybeUninit<u64>; 120];
 
-impl Awake {
+impl Active {
     pub(super) fn new(driver: Driver) -> Box<Self> {
         Box::new(Self { driver, room: None })
     }
@@ -34,18 +34,18 @@ impl Awake {
 
 /// Memory for the next connection that wakes up: one after the other has the same, which is in the cache by then.
 #[derive(Debug, Default)]
-pub struct Spares(Mutex<[Option<Box<Awake>>; 4]>);
+pub struct Pool(Mutex<[Option<Box<Active>>; 4]>);
 
-impl Spares {
+impl Pool {
     #[inline]
-    fn take(&self) -> Option<Box<Awake>> {
+    fn take(&self) -> Option<Box<Active>> {
         self.0.lock().ok()?.iter_mut().find_map(Option::take)
     }
 
     #[inline]
-    fn put(&self, spare: Box<Awake>) {
-        if let Ok(mut spares) = self.0.lock()
-            && let Some(place) = spares.iter_mut().find(|place| place.is_none())
+    fn put(&self, spare: Box<Active>) {
+        if let Ok(mut pool) = self.0.lock()
+            && let Some(place) = pool.iter_mut().find(|place| place.is_none())
         {
             *place = Some(spare);
         }
@@ -61,26 +61,26 @@ fn can_sleep(link: &Link) -> bool {
     }
 }
 
-impl Core {
+impl Inner {
     pub(super) fn wake(&mut self) {
-        if let Life::Asleep(dormant) = &mut self.life {
+        if let Slot::Parked(parked) = &mut self.slot {
             let usual = &self.setup.websocket;
-            let awake = match self.setup.spares.take() {
+            let awake = match self.setup.pool.take() {
                 Some(mut spare) => {
-                    spare.driver.connection.reuse(dormant, usual);
+                    spare.driver.connection.reuse(parked, usual);
                     spare
                 }
-                None => Awake::new(Driver::new(dormant.wake(usual))),
+                None => Active::new(Driver::new(parked.wake(usual))),
             };
-            self.life = Life::Awake(awake);
+            self.slot = Slot::Active(awake);
         }
     }
 
     /// Nothing is lent any more. Where the connection is about to sleep the room goes with the rest of its memory.
     #[cold]
     pub(super) fn end_loan(&mut self) {
-        if let Life::Awake(awake) = &mut self.life
-            && !(can_sleep(&self.link) && awake.driver.is_dormant())
+        if let Slot::Active(awake) = &mut self.slot
+            && !(can_sleep(&self.link) && awake.driver.is_parkable())
         {
             awake.room = None;
         }
@@ -89,13 +89,13 @@ impl Core {
     /// Puts a connection to sleep where nothing goes on. Its socket alone says when something does.
     #[inline]
     pub(super) fn sleep(&mut self) {
-        if let Life::Awake(awake) = &mut self.life
+        if let Slot::Active(awake) = &mut self.slot
             && can_sleep(&self.link)
-            && awake.driver.is_dormant()
+            && awake.driver.is_parkable()
         {
-            let dormant = awake.driver.connection.dormant(&self.setup.websocket);
-            if let Life::Awake(spare) = std::mem::replace(&mut self.life, Life::Asleep(dormant)) {
-                self.setup.spares.put(spare);
+            let parked = awake.driver.connection.parked(&self.setup.websocket);
+            if let Slot::Active(spare) = std::mem::replace(&mut self.slot, Slot::Parked(parked)) {
+                self.setup.pool.put(spare);
             }
         }
     }

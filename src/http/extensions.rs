@@ -6,27 +6,27 @@ use crate::error::HandshakeError;
 /// Goes through one header value, front to back: the name of an extension, then its parameters, then the next. Every
 /// byte is passed once and nothing is copied, so many extensions cost no more than their bytes.
 #[derive(Debug)]
-pub(in crate::proto) struct Extensions<'a> {
+pub(crate) struct Extensions<'a> {
     rest: &'a [u8],
 }
 
 /// The name of a parameter and its value, where it has one: without the quotes, for [`characters`].
-pub(in crate::proto) type Parameter<'a> = (&'a [u8], Option<&'a [u8]>);
+pub(crate) type Parameter<'a> = (&'a [u8], Option<&'a [u8]>);
 
 impl<'a> Extensions<'a> {
-    pub(in crate::proto) fn new(value: &'a [u8]) -> Self {
+    pub(crate) fn new(value: &'a [u8]) -> Self {
         Self { rest: value }
     }
 
     /// The name of the next extension. Empty elements of the list do not count (RFC 9110 section 5.6.1.2).
-    pub(in crate::proto) fn next_name(&mut self) -> Result<Option<&'a [u8]>, HandshakeError> {
+    pub(crate) fn next_name(&mut self) -> Result<Option<&'a [u8]>, HandshakeError> {
         self.take_while(|byte| is_space(byte) || byte == b',');
         if self.rest.is_empty() { Ok(None) } else { self.token().map(Some) }
     }
 
     /// The next parameter of the extension named last. A value that is empty counts as one: what it means to the
     /// parameter is not known here.
-    pub(in crate::proto) fn next_parameter(&mut self) -> Result<Option<Parameter<'a>>, HandshakeError> {
+    pub(crate) fn next_parameter(&mut self) -> Result<Option<Parameter<'a>>, HandshakeError> {
         if !self.skip(b';') {
             return if matches!(self.rest, [] | [b',', ..]) { Ok(None) } else { Err(MALFORMED) };
         }
@@ -85,7 +85,7 @@ impl<'a> Extensions<'a> {
 }
 
 /// What a value says once its escapes are undone: a quoted value means the same as one without quotes.
-pub(in crate::proto) fn characters(value: &[u8]) -> impl Iterator<Item = u8> {
+pub(crate) fn characters(value: &[u8]) -> impl Iterator<Item = u8> {
     let mut bytes = value.iter().copied();
     std::iter::from_fn(move || match bytes.next()? {
         b'\\' => bytes.next(),

@@ -1,12 +1,12 @@
 //! The small grammars of HTTP header fields (RFC 9110 section 5.6). Knows characters only: no field has a meaning here.
 
 /// Whether this is a token: the grammar of methods, header names and subprotocols.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_char(byte))
 }
 
 /// Whether this may stand in a token.
-pub(super) fn is_token_char(byte: u8) -> bool {
+pub(crate) fn is_token_char(byte: u8) -> bool {
     TOKEN_CHARS[usize::from(byte)]
 }
 
@@ -25,17 +25,17 @@ const TOKEN_CHARS: [bool; 256] = {
 };
 
 /// Whether this may be a header value: no control character but the tab, so no CR, LF and NUL.
-pub(super) fn is_field_value(bytes: &[u8]) -> bool {
+pub(crate) fn is_field_value(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control())
 }
 
 /// The elements of a comma-separated list, without the white space around them; empty elements do not count.
-pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
 /// Whether a comma-separated list has `token` in it, in any case; it is to be written as for [`is_word`].
-pub(super) fn has_token<const N: usize>(value: &[u8], token: &[u8; N]) -> bool {
+pub(crate) fn has_token<const N: usize>(value: &[u8], token: &[u8; N]) -> bool {
     // As a rule it is the only element.
     is_word(value, token) || list(value).any(|element| is_word(element, token))
 }
@@ -43,7 +43,7 @@ pub(super) fn has_token<const N: usize>(value: &[u8], token: &[u8; N]) -> bool {
 /// Whether this is `word`, in any case. The word is of hyphens and small letters, the rest without control characters. A
 /// length that is known makes it a tenth of the instructions of `eq_ignore_ascii_case`.
 #[inline]
-pub(super) fn is_word<const N: usize>(bytes: &[u8], word: &[u8; N]) -> bool {
+pub(crate) fn is_word<const N: usize>(bytes: &[u8], word: &[u8; N]) -> bool {
     // The bit is set in hyphens and small letters, and is all that capital letters lack.
     let differences = |bytes: &[u8; N]| bytes.iter().zip(word).fold(0, |all, (a, b)| all | ((a | 0x20) ^ b));
     bytes.try_into().is_ok_and(|bytes: &[u8; N]| differences(bytes) == 0)

@@ -1,4 +1,4 @@
-//! Which address to try next, and when: Happy Eyeballs (RFC 8305), on a clock in milliseconds that is handed in. Knows
+//! Which address to try next, and when: Happy HappyEyeballs (RFC 8305), on a clock in milliseconds that is handed in. Knows
 //! addresses and times; resolves no names and opens no sockets.
 
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ pub enum Family {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Eyeballs {
+pub struct HappyEyeballs {
     v6: Answer,
     v4: Answer,
     /// The family of the attempt begun last.
@@ -39,7 +39,7 @@ struct Answer {
     addresses: VecDeque<SocketAddr>,
 }
 
-impl Eyeballs {
+impl HappyEyeballs {
     /// Both lookups are still to answer.
     pub fn new() -> Self {
         Self::default()
@@ -110,13 +110,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn expect(eyeballs: &mut Eyeballs, now: u64, address: &str) {
+    fn expect(eyeballs: &mut HappyEyeballs, now: u64, address: &str) {
         assert_eq!(eyeballs.next(now), Some(addresses(&[address])[0]));
     }
 
     #[test]
     fn ipv6_answered_first_is_tried_at_once() {
-        let mut eyeballs = Eyeballs::new();
+        let mut eyeballs = HappyEyeballs::new();
         assert_eq!((eyeballs.next(0), eyeballs.due(), eyeballs.is_hopeless()), (None, None, false));
         eyeballs.found(Family::V6, addresses(&["::1"]), 5);
         expect(&mut eyeballs, 5, "::1");
@@ -125,10 +125,10 @@ mod tests {
 
     #[test]
     fn ipv4_answered_first_waits_a_little_for_ipv6() {
-        let mut eyeballs = Eyeballs::new();
+        let mut eyeballs = HappyEyeballs::new();
         eyeballs.found(Family::V4, addresses(&["127.0.0.1"]), 100);
         assert_eq!((eyeballs.next(149), eyeballs.due()), (None, Some(150)));
-        let mut late = Eyeballs::new();
+        let mut late = HappyEyeballs::new();
         late.found(Family::V4, addresses(&["127.0.0.1"]), 100);
         late.found(Family::V6, addresses(&["::1"]), 120);
         expect(&mut late, 120, "::1");
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn no_ipv6_address_means_no_wait() {
-        let mut eyeballs = Eyeballs::new();
+        let mut eyeballs = HappyEyeballs::new();
         eyeballs.found(Family::V4, addresses(&["127.0.0.1"]), 100);
         eyeballs.found(Family::V6, [], 101);
         expect(&mut eyeballs, 101, "127.0.0.1");
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn families_take_turns_a_quarter_of_a_second_apart() {
-        let mut eyeballs = Eyeballs::new();
+        let mut eyeballs = HappyEyeballs::new();
         eyeballs.found(Family::V6, addresses(&["::1", "::2", "::3"]), 0);
         eyeballs.found(Family::V4, addresses(&["127.0.0.1"]), 0);
         expect(&mut eyeballs, 0, "::1");
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn after_a_failure_the_next_is_tried_at_once() {
-        let mut eyeballs = Eyeballs::new();
+        let mut eyeballs = HappyEyeballs::new();
         eyeballs.found(Family::V6, addresses(&["::1"]), 0);
         expect(&mut eyeballs, 0, "::1");
         eyeballs.found(Family::V4, addresses(&["127.0.0.1"]), 1);
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_endless_list_of_addresses_is_cut() {
-        let mut eyeballs = Eyeballs::new();
+        let mut eyeballs = HappyEyeballs::new();
         eyeballs.found(Family::V6, addresses(&["::1"; 1000]), 0);
         eyeballs.found(Family::V4, [], 0);
         let mut tried = 0;

@@ -4,16 +4,16 @@
 //! what is known of them is kept with them, so that an idle connection costs nothing and a busy one no more than its
 //! reads and writes. What is reported is the opposite: **whatever still has something to do is reported again by
 //! the next wait**, be it bytes on the socket, in a TLS session or in the receive buffer, output that would leave now, a
-//! deadline, or an end to be told. Knows endpoints by what they say of themselves; never reads or writes.
+//! deadline, or an end to be told. Knows connections by what they say of themselves; never reads or writes.
 //!
-//! Locks are taken in this order: the entries, then an endpoint, then the list of the touched.
+//! Locks are taken in this order: the entries, then a shared connection, then the list of the touched.
 
 use crate::error::{Error, Result};
+use crate::net::clock::{self, Now};
+use crate::net::listener::Listener;
+use crate::net::shared::SharedConnection;
+use crate::net::wait::Interest;
 use crate::proto::deadline::NEVER;
-use crate::transport::clock::{self, Now};
-use crate::transport::endpoint::Endpoint;
-use crate::transport::listener::Listener;
-use crate::transport::wait::Interest;
 use mio::unix::SourceFd;
 use mio::{Events, Poll, Registry, Token, Waker};
 use std::cmp::Reverse;
@@ -41,21 +41,21 @@ pub struct Poller {
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A connection over a socket.
-    Connection(Arc<Endpoint>),
+    Connection(Arc<SharedConnection>),
     /// A listening socket.
     Listener(Arc<Listener>),
 }
 
 /// A source's place in a poller.
 #[derive(Debug, Clone)]
-pub struct Watch {
+pub struct Registration {
     shared: Arc<Shared>,
     place: usize,
 }
 
 /// What a source says of itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Condition {
+pub struct SourceStatus {
     /// A call has something to do right now.
     pub ready: bool,
     /// When it will, at the latest; [`NEVER`] if nothing happens.
@@ -64,7 +64,7 @@ pub struct Condition {
     pub watched: Option<Watched>,
 }
 
-impl Condition {
+impl SourceStatus {
     /// Of a source that cannot say.
     pub const UNKNOWN: Self = Self { ready: false, due: NEVER, watched: None };
 }
@@ -148,7 +148,7 @@ impl Poller {
     pub fn add(&self, source: Source, token: u64) -> Result<()> {
         let mut entries = self.shared.entries();
         let place = entries.place();
-        if let Err(error) = source.set_watch(Watch { shared: Arc::clone(&self.shared), place }) {
+        if let Err(error) = source.set_watch(Registration { shared: Arc::clone(&self.shared), place }) {
             entries.free.push(place);
             return Err(error);
         }
@@ -253,7 +253,7 @@ impl Poller {
                 continue;
             }
             let condition = entry.source.happened(what, ended, now);
-            entries.heed(place, condition, now, &self.shared.registry, &mut waiting.ready);
+            entries.apply_status(place, condition, now, &self.shared.registry, &mut waiting.ready);
         }
         while let Some(slot) = tokens.get_mut(count)
             && let Some(place) = waiting.ready.pop_front()
@@ -282,9 +282,9 @@ impl Drop for Poller {
 }
 
 impl Source {
-    fn set_watch(&self, watch: Watch) -> Result<()> {
+    fn set_watch(&self, watch: Registration) -> Result<()> {
         match self {
-            Source::Connection(endpoint) => endpoint.set_watch(watch),
+            Source::Connection(shared) => shared.set_watch(watch),
             Source::Listener(listener) => match &mut *listener.watch() {
                 Some(_) => Err(Error::Misuse("this listener is with a poller already")),
                 none => {
@@ -297,28 +297,28 @@ impl Source {
 
     fn clear_watch(&self) {
         match self {
-            Source::Connection(endpoint) => drop(endpoint.take_watch()),
+            Source::Connection(shared) => drop(shared.take_watch()),
             Source::Listener(listener) => drop(listener.watch().take()),
         }
     }
 
     #[inline]
     fn is_quiet(&self) -> bool {
-        matches!(self, Source::Connection(endpoint) if endpoint.is_quiet())
+        matches!(self, Source::Connection(shared) if shared.is_quiet())
     }
 
     /// Whether what was heard of it is that it has something to do, and no more.
     #[inline]
     fn stir(&self, what: Interest, ended: bool) -> bool {
-        matches!(self, Source::Connection(endpoint) if endpoint.stir(what, ended))
+        matches!(self, Source::Connection(shared) if shared.stir(what, ended))
     }
 
-    fn condition(&self, now: &Now) -> Condition {
+    fn condition(&self, now: &Now) -> SourceStatus {
         match self {
-            Source::Connection(endpoint) => endpoint.condition(now),
+            Source::Connection(shared) => shared.condition(now),
             Source::Listener(listener) => {
                 let due = listener.due();
-                Condition {
+                SourceStatus {
                     ready: due.is_some_and(|due| due <= now.ms()),
                     due: due.unwrap_or(NEVER),
                     watched: Some(Watched { fd: listener.fd(), settled: true }),
@@ -327,9 +327,9 @@ impl Source {
         }
     }
 
-    fn happened(&self, what: Interest, ended: bool, now: &Now) -> Condition {
+    fn happened(&self, what: Interest, ended: bool, now: &Now) -> SourceStatus {
         match self {
-            Source::Connection(endpoint) => endpoint.happened(what, ended, now),
+            Source::Connection(shared) => shared.happened(what, ended, now),
             Source::Listener(listener) => {
                 listener.stir();
                 self.condition(now)
@@ -338,13 +338,13 @@ impl Source {
     }
 
     fn watched(&self) {
-        if let Source::Connection(endpoint) = self {
-            endpoint.watched();
+        if let Source::Connection(shared) = self {
+            shared.watched();
         }
     }
 }
 
-impl Watch {
+impl Registration {
     /// Something was done to the source that its poller may want to know of.
     pub fn touch(&self) {
         self.shared.touch(self.place);
@@ -401,14 +401,14 @@ impl Entries {
     fn look(&mut self, place: usize, now: &Now, registry: &Registry, ready: &mut VecDeque<usize>) {
         let Some(Some(entry)) = self.places.get_mut(place) else { return };
         let condition = entry.source.condition(now);
-        self.heed(place, condition, now, registry, ready);
+        self.apply_status(place, condition, now, registry, ready);
     }
 
     /// Lists a source where it has something to do, and minds when it will.
-    fn heed(
+    fn apply_status(
         &mut self,
         place: usize,
-        mut condition: Condition,
+        mut condition: SourceStatus,
         now: &Now,
         registry: &Registry,
         ready: &mut VecDeque<usize>,
@@ -418,7 +418,7 @@ impl Entries {
             condition = match entry.watch(place, condition, now, registry) {
                 Ok(condition) => condition,
                 // What the system cannot watch is reported: a call on it will tell why.
-                Err(_) => Condition { ready: true, ..condition },
+                Err(_) => SourceStatus { ready: true, ..condition },
             };
         }
         if condition.ready {
@@ -474,10 +474,10 @@ impl Entry {
     fn watch(
         &mut self,
         place: usize,
-        condition: Condition,
+        condition: SourceStatus,
         now: &Now,
         registry: &Registry,
-    ) -> io::Result<Condition> {
+    ) -> io::Result<SourceStatus> {
         // The one before is closed by now, and thereby forgotten.
         self.watched = None;
         if let Some(Watched { fd, .. }) = condition.watched {
