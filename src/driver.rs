@@ -544,6 +544,27 @@ impl Driver {
         Ok(())
     }
 
+    /// Receives what there is, once, without looking at it: before the silence of the peer is judged. False where there is no
+    /// room for it.
+    pub fn receive_unread(&mut self, stream: &mut (impl Read + Write)) -> Result<bool> {
+        if self.connection.has_ended() || self.connection.ignores_input() {
+            return Ok(true);
+        }
+        let space = self.connection.space()?;
+        if space.is_empty() {
+            return Ok(false);
+        }
+        match read_some(stream, space) {
+            Ok(0) => self.connection.received_eof(),
+            Ok(n) => self.connection.received(n),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // What has arrived before is read first; that there is an end shows again behind it.
+            Err(_) if self.connection.is_readable() => self.connection.peer_is_alive(),
+            Err(error) => return Err(self.connection.stream_failed(error)),
+        }
+        Ok(true)
+    }
+
     /// Receives what nobody looks at any more. Whatever the stream then says that is not bytes, be it an error, is its
     /// end.
     #[cold]

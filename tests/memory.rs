@@ -12,11 +12,11 @@ use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
-use wsabi::net::Link;
 use wsabi::net::poller::{Poller, Source};
 use wsabi::net::setup::{Settings, Setup};
 use wsabi::net::shared::SharedConnection;
 use wsabi::net::socket::Socket;
+use wsabi::net::stream::Stream;
 use wsabi::proto::connection::Connection;
 use wsabi::proto::handshake::ServerHandshake;
 use wsabi::{
@@ -373,7 +373,7 @@ fn a_connection_that_compresses_holds_no_buffers_while_a_poller_waits_for_it() {
     let setup = Arc::new(Setup { websocket, settings, ..Setup::default() });
     let (near, mut far) = UnixStream::pair().unwrap();
     let endpoint = Arc::new(SharedConnection::open(&setup, Role::Server, Vec::new()));
-    endpoint.set_link(Link::Socket(Socket::owned(near.into()))).unwrap();
+    endpoint.set_stream(Stream::Socket(Socket::owned(near.into()))).unwrap();
     let poller = Poller::new().unwrap();
     poller.add(Source::Connection(Arc::clone(&endpoint)), 1).unwrap();
     let mut tokens = [0];

@@ -12,11 +12,11 @@ use crate::ffi::message::MessageBatch;
 use crate::ffi::status;
 use crate::ffi::types::{ws_message, ws_recv_fn, ws_role, ws_send_fn, ws_socket, ws_status, ws_status_t};
 use crate::message::Role;
-use crate::net::Link;
 use crate::net::callback::Callback;
 use crate::net::setup::Setup;
 use crate::net::shared::SharedConnection;
 use crate::net::socket::Socket;
+use crate::net::stream::Stream;
 use crate::proto::handshake::Url;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fmt;
@@ -189,7 +189,7 @@ pub unsafe extern "C" fn ws_client_new(
             guard::null_first(out);
             (guard::out(out)?, guard::string(url)?, ws_config::setup(config, false))
         };
-        *out = ws_conn::into_handle(SharedConnection::client(&setup, &Url::parse(url)?, Link::Memory)?);
+        *out = ws_conn::into_handle(SharedConnection::client(&setup, &Url::parse(url)?, Stream::Memory)?);
         Ok(())
     })
 }
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn ws_server_new(config: *const ws_config, out: *mut *mut 
             guard::null_first(out);
             (guard::out(out)?, ws_config::setup(config, false))
         };
-        *out = ws_conn::into_handle(SharedConnection::server(&setup, Link::Memory));
+        *out = ws_conn::into_handle(SharedConnection::server(&setup, Stream::Memory));
         Ok(())
     })
 }
@@ -281,7 +281,7 @@ pub unsafe extern "C" fn ws_set_io(
                 n => Ok(n),
             }
         };
-        conn.alive()?.set_link(Link::Callback(Box::new(Callback::new(Box::new(receive), Box::new(send)))))
+        conn.alive()?.set_stream(Stream::Callback(Box::new(Callback::new(Box::new(receive), Box::new(send)))))
     };
     // SAFETY: by the caller's word.
     unsafe { guard::call_on(conn, set_io) }
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn ws_set_socket(conn: *mut ws_conn, socket: ws_socket) ->
             if !matches!(socket2::SockRef::from(&fd).r#type(), Ok(socket2::Type::STREAM)) {
                 return Err(Error::InvalidArgument("this is no stream socket"));
             }
-            conn.alive()?.set_link(Link::Socket(Socket::borrowed(fd)))
+            conn.alive()?.set_stream(Stream::Socket(Socket::borrowed(fd)))
         })
     }
 }
@@ -325,9 +325,7 @@ pub unsafe extern "C" fn ws_free(conn: *mut ws_conn) {
         // SAFETY: by the caller's word it came out of Box::into_raw, and is not used again.
         let conn = unsafe { Box::from_raw(conn) };
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
-            if let Some(watch) = conn.shared.take_watch() {
-                watch.remove();
-            }
+            conn.shared.leave_poller();
             drop(conn);
         }));
     }

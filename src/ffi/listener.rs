@@ -89,7 +89,7 @@ pub unsafe extern "C" fn ws_listener_accept(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_listener_socket(listener: *const ws_listener) -> ws_socket {
     // SAFETY: by the caller's word.
-    unsafe { listener.as_ref() }.map_or(-1, |listener| listener.listener.fd() as ws_socket)
+    unsafe { listener.as_ref() }.map_or(-1, |listener| listener.listener.raw_socket() as ws_socket)
 }
 
 /// The port it listens on; 0 for NULL and for a Unix socket.
@@ -111,9 +111,6 @@ pub unsafe extern "C" fn ws_listener_free(listener: *mut ws_listener) {
     if !listener.is_null() {
         // SAFETY: by the caller's word it came out of Box::into_raw, and is not used again.
         let listener = unsafe { Box::from_raw(listener) };
-        let watch = listener.listener.watch().take();
-        if let Some(watch) = watch {
-            watch.remove();
-        }
+        listener.listener.leave_poller();
     }
 }

@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::types::ws_status_t;
-use crate::net::Link;
 use crate::proto::connection::Connection;
 
 /// Lends room to receive into: *len bytes at *buf. It stays where it is until ws_input_commit(), whatever is read or
@@ -190,9 +189,9 @@ pub unsafe extern "C" fn ws_output_take(
 }
 
 fn in_memory(conn: &ws_conn, call: impl FnOnce(&mut Connection) -> Result<()>) -> Result<()> {
-    conn.alive()?.with(|inner| match inner.link() {
-        Link::Memory => call(inner.connection_mut()),
-        _ => Err(Error::Misuse("this connection moves its bytes itself")),
+    conn.alive()?.with(|inner| match inner.transport().is_memory() {
+        true => call(inner.connection_mut()),
+        false => Err(Error::Misuse("this connection moves its bytes itself")),
     })?
 }
 

@@ -83,9 +83,7 @@ pub unsafe extern "C" fn ws_poller_remove(poller: *mut ws_poller, conn: *mut ws_
     unsafe {
         guard::call_on(conn, |conn| {
             let poller = get(poller)?;
-            let watch = conn.alive()?.take_watch_of(poller)?;
-            watch.remove();
-            Ok(())
+            conn.alive()?.deregister_from(poller)
         })
     }
 }

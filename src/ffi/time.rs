@@ -28,7 +28,7 @@ pub unsafe extern "C" fn ws_tick(conn: *mut ws_conn, now_ms: u64) -> ws_status_t
     // SAFETY: by the caller's word.
     unsafe {
         guard::call_on(conn, |conn| {
-            conn.alive()?.with(|inner| match inner.link().has_clock() {
+            conn.alive()?.with(|inner| match inner.transport().has_clock() {
                 true => Err(Error::Misuse("this connection has a clock of its own")),
                 false => inner.connection_mut().tick(now_ms),
             })?

@@ -172,7 +172,6 @@ pub unsafe extern "C" fn ws_set_option(conn: *mut ws_conn, option: i32, value: u
             shared.with(|inner| {
                 inner.configure(|websocket, settings| config::set(websocket, settings, option, value))
             })??;
-            shared.look_again();
             Ok(())
         })
     }
@@ -214,7 +213,7 @@ pub unsafe extern "C" fn ws_get_socket(conn: *const ws_conn) -> ws_socket {
     // SAFETY: by the caller's word.
     unsafe {
         guard::ask(conn, -1, |conn| {
-            conn.alive()?.with(|inner| inner.link().fd().map_or(-1, |fd| fd as ws_socket))
+            conn.alive()?.with(|inner| inner.transport().raw_socket().map_or(-1, |fd| fd as ws_socket))
         })
     }
 }

@@ -29,3 +29,11 @@ pub fn after(wait: Option<Duration>) -> u64 {
     wait.and_then(|wait| u64::try_from(wait.as_millis()).ok())
         .map_or(NEVER, |wait| now_ms().saturating_add(wait))
 }
+
+/// That time as one of the system's; `None` for [`NEVER`].
+pub fn instant_of(ms: u64) -> Option<Instant> {
+    match ms {
+        NEVER => None,
+        ms => Instant::now().checked_add(Duration::from_millis(ms.saturating_sub(now_ms()))),
+    }
+}

@@ -1,22 +1,25 @@
 //! A listening socket, TCP or Unix, plain or with TLS. Accepts without blocking; waiting is a loop around that.
 
-use crate::error::Result;
-use crate::net::poller::Registration;
+use crate::error::{Error, Result};
+use crate::net::clock::{self, Now};
+use crate::net::poller::{Key, Shared, Sides, SourceStatus};
 use crate::net::setup::Setup;
 use crate::net::socket::{self, Socket};
+use crate::net::stream::Stream;
+use crate::net::sys::RawSocket;
 use crate::net::tls::ServerTls;
 use crate::net::wait::{self, Interest};
-use crate::net::{Link, clock};
+use crate::proto::deadline::NEVER;
 use crate::proto::handshake::Url;
 use socket2::{Domain, SockAddr, Type};
 use std::ffi::OsStr;
 use std::io;
 use std::net::ToSocketAddrs;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Connections that wait to be accepted; the system may have a lower limit of its own.
@@ -37,7 +40,7 @@ pub struct Listener {
     drained: AtomicBool,
     /// Nothing can be accepted before this.
     paused_until: AtomicU64,
-    watch: Mutex<Option<Registration>>,
+    registration: Mutex<Option<(Arc<Shared>, Key)>>,
 }
 
 impl Listener {
@@ -55,12 +58,12 @@ impl Listener {
             file,
             drained: AtomicBool::new(false),
             paused_until: AtomicU64::new(0),
-            watch: Mutex::default(),
+            registration: Mutex::default(),
         })
     }
 
     /// The next connection that waits; `WouldBlock` where there is none.
-    pub fn accept(&self) -> Result<Link> {
+    pub fn accept(&self) -> Result<Stream> {
         let socket = loop {
             match self.socket.accept() {
                 Ok((socket, _)) => break socket,
@@ -82,17 +85,17 @@ impl Listener {
         }
         let socket = Socket::owned(socket.into());
         match &self.tls {
-            Some(tls) => Ok(Link::Tls(Box::new(tls.over(socket)?))),
-            None => Ok(Link::Socket(socket)),
+            Some(tls) => Ok(Stream::Tls(Box::new(tls.over(socket)?))),
+            None => Ok(Stream::Socket(socket)),
         }
     }
 
     /// The next connection, waited for until then; `WouldBlock` where none came.
-    pub fn accept_until(&self, until: Option<Instant>) -> Result<Link> {
+    pub fn accept_until(&self, until: Option<Instant>) -> Result<Stream> {
         loop {
             match self.accept() {
                 Err(error) if error.is_would_block() => {
-                    if !wait::wait(self.fd(), Interest { read: true, write: false }, until, None)? {
+                    if !wait::wait_alone(self.raw_socket(), Interest { read: true, write: false }, until)? {
                         return Err(error);
                     }
                 }
@@ -102,7 +105,7 @@ impl Listener {
     }
 
     /// The listening socket.
-    pub fn fd(&self) -> RawFd {
+    pub fn raw_socket(&self) -> RawSocket {
         self.socket.as_raw_fd()
     }
 
@@ -112,19 +115,48 @@ impl Listener {
         address.map_or(0, |address| address.port())
     }
 
-    /// The poller that watches it.
-    pub fn watch(&self) -> std::sync::MutexGuard<'_, Option<Registration>> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Registers it with a poller, under this key.
+    pub(in crate::net) fn register(&self, poller: &Arc<Shared>, key: Key) -> Result<()> {
+        let mut registration = self.registration();
+        if registration.is_some() {
+            return Err(Error::Misuse("this listener is with a poller already"));
+        }
+        poller.register(self.raw_socket(), key, Sides::Read)?;
+        *registration = Some((Arc::clone(poller), key));
+        poller.mark_dirty(key);
+        Ok(())
+    }
+
+    /// Deregisters it from its poller; the key that it had there.
+    pub(in crate::net) fn deregister(&self) -> Option<(Arc<Shared>, Key)> {
+        let (poller, key) = self.registration().take()?;
+        poller.deregister(self.raw_socket());
+        Some((poller, key))
+    }
+
+    /// Leaves its poller, where it is with one.
+    pub fn leave_poller(&self) {
+        if let Some((poller, key)) = self.deregister() {
+            poller.remove(key);
+        }
     }
 
     /// A connection may wait.
-    pub fn stir(&self) {
+    pub(in crate::net) fn on_event(&self) {
         self.drained.store(false, Ordering::Relaxed);
     }
 
-    /// When accepting is worth a try: a time that is over for now, none where nobody waits.
-    pub fn due(&self) -> Option<u64> {
-        (!self.drained.load(Ordering::Relaxed)).then(|| self.paused_until.load(Ordering::Relaxed))
+    /// Whether accepting is worth a try, and when it will be; never, where nobody waits.
+    pub(in crate::net) fn status(&self, now: &Now) -> SourceStatus {
+        let due = match self.drained.load(Ordering::Relaxed) {
+            true => NEVER,
+            false => self.paused_until.load(Ordering::Relaxed),
+        };
+        SourceStatus { ready: due != NEVER && due <= now.ms(), due }
+    }
+
+    fn registration(&self) -> MutexGuard<'_, Option<(Arc<Shared>, Key)>> {
+        self.registration.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::net::connect::proxy::Proxy;
 use crate::net::shared::Pool;
 use crate::net::tls::TlsOptions;
+use crate::net::wait::Wakers;
 use crate::proto::handshake::HandshakeOptions;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,8 @@ pub struct Setup {
     pub tls: TlsOptions,
     /// What connections that woke up have left behind when they went to sleep.
     pub pool: Arc<Pool>,
+    /// What wakes threads that wait.
+    pub wakers: Wakers,
 }
 
 impl Setup {

@@ -2,8 +2,8 @@
 //! without blocking; a borrowed one keeps its flags. One that a poller watches knows whether it is worth asking again.
 
 use crate::error::{Error, Result};
-use crate::net::sys;
-use crate::net::wait::Interest;
+use crate::net::readiness::Readiness;
+use crate::net::sys::{self, RawSocket};
 use socket2::SockAddr;
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, Read, Write};
@@ -23,32 +23,6 @@ enum Fd {
     Borrowed(BorrowedFd<'static>),
 }
 
-/// What is known of a socket from the calls on it, and from a poller that tells of changes only.
-#[derive(Debug, Clone, Copy)]
-pub struct Readiness {
-    /// A poller tells when one of these becomes true.
-    pub watched: bool,
-    /// There may be something to receive.
-    pub readable: bool,
-    /// There was nothing more just now: that need not be asked once again.
-    pub drained: bool,
-    /// There may be room to send.
-    pub writable: bool,
-    /// The peer has ended the stream, or it is broken: that may lie behind bytes still to be received.
-    pub ended: bool,
-}
-
-impl Readiness {
-    /// A poller has told of a change.
-    #[inline]
-    pub fn happened(&mut self, what: Interest, ended: bool) {
-        self.readable |= what.read;
-        self.drained &= !what.read;
-        self.writable |= what.write;
-        self.ended |= ended;
-    }
-}
-
 impl Socket {
     /// A socket that is closed with the connection.
     pub fn owned(fd: OwnedFd) -> Self {
@@ -61,9 +35,13 @@ impl Socket {
     }
 
     fn new(fd: Fd) -> Self {
-        let readiness =
-            Readiness { watched: false, readable: true, drained: false, writable: true, ended: false };
-        Self { fd, readiness }
+        Self { fd, readiness: Readiness::UNWATCHED }
+    }
+
+    /// Its number.
+    #[inline]
+    pub fn raw(&self) -> RawSocket {
+        self.fd.as_raw_fd()
     }
 
     /// What is known of it.
@@ -77,7 +55,7 @@ impl Socket {
     }
 
     /// Remembers whether there was room to send.
-    fn mind(&mut self, sent: io::Result<usize>) -> io::Result<usize> {
+    fn note_would_block(&mut self, sent: io::Result<usize>) -> io::Result<usize> {
         if let Err(error) = &sent {
             self.readiness.writable = error.kind() != io::ErrorKind::WouldBlock;
         }
@@ -144,7 +122,7 @@ impl Read for Socket {
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let sent = sys::send(self.as_raw_fd(), bytes);
-        self.mind(sent)
+        self.note_would_block(sent)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -152,7 +130,7 @@ impl Write for Socket {
             [one] => sys::send(self.as_raw_fd(), one),
             several => sys::send_vectored(self.as_raw_fd(), several),
         };
-        self.mind(sent)
+        self.note_would_block(sent)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,10 +1,15 @@
-//! Waiting for a socket, outside every lock, and being woken while at it.
+//! Waiting for a socket, outside every lock, and being woken while at it. Knows descriptors and time; what is waited for is
+//! the caller's matter.
 
-use crate::net::sys;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
+use crate::net::sys::{self, RawSocket, WakePair};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Most wakers that are kept for the next thread that waits, of all that the process has made.
+const MOST_KEPT: usize = 16;
+/// Without a waker, for want of descriptors, a wait looks again this often.
+const WITHOUT_WAKER: Duration = Duration::from_millis(10);
 
 /// What to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,54 +20,123 @@ pub struct Interest {
     pub write: bool,
 }
 
-/// Wakes all threads that wait, until it is drained.
+/// How a wait has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// The socket has something.
+    Ready,
+    /// Something may have changed: look again.
+    Called,
+    /// The time is over.
+    TimedOut,
+}
+
+/// A share in the wakers of the process. Each waker takes descriptors, so a thread has one while it waits and no longer; the
+/// last share closes those that were kept for the next thread.
 #[derive(Debug)]
-pub struct Waker {
-    sleeper: UnixStream,
-    waker: UnixStream,
+pub struct Wakers(());
+
+#[derive(Debug)]
+struct Kept {
+    shares: usize,
+    wakers: Vec<Arc<WakePair>>,
 }
 
-impl Waker {
-    /// A new one.
-    pub fn new() -> io::Result<Self> {
-        let (sleeper, waker) = UnixStream::pair()?;
-        sleeper.set_nonblocking(true)?;
-        waker.set_nonblocking(true)?;
-        Ok(Self { sleeper, waker })
+static KEPT: Mutex<Kept> = Mutex::new(Kept { shares: 0, wakers: Vec::new() });
+
+impl Wakers {
+    /// One for a thread that is about to wait; none where the system has no descriptors left.
+    pub fn take() -> Option<Arc<WakePair>> {
+        let kept = kept().wakers.pop();
+        kept.or_else(|| WakePair::new().ok().map(Arc::new))
     }
 
-    /// Ends every wait under way, and the next ones, until [`drain`](Self::drain).
-    pub fn wake(&self) {
-        // Full means that it will wake in any case.
-        let _ = (&self.waker).write(&[1]);
-    }
-
-    /// Waits are waits again.
-    pub fn drain(&self) {
-        let mut scratch = [0; 64];
-        while matches!((&self.sleeper).read(&mut scratch), Ok(1..)) {}
+    /// The thread waits no longer, and nobody else has the waker. Whether it was called is for the caller to know: to find
+    /// out is a system call.
+    pub fn put(waker: Arc<WakePair>, was_called: bool) {
+        if was_called {
+            waker.drain();
+        }
+        let mut kept = kept();
+        if kept.wakers.len() < MOST_KEPT {
+            kept.wakers.push(waker);
+        }
     }
 }
 
-/// Waits until the socket is ready or the waker called; false where `until` came first.
+impl Default for Wakers {
+    fn default() -> Self {
+        kept().shares += 1;
+        Self(())
+    }
+}
+
+impl Clone for Wakers {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Drop for Wakers {
+    fn drop(&mut self) {
+        let mut kept = kept();
+        kept.shares -= 1;
+        if kept.shares == 0 {
+            kept.wakers = Vec::new();
+        }
+    }
+}
+
+fn kept() -> MutexGuard<'static, Kept> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until the socket is ready or the waker called, or until then.
 pub fn wait(
-    fd: RawFd,
+    socket: RawSocket,
     interest: Interest,
     until: Option<Instant>,
-    waker: Option<&Waker>,
-) -> io::Result<bool> {
+    waker: Option<&WakePair>,
+) -> io::Result<Waited> {
+    // With nothing to wait for, the end of the socket must not end the wait either.
+    let socket = (interest.read || interest.write).then_some(socket);
+    let mut entries = [
+        sys::poll_entry(socket, interest.read, interest.write),
+        sys::poll_entry(waker.map(WakePair::socket), true, false),
+    ];
+    let left = left(until);
+    sys::poll(&mut entries, if waker.is_some() { left } else { at_most(left, WITHOUT_WAKER) })?;
+    Ok(match &entries {
+        [socket, _] if sys::is_ready(socket) => Waited::Ready,
+        _ if until.is_some_and(|until| Instant::now() >= until) => Waited::TimedOut,
+        _ => Waited::Called,
+    })
+}
+
+/// Waits for a socket that no other thread changes anything about; false where `until` came first.
+pub fn wait_alone(socket: RawSocket, interest: Interest, until: Option<Instant>) -> io::Result<bool> {
     loop {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        // With nothing to wait for, the end of the socket must not end the wait either.
-        let fd = if interest.read || interest.write { fd } else { -1 };
-        let waker = waker.map_or(-1, |waker| waker.sleeper.as_raw_fd());
-        let mut fds = [sys::poll_fd(fd, interest.read, interest.write), sys::poll_fd(waker, true, false)];
-        sys::poll(&mut fds, left)?;
-        if fds.iter().any(sys::is_ready) {
+        let left = left(until);
+        let mut entries = [sys::poll_entry(Some(socket), interest.read, interest.write)];
+        sys::poll(&mut entries, left)?;
+        if entries.iter().any(sys::is_ready) {
             return Ok(true);
         }
         if left == Some(Duration::ZERO) {
             return Ok(false);
         }
     }
+}
+
+/// Whether the socket has something to read right now, be it its end.
+pub fn is_readable(socket: RawSocket) -> io::Result<bool> {
+    wait_alone(socket, Interest { read: true, write: false }, Some(Instant::now()))
+}
+
+fn left(until: Option<Instant>) -> Option<Duration> {
+    until.map(|until| until.saturating_duration_since(Instant::now()))
+}
+
+fn at_most(wait: Option<Duration>, most: Duration) -> Option<Duration> {
+    Some(wait.map_or(most, |wait| wait.min(most)))
 }

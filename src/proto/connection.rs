@@ -10,7 +10,7 @@ use crate::error::{CapacityError, Deadline, Error, HandshakeError, ProtocolError
 use crate::http::Head;
 use crate::message::{CloseCode, Kind, Outgoing, Role};
 use crate::proto::closing::State;
-use crate::proto::deadline::{Deadlines, Due, NEVER, Stage};
+use crate::proto::deadline::{Dating, Deadlines, Due, NEVER, Stage};
 use crate::proto::deflate::{Agreed, Deflater, Inflater};
 use crate::proto::frame::{HeaderBytes, MAX_CONTROL, Opcode};
 use crate::proto::handshake::{
@@ -298,10 +298,13 @@ impl Connection {
         };
         match handshake.advance(self.receiver.buffered(), self.eof) {
             Ok((Progress::NeedMore, consumed)) => {
+                // What has come of a head is no news before the rest comes.
+                self.unread = false;
                 self.receiver.skip(consumed);
                 Ok(Opening::NeedsBytes)
             }
             Ok((Progress::Request, consumed)) => {
+                self.unread = false;
                 self.receiver.skip(consumed);
                 Ok(Opening::Request)
             }
@@ -511,18 +514,23 @@ impl Connection {
 
     /// Whether a read would find something new without more bytes: a message, the end, a failure.
     pub fn is_readable(&self) -> bool {
-        self.unread || self.is_over()
+        self.state != State::Terminated && (self.unread || self.is_over())
     }
 
     /// The stream failed: it can be dropped once this error has been handed on.
     pub fn stream_failed(&mut self, error: std::io::Error) -> Error {
+        self.transport_failed(error.into())
+    }
+
+    /// [`stream_failed`](Self::stream_failed), whatever kept the transport from moving bytes.
+    pub fn transport_failed(&mut self, error: Error) -> Error {
         self.sender.discard();
         self.eof = true;
         match self.refusal_cut_short() {
             Some(refusal) => self.handshake_failed(refusal),
             None => {
                 self.end_handshake();
-                self.fail(Error::from(error))
+                self.fail(error)
             }
         }
     }
@@ -571,6 +579,12 @@ impl Connection {
         {
             self.unread = true;
         }
+    }
+
+    /// Whether messages are read ahead, and nothing is to be done before they are handed out.
+    #[inline]
+    pub fn is_batch_valid(&self) -> bool {
+        self.ahead.1 > 0 && self.is_calm()
     }
 
     /// Whether nothing is to be done before messages that have arrived are handed out.
@@ -876,6 +890,9 @@ impl Connection {
 
     /// Queues what is left of a message of which `sent` bytes, header included, have left directly.
     pub fn queue_rest(&mut self, header: &[u8], payload: &[u8], sent: usize) -> Result<()> {
+        if 0 < sent && sent < header.len() + payload.len() {
+            self.deadlines.progressed();
+        }
         self.sender.queue_rest(header, payload, sent).map_err(|error| match sent {
             0 => error,
             _ => self.cut_off(error),
@@ -919,6 +936,7 @@ impl Connection {
 
     /// Of that piece `sent` bytes have left: queues what is left of the message.
     pub fn queue_staged(&mut self, staged: MaskedChunk<'_>, sent: usize) -> Result<()> {
+        self.deadlines.progressed();
         let is_unsent = staged.is_unsent(self.staged().len(), sent);
         self.sender.queue_staged(staged, sent).map_err(|error| match is_unsent {
             true => error,
@@ -950,6 +968,7 @@ impl Connection {
 
     /// The first `n` bytes that [`gather`](Self::gather) gave have been sent.
     pub fn sent(&mut self, n: usize) {
+        self.deadlines.progressed();
         self.sender.advance(n);
     }
 
@@ -960,6 +979,9 @@ impl Connection {
 
     /// The first `n` lent bytes have been sent; false where fewer were lent.
     pub fn advance_output(&mut self, n: usize) -> bool {
+        if n > 0 {
+            self.deadlines.progressed();
+        }
         self.sender.advance_output(n)
     }
 
@@ -1073,10 +1095,12 @@ impl Connection {
         self.handshake.is_none() && self.state.can_write()
     }
 
-    /// Whether bytes from the peer make a difference: messages, its Close, or the end of the stream.
+    /// Whether bytes from the peer make a difference: messages, its Close, or the end of the stream. Not while a request
+    /// waits to be decided on.
     pub fn wants_bytes(&self) -> bool {
         let waits_for_end = matches!(self.state, State::ClosedByPeer | State::CloseAcknowledged);
-        !self.eof && (self.state.can_read() || (waits_for_end && self.role == Role::Client))
+        let reads = self.state.can_read() && !self.awaits_decision();
+        !self.eof && (reads || (waits_for_end && self.role == Role::Client))
     }
 
     /// The code of the Close that arrived, [`CloseCode::NO_STATUS`] where it had none; otherwise the code that says
@@ -1102,20 +1126,33 @@ impl Connection {
         Arc::make_mut(&mut self.config)
     }
 
-    /// Takes the time, in milliseconds on any clock that does not go backwards, and does what is due: sends a Ping,
+    /// Takes the time, in milliseconds on any clock that does not go backwards, and does all that is due: sends a Ping,
     /// or ends the connection with [`Error::Timeout`].
     pub fn tick(&mut self, now: u64) -> Result<()> {
-        self.deadlines.set_now(now);
-        match self.deadlines.due(self.deadline_stage(), &self.config) {
-            None => Ok(()),
-            Some(Due::Ping) => self.sender.queue_urgent_ping(&self.deadlines.ping_payload()),
-            // Both Closes have passed, or the connection has failed already: its end just need not be waited for.
-            Some(Due::Expired(_)) if !matches!(self.state, State::Active | State::ClosedByUs) => {
-                self.abandoned = true;
-                Ok(())
+        self.deadlines.set_now(now, self.dating(), !self.sender.is_empty());
+        while let Some(due) = self.deadlines.due(self.deadline_stage(), &self.config) {
+            match due {
+                Due::Ping => self.sender.queue_urgent_ping(&self.deadlines.ping_payload())?,
+                // Both Closes have passed, or the connection has failed already: its end just need not be waited for.
+                Due::Expired(_) if !matches!(self.state, State::Active | State::ClosedByUs) => {
+                    self.abandoned = true;
+                }
+                Due::Expired(deadline) => return Err(self.give_up_waiting(deadline)),
             }
-            Some(Due::Expired(deadline)) => Err(self.give_up_waiting(deadline)),
         }
+        Ok(())
+    }
+
+    /// Takes the time. Whether the connection would now be given up for the silence of its peer: what lies in the transport
+    /// is to be received before [`tick`](Self::tick).
+    pub fn would_judge_silence(&mut self, now: u64) -> bool {
+        self.deadlines.set_now(now, self.dating(), !self.sender.is_empty());
+        self.deadlines.silence(self.deadline_stage(), &self.config) <= now
+    }
+
+    /// Something has arrived that there is no room for.
+    pub fn peer_is_alive(&mut self) {
+        self.deadlines.received();
     }
 
     /// A deadline has passed: ends the connection.
@@ -1124,10 +1161,15 @@ impl Connection {
             self.abandoned = true;
             return self.handshake_failed(refusal);
         }
-        // Later on there is nobody to hear last words.
-        self.abandoned = self.is_opening() || self.state != State::Active;
+        // Later on there is nobody to hear last words, and none get through to a peer that takes no bytes.
+        let takes_nothing = deadline == Deadline::Pong && !self.sender.is_empty();
+        self.abandoned = self.is_opening() || self.state != State::Active || takes_nothing;
         self.end_handshake();
         self.fail(Error::Timeout(deadline))
+    }
+
+    fn dating(&self) -> Dating {
+        if self.over_socket { Dating::Back } else { Dating::Ahead }
     }
 
     /// Deadlines that nobody looked at so far run from `now` on.

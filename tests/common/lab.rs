@@ -22,7 +22,7 @@ pub enum Transport {
     /// `Connection`, with `gather` and `sent`.
     Gathered,
     /// `Connection`, with `output` and `advance_output`.
-    MessageBatch,
+    Lent,
     /// A C handle in memory mode.
     CMemory,
     /// A C handle with callbacks.
@@ -33,19 +33,18 @@ pub enum Transport {
 
 impl Transport {
     pub const ALL: [Self; 6] =
-        [Self::Face, Self::Gathered, Self::MessageBatch, Self::CMemory, Self::CCallbacks, Self::CSocket];
+        [Self::Face, Self::Gathered, Self::Lent, Self::CMemory, Self::CCallbacks, Self::CSocket];
     /// Those that keep what the peer does not take, and whose clock is handed in: a socket has room of its own, and
     /// the library's clock.
-    pub const SCRIPTED: [Self; 5] =
-        [Self::Face, Self::Gathered, Self::MessageBatch, Self::CMemory, Self::CCallbacks];
+    pub const SCRIPTED: [Self; 5] = [Self::Face, Self::Gathered, Self::Lent, Self::CMemory, Self::CCallbacks];
     /// Those that are told of the stream's errors: in memory mode they are the caller's own matter.
-    pub const FALLIBLE: [Self; 4] = [Self::Face, Self::Gathered, Self::MessageBatch, Self::CCallbacks];
+    pub const FALLIBLE: [Self; 4] = [Self::Face, Self::Gathered, Self::Lent, Self::CCallbacks];
 
     fn end(self, stream: ScriptedStream, beginning: Beginning, config: WebSocketConfig) -> Box<dyn End> {
         match self {
             Self::Face => Box::new(Face::new(stream, beginning, config)),
             Self::Gathered => Box::new(SansIo::new(stream, beginning, config, false)),
-            Self::MessageBatch => Box::new(SansIo::new(stream, beginning, config, true)),
+            Self::Lent => Box::new(SansIo::new(stream, beginning, config, true)),
             Self::CMemory => Box::new(CEnd::new(stream, beginning, config, Mode::Memory)),
             Self::CCallbacks => Box::new(CEnd::new(stream, beginning, config, Mode::Callbacks)),
             Self::CSocket => Box::new(CEnd::new(stream, beginning, config, Mode::Socket)),

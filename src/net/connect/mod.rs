@@ -7,13 +7,15 @@ pub mod proxy;
 pub mod resolve;
 
 use crate::error::{Error, Result};
+use crate::net::clock;
 use crate::net::connect::happy_eyeballs::{Family, HappyEyeballs};
 use crate::net::connect::proxy::{Proxy, Tunnel};
 use crate::net::connect::resolve::{Completion, Completions};
 use crate::net::setup::Setup;
 use crate::net::socket::{self, Socket};
+use crate::net::stream::Stream;
+use crate::net::sys::RawSocket;
 use crate::net::tls::ClientTls;
-use crate::net::{Link, clock};
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::Url;
 use mio::unix::SourceFd;
@@ -21,7 +23,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, SockAddr, Type};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 
 /// A Unix socket whose listener is busy says so at once, and never that it is free again: ask this often, in ms.
 const BUSY_DELAY: u64 = 10;
@@ -30,7 +32,7 @@ const COMPLETIONS: Token = Token(usize::MAX);
 
 /// See the module.
 #[derive(Debug)]
-pub struct Connecting {
+pub struct Connector {
     /// What is waited for, in one.
     poll: Poll,
     completions: Option<Completions>,
@@ -42,9 +44,9 @@ pub struct Connecting {
     /// When patience with all this ends.
     until: u64,
     /// Something has happened that has not been looked at.
-    stirred: bool,
+    has_events: bool,
     /// What came of it at once.
-    outcome: Option<Box<io::Result<Link>>>,
+    outcome: Option<Box<Result<Stream>>>,
 }
 
 /// How far it has come.
@@ -80,11 +82,11 @@ struct Race {
     error: io::Error,
 }
 
-impl Connecting {
-    /// Begins. What fails later is told by [`finish`](Self::finish).
+impl Connector {
+    /// Begins. What fails later is told by [`poll`](Self::poll).
     pub fn start(url: &Url, setup: &Setup) -> Result<Self> {
         let settings = &setup.settings;
-        let mut connecting = Self {
+        let mut connector = Self {
             poll: Poll::new()?,
             completions: None,
             stage: Stage::Over,
@@ -92,29 +94,30 @@ impl Connecting {
             proxy: None,
             tls: Tls::No,
             until: clock::after(settings.connect_timeout),
-            stirred: true,
+            has_events: true,
             outcome: None,
         };
         let prepared = match url.socket_path() {
             Some(path) => {
-                connecting.stage = Stage::Busy(socket::unix_address(path)?, 0);
+                connector.stage = Stage::Busy(socket::unix_address(path)?, 0);
                 Ok(())
             }
-            None => connecting.prepare(url, setup),
+            None => connector.prepare(url, setup),
         };
         if let Err(error @ Error::Url(_)) = prepared {
             return Err(error);
         }
         // Whatever else goes wrong is told with a connection that can be asked why.
-        match prepared.map_err(into_io).and_then(|()| connecting.finish()) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            outcome => connecting.outcome = Some(Box::new(outcome)),
+        match prepared.and_then(|()| connector.poll()) {
+            Ok(None) => {}
+            Ok(Some(stream)) => connector.outcome = Some(Box::new(Ok(stream))),
+            Err(error) => connector.outcome = Some(Box::new(Err(error))),
         }
-        Ok(connecting)
+        Ok(connector)
     }
 
     /// One descriptor that becomes readable when there is something to do.
-    pub fn fd(&self) -> RawFd {
+    pub fn raw_socket(&self) -> RawSocket {
         self.poll.as_raw_fd()
     }
 
@@ -135,56 +138,54 @@ impl Connecting {
     }
 
     /// Something may have happened.
-    pub fn stir(&mut self) {
-        self.stirred = true;
+    pub fn on_event(&mut self) {
+        self.has_events = true;
     }
 
-    /// Whether [`finish`](Self::finish) may get further than last time.
-    pub fn is_stirred(&self) -> bool {
-        self.stirred
+    /// Whether [`poll`](Self::poll) may get further than last time.
+    pub fn has_events(&self) -> bool {
+        self.has_events || self.outcome.is_some()
     }
 
-    /// What came of it; `WouldBlock` while it goes on.
-    pub fn finish(&mut self) -> io::Result<Link> {
+    /// Goes as far as it can. The stream, once; `None` while it takes its time.
+    pub fn poll(&mut self) -> Result<Option<Stream>> {
         if let Some(outcome) = self.outcome.take() {
-            return *outcome;
+            return outcome.map(Some);
         }
-        self.stirred = false;
+        self.has_events = false;
         let now = clock::now_ms();
-        let arrived = self.look(now)?;
+        let arrived = self.take_events(now)?;
         loop {
             match &mut self.stage {
-                Stage::Busy(address, again) => {
-                    if now < *again {
-                        return not_yet();
+                Stage::Busy(_, again) if now < *again => return Ok(None),
+                Stage::Busy(address, again) => match begin(address, false) {
+                    Ok(socket) => self.stage = Stage::Connected(Socket::owned(socket.into())),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        *again = now + BUSY_DELAY;
+                        return Ok(None);
                     }
-                    match begin(address, false) {
-                        Ok(socket) => self.stage = Stage::Connected(Socket::owned(socket.into())),
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                            *again = now + BUSY_DELAY;
-                            return not_yet();
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
+                    Err(error) => return Err(error.into()),
+                },
                 Stage::Race(race) => {
-                    let socket = race.advance(&self.poll, self.nodelay, &arrived, now)?;
+                    let Some(socket) = race.advance(&self.poll, self.nodelay, &arrived, now)? else {
+                        return Ok(None);
+                    };
                     self.stage = match &self.proxy {
                         None => Stage::Connected(socket),
-                        Some((proxy, host, port)) => {
-                            Stage::Tunnel(socket, proxy.tunnel(host, *port).map_err(into_io)?)
-                        }
+                        Some((proxy, host, port)) => Stage::Tunnel(socket, proxy.tunnel(host, *port)?),
                     };
                 }
                 Stage::Tunnel(socket, tunnel) => {
-                    ask_proxy(socket, tunnel)?;
+                    if !ask_proxy(socket, tunnel)? {
+                        return Ok(None);
+                    }
                     self.next_stage(|stage| match stage {
                         Stage::Tunnel(socket, _) => Stage::Connected(socket),
                         other => other,
                     });
                 }
                 Stage::Connected(_) => return self.hand_on(),
-                Stage::Over => return Err(io::ErrorKind::NotConnected.into()),
+                Stage::Over => return Err(io::Error::from(io::ErrorKind::NotConnected).into()),
             }
         }
     }
@@ -242,7 +243,7 @@ impl Connecting {
     }
 
     /// Takes what has happened: the attempts that have come to something.
-    fn look(&mut self, now: u64) -> io::Result<Vec<usize>> {
+    fn take_events(&mut self, now: u64) -> Result<Vec<usize>> {
         let mut events = Events::with_capacity(16);
         loop {
             match self.poll.poll(&mut events, Some(std::time::Duration::ZERO)) {
@@ -266,7 +267,7 @@ impl Connecting {
                 (Completion::Tls(ready), _) => {
                     if let Tls::Awaited(host) = &mut self.tls {
                         let host = std::mem::take(host);
-                        self.tls = Tls::Ready(host, ready.map_err(into_io)?);
+                        self.tls = Tls::Ready(host, ready?);
                     }
                 }
             }
@@ -279,30 +280,36 @@ impl Connecting {
     }
 
     /// The socket is connected as far as the destination.
-    fn hand_on(&mut self) -> io::Result<Link> {
+    fn hand_on(&mut self) -> Result<Option<Stream>> {
         if let Tls::Awaited(_) = self.tls {
-            return not_yet();
+            return Ok(None);
         }
         let Stage::Connected(socket) = std::mem::replace(&mut self.stage, Stage::Over) else {
-            return Err(io::ErrorKind::NotConnected.into());
+            return Err(io::Error::from(io::ErrorKind::NotConnected).into());
         };
-        match &self.tls {
-            Tls::Ready(host, tls) => Ok(Link::Tls(Box::new(tls.over(host, socket).map_err(into_io)?))),
-            _ => Ok(Link::Socket(socket)),
-        }
+        Ok(Some(match &self.tls {
+            Tls::Ready(host, tls) => Stream::Tls(Box::new(tls.over(host, socket)?)),
+            _ => Stream::Socket(socket),
+        }))
     }
 }
 
 impl Race {
-    /// The socket that has won.
-    fn advance(&mut self, poll: &Poll, nodelay: bool, arrived: &[usize], now: u64) -> io::Result<Socket> {
+    /// The socket that has won, if one has.
+    fn advance(
+        &mut self,
+        poll: &Poll,
+        nodelay: bool,
+        arrived: &[usize],
+        now: u64,
+    ) -> io::Result<Option<Socket>> {
         for place in arrived {
             let Some(attempt) = self.attempts.get_mut(*place) else { continue };
             let outcome = attempt.as_ref().map(outcome);
             match outcome {
                 Some(Ok(true)) => {
                     if let Some(socket) = attempt.take() {
-                        return Ok(Socket::owned(socket.into()));
+                        return Ok(Some(Socket::owned(socket.into())));
                     }
                 }
                 Some(Err(error)) => {
@@ -322,7 +329,7 @@ impl Race {
         if self.eyeballs.is_hopeless() {
             return Err(std::mem::replace(&mut self.error, io::ErrorKind::NotFound.into()));
         }
-        not_yet()
+        Ok(None)
     }
 
     fn attempt(&mut self, address: SocketAddr, poll: &Poll, nodelay: bool) -> io::Result<()> {
@@ -362,33 +369,35 @@ fn outcome(socket: &socket2::Socket) -> io::Result<bool> {
     }
 }
 
-/// Has the conversation with a proxy, until the tunnel stands.
-fn ask_proxy(socket: &mut Socket, tunnel: &mut Tunnel) -> io::Result<()> {
+/// Has the conversation with a proxy. Whether the tunnel has been established.
+fn ask_proxy(socket: &mut Socket, tunnel: &mut Tunnel) -> Result<bool> {
     loop {
         while !tunnel.output().is_empty() {
-            let sent = socket.write(tunnel.output())?;
+            let Some(sent) = until_it_would_block(|| socket.write(tunnel.output()))? else {
+                return Ok(false);
+            };
             tunnel.sent(sent);
         }
         let mut space = [0; 512];
         let wanted = tunnel.wanted().min(space.len());
-        let n = socket.read(&mut space[..wanted])?;
+        let Some(n) = until_it_would_block(|| socket.read(&mut space[..wanted]))? else { return Ok(false) };
         if n == 0 {
-            return Err(into_io(tunnel.ended()));
+            return Err(tunnel.ended());
         }
-        if tunnel.received(&space[..n]).map_err(into_io)? {
-            return Ok(());
+        if tunnel.received(&space[..n])? {
+            return Ok(true);
         }
     }
 }
 
-fn not_yet<T>() -> io::Result<T> {
-    Err(io::ErrorKind::WouldBlock.into())
-}
-
-/// Through the stream, as far as whoever turns it into an [`Error`] again.
-fn into_io(error: Error) -> io::Error {
-    match error {
-        Error::Io(error) => error,
-        other => io::Error::other(other),
+/// How much was moved; `None` where nothing can be for now.
+fn until_it_would_block(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+    loop {
+        match call() {
+            Ok(n) => return Ok(Some(n)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }

@@ -2,31 +2,36 @@
 //!
 //! Sockets are watched for changes only (edge-triggered), from when they are added, and are never asked about again:
 //! what is known of them is kept with them, so that an idle connection costs nothing and a busy one no more than its
-//! reads and writes. What is reported is the opposite: **whatever still has something to do is reported again by
-//! the next wait**, be it bytes on the socket, in a TLS session or in the receive buffer, output that would leave now, a
-//! deadline, or an end to be told. Knows connections by what they say of themselves; never reads or writes.
+//! reads and writes. What is reported is the opposite: **a source is reported for as long as a call on it could do
+//! something that the last one could not**: unread bytes or whole messages on the socket, in a TLS session or in the receive
+//! buffer, output that would leave now, a deadline that is due, an end that has not been told. Knows connections by what they
+//! say of themselves; never reads or writes, and never waits for a connection's lock.
 //!
-//! Locks are taken in this order: the entries, then a shared connection, then the list of the touched.
+//! Locks are taken in this order: the entries (or a source's own, never one under the other but to try it), then the list of
+//! the dirty.
 
+mod entries;
+
+pub use self::entries::Key;
+
+use self::entries::{Entries, Entry};
 use crate::error::{Error, Result};
 use crate::net::clock::{self, Now};
 use crate::net::listener::Listener;
-use crate::net::shared::SharedConnection;
-use crate::net::wait::Interest;
+use crate::net::shared::{Pool, SharedConnection};
+use crate::net::signal::{Doorbell, Events};
+use crate::net::sys::RawSocket;
 use crate::proto::deadline::NEVER;
 use mio::unix::SourceFd;
-use mio::{Events, Poll, Registry, Token, Waker};
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use mio::{Poll, Registry, Token, Waker};
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Events taken from the system at once.
 const EVENTS: usize = 1024;
-/// The token of the waker; those of the sources are their places.
+/// The token of the waker; those of the sources are their keys.
 const WAKER: Token = Token(usize::MAX);
 
 /// See the module.
@@ -46,13 +51,6 @@ pub enum Source {
     Listener(Arc<Listener>),
 }
 
-/// A source's place in a poller.
-#[derive(Debug, Clone)]
-pub struct Registration {
-    shared: Arc<Shared>,
-    place: usize,
-}
-
 /// What a source says of itself.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceStatus {
@@ -60,66 +58,38 @@ pub struct SourceStatus {
     pub ready: bool,
     /// When it will, at the latest; [`NEVER`] if nothing happens.
     pub due: u64,
-    /// What to watch; it changes once a connection is established.
-    pub watched: Option<Watched>,
 }
 
-impl SourceStatus {
-    /// Of a source that cannot say.
-    pub const UNKNOWN: Self = Self { ready: false, due: NEVER, watched: None };
-}
-
-/// A descriptor, and whether it is the one of an established connection; a number alone can come again.
+/// What to watch a descriptor for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Watched {
-    /// The descriptor.
-    pub fd: RawFd,
-    /// Established, or listening.
-    pub settled: bool,
+pub enum Sides {
+    /// Something to receive, or to accept.
+    Read,
+    /// Room to send, too.
+    Both,
 }
 
+/// What the sources of a poller have of it.
 #[derive(Debug)]
-struct Shared {
+pub struct Shared {
     registry: Registry,
     waker: Waker,
-    /// A wait is to return even with nothing to report.
-    woken: AtomicBool,
-    /// The waiting thread sleeps, or is about to.
-    asleep: AtomicBool,
+    bell: Doorbell,
     entries: Mutex<Entries>,
-    /// Places to look at: something was done to these sources elsewhere.
-    touched: Mutex<Vec<usize>>,
-    /// There are some.
-    any_touched: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Entries {
-    places: Vec<Option<Entry>>,
-    free: Vec<usize>,
-    /// When to look at which place. An entry that its place does not have any more is out of date.
-    timers: BinaryHeap<Reverse<(u64, usize)>>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    source: Source,
-    token: u64,
-    watched: Option<Watched>,
-    /// Its newest timer.
-    due: u64,
-    /// It is among what the next wait reports or looks at.
-    listed: bool,
+    /// What to look at: something was done to these sources elsewhere.
+    dirty: Mutex<Vec<Key>>,
+    /// Memory for the connections that become active.
+    pub(in crate::net) pool: Pool,
 }
 
 #[derive(Debug)]
 struct Waiting {
     poll: Poll,
-    events: Events,
+    events: mio::Events,
     /// What the last wait reported: it may have more to do, or be done.
-    reported: Vec<usize>,
+    reported: Vec<Key>,
     /// What has something to do and has not been reported yet.
-    ready: VecDeque<usize>,
+    ready: VecDeque<Key>,
 }
 
 impl Poller {
@@ -129,15 +99,14 @@ impl Poller {
         let shared = Shared {
             registry: poll.registry().try_clone()?,
             waker: Waker::new(poll.registry(), WAKER)?,
-            woken: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
+            bell: Doorbell::new(),
             entries: Mutex::default(),
-            touched: Mutex::default(),
-            any_touched: AtomicBool::new(false),
+            dirty: Mutex::default(),
+            pool: Pool::default(),
         };
         let waiting = Waiting {
             poll,
-            events: Events::with_capacity(EVENTS),
+            events: mio::Events::with_capacity(EVENTS),
             reported: Vec::new(),
             ready: VecDeque::new(),
         };
@@ -146,30 +115,23 @@ impl Poller {
 
     /// Waits for this source, too, until it is removed.
     pub fn add(&self, source: Source, token: u64) -> Result<()> {
-        let mut entries = self.shared.entries();
-        let place = entries.place();
-        if let Err(error) = source.set_watch(Registration { shared: Arc::clone(&self.shared), place }) {
-            entries.free.push(place);
-            return Err(error);
-        }
-        let now = &Now::default();
-        let mut entry = Entry { source, token, watched: None, due: NEVER, listed: false };
-        let watched = entry.watch(place, entry.source.condition(now), now, &self.shared.registry);
-        entries.places[place] = Some(entry);
-        if let Err(error) = watched {
-            entries.remove(place, &self.shared.registry);
-            return Err(error.into());
-        }
-        drop(entries);
-        // What it has to do already, the system will not tell.
-        self.shared.touch(place);
-        Ok(())
+        // First its place, so that what the system tells of it finds one; without a lock held, for a source may be busy.
+        let entry = Entry::new(source.clone(), token);
+        let key = self.shared.entries().insert(entry).ok_or(Error::NoMemory)?;
+        source.register(&self.shared, key).inspect_err(|_| self.shared.remove(key))
+    }
+
+    /// Whether this is its part that sources have.
+    pub fn has(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(&self.shared, shared)
     }
 
     /// Ends every wait, or the next.
     pub fn wake(&self) -> Result<()> {
-        self.shared.woken.store(true, Ordering::Release);
-        Ok(self.shared.waker.wake()?)
+        if self.shared.bell.ring_wake() {
+            self.shared.waker.wake()?;
+        }
+        Ok(())
     }
 
     /// Waits until something has to be done, and puts the tokens of the sources in question into `tokens`, each once;
@@ -184,13 +146,21 @@ impl Poller {
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let waiting = &mut *waiting;
         loop {
-            let next_timer = self.list_ready(waiting);
-            let patience = match waiting.ready.is_empty() {
+            // From here on, whoever marks a source dirty ends the wait.
+            let before = self.shared.bell.before_wait();
+            let next_timer = self.look_at_known(waiting, before.dirty);
+            let patience = match waiting.ready.is_empty() && !before.woken {
                 true => patience(until, next_timer),
                 false => Some(Duration::ZERO),
             };
-            let count = self.poll(waiting, patience, tokens)?;
-            if count > 0 || self.shared.woken.swap(false, Ordering::Acquire) {
+            let polled = waiting.poll.poll(&mut waiting.events, patience);
+            let after = self.shared.bell.after_wait();
+            match polled {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => waiting.events.clear(),
+                other => other?,
+            }
+            let count = self.report(waiting, after.dirty, tokens);
+            if count > 0 || before.woken || after.woken {
                 return Ok(count);
             }
             if until.is_some_and(|until| Instant::now() >= until) {
@@ -199,75 +169,66 @@ impl Poller {
         }
     }
 
-    /// Lists what has something to do already; when the next will at the latest.
-    fn list_ready(&self, waiting: &mut Waiting) -> u64 {
+    /// Looks at what may have something to do already; when the next will at the latest.
+    fn look_at_known(&self, waiting: &mut Waiting, has_dirty: bool) -> u64 {
         let now = &Now::default();
         let mut entries = self.shared.entries();
-        // From here on, whoever touches a source wakes the wait.
-        self.shared.asleep.store(true, Ordering::SeqCst);
-        for place in waiting.reported.drain(..) {
-            let Some(Some(entry)) = entries.places.get_mut(place) else { continue };
-            entry.listed = false;
+        for key in waiting.reported.drain(..) {
+            let Some(entry) = entries.get_mut(key) else { continue };
+            entry.is_listed = false;
             // Most have been worked off, and that is known without a lock.
-            if !entry.source.is_quiet() {
-                entries.look(place, now, &self.shared.registry, &mut waiting.ready);
+            if !entry.source.is_idle() {
+                entries.look(key, now, &mut waiting.ready);
             }
         }
-        if self.shared.any_touched.load(Ordering::SeqCst) {
-            for place in self.shared.take_touched() {
-                entries.look(place, now, &self.shared.registry, &mut waiting.ready);
+        if has_dirty {
+            for key in self.shared.take_dirty() {
+                entries.look(key, now, &mut waiting.ready);
             }
         }
-        entries.next_timer(now, &self.shared.registry, &mut waiting.ready)
+        entries.next_timer(now, &mut waiting.ready)
     }
 
-    /// Takes what the system has to tell, and reports what has something to do.
-    fn poll(&self, waiting: &mut Waiting, patience: Option<Duration>, tokens: &mut [u64]) -> Result<usize> {
-        let polled = waiting.poll.poll(&mut waiting.events, patience);
-        // Who still sees it asleep wakes the next wait, which then finds what it was woken for.
-        self.shared.asleep.store(false, Ordering::Relaxed);
-        match polled {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => waiting.events.clear(),
-            other => other?,
-        }
+    /// Takes what the system has told, and reports what has something to do.
+    fn report(&self, waiting: &mut Waiting, has_dirty: bool, tokens: &mut [u64]) -> usize {
         let now = &Now::default();
         let mut entries = self.shared.entries();
         let mut count = 0;
         for event in &waiting.events {
-            let place = event.token().0;
-            let Some(Some(entry)) = entries.places.get_mut(place) else { continue };
+            let key = Key::from(event.token());
+            let Some(entry) = entries.get_mut(key) else { continue };
             let ended = event.is_read_closed() || event.is_error();
-            let what = Interest {
-                read: event.is_readable() || ended,
-                write: event.is_writable() || event.is_error(),
-            };
-            if entry.source.stir(what, ended) {
-                match tokens.get_mut(count) {
-                    Some(slot) if waiting.ready.is_empty() && !entry.listed => {
-                        (*slot, entry.listed) = (entry.token, true);
-                        waiting.reported.push(place);
-                        count += 1;
-                    }
-                    _ => entry.list(place, &mut waiting.ready),
-                }
+            let events =
+                Events::new(event.is_readable() || ended, event.is_writable() || event.is_error(), ended);
+            if !entry.source.leave_events(events) {
+                entries.look(key, now, &mut waiting.ready);
                 continue;
             }
-            let condition = entry.source.happened(what, ended, now);
-            entries.apply_status(place, condition, now, &self.shared.registry, &mut waiting.ready);
-        }
-        while let Some(slot) = tokens.get_mut(count)
-            && let Some(place) = waiting.ready.pop_front()
-        {
-            // A place that has been given away meanwhile is not listed.
-            if let Some(Some(entry)) = entries.places.get(place)
-                && entry.listed
-            {
-                *slot = entry.token;
-                count += 1;
-                waiting.reported.push(place);
+            match tokens.get_mut(count) {
+                Some(slot) if waiting.ready.is_empty() && !entry.is_listed => {
+                    (*slot, entry.is_listed) = (entry.token, true);
+                    waiting.reported.push(key);
+                    count += 1;
+                }
+                _ => entry.list(key, &mut waiting.ready),
             }
         }
-        Ok(count)
+        if has_dirty {
+            for key in self.shared.take_dirty() {
+                entries.look(key, now, &mut waiting.ready);
+            }
+        }
+        while let Some(slot) = tokens.get_mut(count)
+            && let Some(key) = waiting.ready.pop_front()
+        {
+            // What has been removed meanwhile has no entry.
+            if let Some(entry) = entries.get_mut(key) {
+                *slot = entry.token;
+                count += 1;
+                waiting.reported.push(key);
+            }
+        }
+        count
     }
 }
 
@@ -275,218 +236,96 @@ impl Drop for Poller {
     /// Its sources can be given to another one.
     fn drop(&mut self) {
         let entries = std::mem::take(&mut *self.shared.entries());
-        for entry in entries.places.into_iter().flatten() {
-            entry.source.clear_watch();
+        for source in entries.into_sources() {
+            source.deregister();
         }
     }
 }
 
 impl Source {
-    fn set_watch(&self, watch: Registration) -> Result<()> {
+    fn register(&self, poller: &Arc<Shared>, key: Key) -> Result<()> {
         match self {
-            Source::Connection(shared) => shared.set_watch(watch),
-            Source::Listener(listener) => match &mut *listener.watch() {
-                Some(_) => Err(Error::Misuse("this listener is with a poller already")),
-                none => {
-                    *none = Some(watch);
-                    Ok(())
-                }
-            },
+            Source::Connection(connection) => connection.register(poller, key),
+            Source::Listener(listener) => listener.register(poller, key),
         }
     }
 
-    fn clear_watch(&self) {
+    fn deregister(&self) {
         match self {
-            Source::Connection(shared) => drop(shared.take_watch()),
-            Source::Listener(listener) => drop(listener.watch().take()),
+            Source::Connection(connection) => drop(connection.deregister()),
+            Source::Listener(listener) => drop(listener.deregister()),
         }
     }
 
     #[inline]
-    fn is_quiet(&self) -> bool {
-        matches!(self, Source::Connection(shared) if shared.is_quiet())
+    fn is_idle(&self) -> bool {
+        matches!(self, Source::Connection(connection) if connection.is_idle())
     }
 
     /// Whether what was heard of it is that it has something to do, and no more.
     #[inline]
-    fn stir(&self, what: Interest, ended: bool) -> bool {
-        matches!(self, Source::Connection(shared) if shared.stir(what, ended))
-    }
-
-    fn condition(&self, now: &Now) -> SourceStatus {
+    fn leave_events(&self, events: Events) -> bool {
         match self {
-            Source::Connection(shared) => shared.condition(now),
+            Source::Connection(connection) => connection.leave_events(events),
             Source::Listener(listener) => {
-                let due = listener.due();
-                SourceStatus {
-                    ready: due.is_some_and(|due| due <= now.ms()),
-                    due: due.unwrap_or(NEVER),
-                    watched: Some(Watched { fd: listener.fd(), settled: true }),
-                }
+                listener.on_event();
+                false
             }
         }
     }
 
-    fn happened(&self, what: Interest, ended: bool, now: &Now) -> SourceStatus {
+    /// `None` while it is busy; it will be marked dirty.
+    fn status(&self, now: &Now) -> Option<SourceStatus> {
         match self {
-            Source::Connection(shared) => shared.happened(what, ended, now),
-            Source::Listener(listener) => {
-                listener.stir();
-                self.condition(now)
-            }
-        }
-    }
-
-    fn watched(&self) {
-        if let Source::Connection(shared) = self {
-            shared.watched();
+            Source::Connection(connection) => connection.status(now),
+            Source::Listener(listener) => Some(listener.status(now)),
         }
     }
 }
 
-impl Registration {
-    /// Something was done to the source that its poller may want to know of.
-    pub fn touch(&self) {
-        self.shared.touch(self.place);
-    }
-
-    /// Whether this is a place in that poller.
-    pub fn is_of(&self, poller: &Poller) -> bool {
-        Arc::ptr_eq(&self.shared, &poller.shared)
-    }
-
-    /// Takes the source out of the poller. Nobody may hold a lock of the source's.
-    pub fn remove(self) {
-        self.shared.entries().remove(self.place, &self.shared.registry);
-    }
-}
-
+/// For the sources. Each registers its own descriptor, and deregisters no other.
 impl Shared {
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Has the system tell of changes of this descriptor, and first of all how it is.
+    pub(in crate::net) fn register(&self, socket: RawSocket, key: Key, sides: Sides) -> io::Result<()> {
+        let interest = match sides {
+            Sides::Read => mio::Interest::READABLE,
+            Sides::Both => mio::Interest::READABLE | mio::Interest::WRITABLE,
+        };
+        self.registry.register(&mut SourceFd(&socket), key.into(), interest)
     }
 
-    fn touched(&self) -> MutexGuard<'_, Vec<usize>> {
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The system tells of it no more. The descriptor is still open.
+    pub(in crate::net) fn deregister(&self, socket: RawSocket) {
+        // It fails where it was never registered.
+        let _ = self.registry.deregister(&mut SourceFd(&socket));
     }
 
-    fn take_touched(&self) -> Vec<usize> {
-        let mut touched = self.touched();
-        self.any_touched.store(false, Ordering::Relaxed);
-        std::mem::take(&mut touched)
-    }
-
-    fn touch(&self, place: usize) {
-        let mut touched = self.touched();
-        touched.push(place);
-        self.any_touched.store(true, Ordering::SeqCst);
-        drop(touched);
-        if self.asleep.swap(false, Ordering::SeqCst) {
+    /// Something was done to this source that the poller does not know of.
+    pub(in crate::net) fn mark_dirty(&self, key: Key) {
+        self.dirty().push(key);
+        if self.bell.ring_dirty() {
             // It fails only where a wake-up is on its way already.
             let _ = self.waker.wake();
         }
     }
-}
 
-impl Entries {
-    /// A free place.
-    fn place(&mut self) -> usize {
-        self.free.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            self.places.len() - 1
-        })
+    /// Forgets a source, which has been deregistered. Nobody may hold a lock of the source's.
+    pub(in crate::net) fn remove(&self, key: Key) {
+        let entry = self.entries().remove(key);
+        // A socket that goes with it takes its time.
+        drop(entry);
     }
 
-    /// Asks a source how it is.
-    fn look(&mut self, place: usize, now: &Now, registry: &Registry, ready: &mut VecDeque<usize>) {
-        let Some(Some(entry)) = self.places.get_mut(place) else { return };
-        let condition = entry.source.condition(now);
-        self.apply_status(place, condition, now, registry, ready);
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lists a source where it has something to do, and minds when it will.
-    fn apply_status(
-        &mut self,
-        place: usize,
-        mut condition: SourceStatus,
-        now: &Now,
-        registry: &Registry,
-        ready: &mut VecDeque<usize>,
-    ) {
-        let Some(Some(entry)) = self.places.get_mut(place) else { return };
-        if condition.watched != entry.watched {
-            condition = match entry.watch(place, condition, now, registry) {
-                Ok(condition) => condition,
-                // What the system cannot watch is reported: a call on it will tell why.
-                Err(_) => SourceStatus { ready: true, ..condition },
-            };
-        }
-        if condition.ready {
-            entry.list(place, ready);
-        } else if condition.due < entry.due {
-            entry.due = condition.due;
-            self.timers.push(Reverse((condition.due, place)));
-        }
+    fn dirty(&self) -> MutexGuard<'_, Vec<Key>> {
+        self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at what is due, and says what will be next. A deadline that has been put off or called off meanwhile must not
-    /// be the one to wait for: a wait with an end costs the system more than one without.
-    fn next_timer(&mut self, now: &Now, registry: &Registry, ready: &mut VecDeque<usize>) -> u64 {
-        while let Some(Reverse((due, place))) = self.timers.peek().copied() {
-            if let Some(Some(entry)) = self.places.get_mut(place)
-                && entry.due == due
-            {
-                if due > now.ms() && entry.source.condition(now).due <= due {
-                    return due;
-                }
-                entry.due = NEVER;
-                self.timers.pop();
-                self.look(place, now, registry, ready);
-            } else {
-                self.timers.pop();
-            }
-        }
-        NEVER
-    }
-
-    fn remove(&mut self, place: usize, registry: &Registry) {
-        let Some(entry) = self.places.get_mut(place).and_then(Option::take) else { return };
-        if let Some(Watched { fd, .. }) = entry.watched {
-            // It fails where the descriptor has been closed.
-            let _ = registry.deregister(&mut SourceFd(&fd));
-        }
-        entry.source.clear_watch();
-        self.free.push(place);
-    }
-}
-
-impl Entry {
-    /// It has something to do.
-    #[inline]
-    fn list(&mut self, place: usize, ready: &mut VecDeque<usize>) {
-        if !self.listed {
-            self.listed = true;
-            ready.push_back(place);
-        }
-    }
-
-    /// Has the system watch what there is to watch of it now; how it is then.
-    fn watch(
-        &mut self,
-        place: usize,
-        condition: SourceStatus,
-        now: &Now,
-        registry: &Registry,
-    ) -> io::Result<SourceStatus> {
-        // The one before is closed by now, and thereby forgotten.
-        self.watched = None;
-        if let Some(Watched { fd, .. }) = condition.watched {
-            let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
-            registry.register(&mut SourceFd(&fd), Token(place), interest)?;
-            self.source.watched();
-        }
-        self.watched = condition.watched;
-        Ok(self.source.condition(now))
+    fn take_dirty(&self) -> Vec<Key> {
+        std::mem::take(&mut self.dirty())
     }
 }
 

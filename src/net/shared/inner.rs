@@ -1,31 +1,37 @@
-//! What the lock of a shared connection protects: the connection, its transport, and what is known about both. Nothing here waits.
+//! What the lock of a shared connection protects: the connection, its transport, and what is known about both. Nothing here
+//! waits.
 
-use super::registration::Attached;
+use super::registration::Registration;
 use super::slot::{Active, MessageSlots, Slot};
+use super::transport::Transport;
+use super::waiters::{Outlook, Waiters};
 use crate::config::WebSocketConfig;
 use crate::driver::Driver;
 use crate::error::{Deadline, Error, Result};
 use crate::message::MessageView;
-use crate::net::Link;
 use crate::net::clock;
 use crate::net::setup::{Settings, Setup};
-use crate::net::wait::Interest;
+use crate::net::signal::{Events, Monitored, Published};
+use crate::net::stream::Stream;
+use crate::net::wait::{self, Interest};
+use crate::proto::closing::State;
 use crate::proto::connection::{Connection, Opening};
-use crate::proto::deadline::NEVER;
 use crate::proto::receive::{Received, WholeMessage};
 use std::mem::MaybeUninit;
-use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// What the lock protects.
 #[derive(Debug)]
 pub struct Inner {
-    pub(super) link: Link,
+    pub(super) transport: Transport,
     pub(super) slot: Slot,
     pub(super) setup: Arc<Setup>,
-    /// The poller that it is with.
-    pub(super) watch: Option<Attached>,
+    /// Its place in a poller, where it is with one.
+    pub(super) registration: Option<Registration>,
+    /// There from the first wait on.
+    pub(super) waiters: Option<Box<Waiters>>,
+    /// A thread is inside a read that waits.
+    pub(super) is_read_from: bool,
 }
 
 impl Inner {
@@ -36,7 +42,7 @@ impl Inner {
 
     /// The connection, for what needs no transport.
     pub fn connection_mut(&mut self) -> &mut Connection {
-        &mut self.driver_mut().connection
+        &mut self.driven().0.connection
     }
 
     /// How calls behave.
@@ -45,44 +51,55 @@ impl Inner {
     }
 
     /// The transport.
-    pub fn link(&self) -> &Link {
-        &self.link
+    pub fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     #[inline]
     pub(super) fn driver(&self) -> &Driver {
         match &self.slot {
-            Slot::Active(awake) => &awake.driver,
-            Slot::Parked(_) => unreachable!("whoever takes the lock wakes the connection"),
+            Slot::Active(active) => &active.driver,
+            Slot::Parked(_) => {
+                unreachable!("whoever takes the lock for more than a look unparks the connection")
+            }
         }
-    }
-
-    #[inline]
-    pub(super) fn driver_mut(&mut self) -> &mut Driver {
-        self.driven().0
     }
 
     /// What drives the connection, and what over.
     #[inline]
-    pub(super) fn driven(&mut self) -> (&mut Driver, &mut Link) {
-        let (awake, link) = self.awake();
-        (&mut awake.driver, link)
+    pub(super) fn driven(&mut self) -> (&mut Driver, &mut Transport) {
+        let (active, transport) = self.active();
+        (&mut active.driver, transport)
     }
 
     #[inline]
-    fn awake(&mut self) -> (&mut Active, &mut Link) {
+    fn active(&mut self) -> (&mut Active, &mut Transport) {
         match &mut self.slot {
-            Slot::Active(awake) => (awake, &mut self.link),
-            Slot::Parked(_) => unreachable!("whoever takes the lock wakes the connection"),
+            Slot::Active(active) => (active, &mut self.transport),
+            Slot::Parked(_) => {
+                unreachable!("whoever takes the lock for more than a look unparks the connection")
+            }
         }
     }
 
-    /// There is nothing to read for now, and yet it cannot sleep: it gives back what it does not need.
+    /// There is nothing to read for now, and yet it cannot be parked: it gives back what it does not need.
     pub(super) fn rest(&mut self) {
-        let driver = self.driver_mut();
+        let driver = self.driven().0;
         if !driver.is_parkable() {
             driver.connection.release();
         }
+    }
+
+    /// Gives a connection that was made without one its transport.
+    pub(super) fn set_stream(&mut self, stream: Stream) -> Result<()> {
+        if !self.transport.is_memory() {
+            return Err(Error::Misuse("this connection has its transport already"));
+        }
+        if stream.socket().is_some() {
+            self.connection_mut().set_over_socket();
+        }
+        self.transport = Transport::Stream(stream);
+        self.tick()
     }
 
     /// Server: adds a header to the response to the request that waits.
@@ -97,36 +114,57 @@ impl Inner {
     /// Server: takes the request (see [`Connection::accept`]) and sends what it can of the response.
     pub fn accept(&mut self, protocol: Option<&str>) -> Result<()> {
         let options = Arc::clone(&self.setup.handshake);
-        let (driver, link) = self.driven();
-        driver.accept(link, protocol, &options)
+        let (driver, transport) = self.driven();
+        driver.accept(transport, protocol, &options)
     }
 
     /// Server: refuses the request and sends what it can of the response.
     pub fn reject(&mut self, status: u16, body: &[u8]) -> Result<()> {
         let options = Arc::clone(&self.setup.handshake);
-        let (driver, link) = self.driven();
+        let (driver, transport) = self.driven();
         driver.connection.reject(status, &options, body)?;
-        driver.flush_quietly(link)
+        driver.flush_quietly(transport)
     }
 
     /// What a wait for this connection would be for. Nothing, where its end is only to be told.
     pub fn interest(&self) -> Interest {
-        let wanted = Interest { read: self.connection().wants_bytes(), write: self.driver().has_output() };
-        self.link.interest(wanted)
+        let wanted = match &self.slot {
+            Slot::Parked(_) => Interest { read: true, write: false },
+            Slot::Active(active) => {
+                Interest { read: active.driver.connection.wants_bytes(), write: active.driver.has_output() }
+            }
+        };
+        self.transport.interest(wanted)
     }
 
     /// Whether a read may find something without waiting.
     pub fn has_input(&self) -> bool {
-        let connection = self.connection();
-        connection.is_readable() || (connection.wants_bytes() && self.link.has_buffered_input())
+        let (is_readable, wants_bytes) = match &self.slot {
+            Slot::Parked(_) => (false, true),
+            Slot::Active(active) => {
+                (active.driver.connection.is_readable(), active.driver.connection.wants_bytes())
+            }
+        };
+        is_readable || (wants_bytes && self.transport.stream().is_some_and(Stream::has_buffered_input))
     }
 
     /// When something is due next, on the clock that runs for it.
     pub fn next_deadline(&self) -> u64 {
-        let due = self.connection().next_deadline();
-        match &self.link {
-            Link::Connecting(connecting) => due.min(connecting.due()),
-            _ => due,
+        let due = match &self.slot {
+            Slot::Parked(parked) => parked.due(&self.setup.websocket),
+            Slot::Active(active) => active.driver.connection.next_deadline(),
+        };
+        match &self.transport {
+            Transport::Connecting(connector) => due.min(connector.due()),
+            Transport::Stream(_) => due,
+        }
+    }
+
+    /// How far the closing handshake is.
+    pub(super) fn state(&self) -> State {
+        match &self.slot {
+            Slot::Parked(_) => State::Active,
+            Slot::Active(active) => active.driver.connection.state(),
         }
     }
 
@@ -141,11 +179,10 @@ impl Inner {
         if settings != self.setup.settings {
             Arc::make_mut(&mut self.setup).settings = settings;
         }
-        if !had_clock && self.link.has_clock() {
+        if !had_clock && self.transport.has_clock() {
             // Nobody has asked for the time so far: what has happened until now counts as happening now.
             self.connection_mut().start_clock(clock::now_ms());
         }
-        self.touch();
         Ok(())
     }
 
@@ -154,7 +191,7 @@ impl Inner {
     #[inline]
     pub(super) fn rest_if_drained(&mut self) -> bool {
         let blocks = self.setup.settings.blocking;
-        let (driver, Link::Socket(socket)) = self.driven() else { return false };
+        let (driver, Transport::Stream(Stream::Socket(socket))) = self.driven() else { return false };
         let known = socket.readiness_mut();
         let drained = known.drained
             && !blocks
@@ -164,11 +201,11 @@ impl Inner {
         if drained {
             // Who reads all the same is to find out.
             known.drained = false;
-            self.sleep();
-            if let Slot::Active(awake) = &mut self.slot {
-                // It cannot, and gives back what it does not need.
-                awake.room = None;
-                awake.driver.connection.release();
+            self.park();
+            if let Slot::Active(active) = &mut self.slot {
+                // It cannot be, and gives back what it does not need.
+                active.room = None;
+                active.driver.connection.release();
             }
         }
         drained
@@ -181,7 +218,7 @@ impl Inner {
         take: &mut impl FnMut(&mut MessageSlots, &MessageView<'_>) -> bool,
     ) -> Result<u16> {
         let first = self.first_of_many().inspect_err(|_| self.end_loan())?;
-        let Active { driver, room } = self.awake().0;
+        let Active { driver, room } = self.active().0;
         let room = room.get_or_insert_with(|| Box::new([MaybeUninit::uninit(); _]));
         let mut wants_more = match &first {
             First::WholeMessage(simple) => take(room, &driver.simple_view(*simple)),
@@ -200,11 +237,11 @@ impl Inner {
 
     #[inline]
     pub(super) fn first_of_many(&mut self) -> Result<First> {
-        let mut simple = self.driver_mut().receive_simple();
+        let mut simple = self.driven().0.receive_simple();
         if simple.is_none() {
             self.tick()?;
-            let (driver, link) = self.driven();
-            simple = driver.receive_simply(link)?;
+            let (driver, transport) = self.driven();
+            simple = driver.receive_simply(transport)?;
         }
         match simple {
             Some(simple) => Ok(First::WholeMessage(simple)),
@@ -217,18 +254,52 @@ impl Inner {
             return Err(Error::Misuse("the request has to be accepted or rejected first"));
         }
         self.tick()?;
-        let (driver, link) = self.driven();
-        driver.receive(link)
+        let (driver, transport) = self.driven();
+        driver.receive(transport)
     }
 
     pub(super) fn handshake(&mut self) -> Result<Opening> {
         self.tick()?;
         loop {
-            let (driver, link) = self.driven();
-            match driver.handshake(link)? {
+            self.connect()?;
+            let (driver, transport) = self.driven();
+            match driver.handshake(transport)? {
                 Opening::Request if self.setup.settings.auto_accept => self.accept(None)?,
                 opening => return Ok(opening),
             }
+        }
+    }
+
+    /// Sends what is pending.
+    pub(super) fn write_pending(&mut self) -> Result<()> {
+        self.tick()?;
+        self.connect()?;
+        let (driver, transport) = self.driven();
+        driver.write_pending(transport)
+    }
+
+    /// Goes on with opening the stream, where that is still to be done; `WouldBlock` where it takes its time.
+    #[inline]
+    fn connect(&mut self) -> Result<()> {
+        match &self.transport {
+            // Where it has failed, there is nothing left to connect for.
+            Transport::Connecting(_) if self.state() == State::Active => self.connect_now(),
+            Transport::Connecting(_) | Transport::Stream(_) => Ok(()),
+        }
+    }
+
+    fn connect_now(&mut self) -> Result<()> {
+        let Transport::Connecting(connector) = &mut self.transport else { return Ok(()) };
+        let stream = match connector.poll() {
+            Ok(None) => return Err(std::io::Error::from(std::io::ErrorKind::WouldBlock).into()),
+            Ok(Some(stream)) => stream,
+            Err(error) => return Err(self.connection_mut().transport_failed(error)),
+        };
+        // The poller forgets a descriptor before that is closed and its number given to somebody else.
+        let connector = std::mem::replace(&mut self.transport, Transport::Stream(stream));
+        match self.move_registration(connector) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.connection_mut().transport_failed(error.into())),
         }
     }
 
@@ -238,13 +309,34 @@ impl Inner {
         if self.connection().needs_clock() { self.tick_now() } else { Ok(()) }
     }
 
-    pub(super) fn tick_now(&mut self) -> Result<()> {
-        if self.link.has_clock() {
-            let now = clock::now_ms();
-            if matches!(&self.link, Link::Connecting(connecting) if connecting.is_late(now)) {
+    fn tick_now(&mut self) -> Result<()> {
+        if !self.transport.has_clock() {
+            return Ok(());
+        }
+        let now = clock::now_ms();
+        let would_judge = self.connection_mut().would_judge_silence(now);
+        match &self.transport {
+            Transport::Connecting(connector) if connector.is_late(now) && self.state() == State::Active => {
                 return Err(self.connection_mut().give_up_waiting(Deadline::Connect));
             }
-            self.connection_mut().tick(now)?;
+            Transport::Stream(_) if would_judge => self.listen()?,
+            _ => {}
+        }
+        self.connection_mut().tick(now)
+    }
+
+    /// Before the silence of the peer is judged, what lies in the transport is received.
+    fn listen(&mut self) -> Result<()> {
+        let (driver, transport) = self.driven();
+        if driver.receive_unread(transport)? {
+            return Ok(());
+        }
+        // There is no room for it: that there is something is enough to know.
+        let Transport::Stream(stream) = &self.transport else { return Ok(()) };
+        let has_something = stream.has_buffered_input()
+            || stream.raw_socket().is_some_and(|socket| wait::is_readable(socket).unwrap_or(true));
+        if has_something {
+            self.connection_mut().peer_is_alive();
         }
         Ok(())
     }
@@ -252,24 +344,84 @@ impl Inner {
     /// With the end of the connection the stream ends, too, whenever its owner comes to free it: a client waits for that.
     pub(super) fn told<R>(&mut self, error: Error) -> Result<R> {
         if let Error::ConnectionClosed = error {
-            self.link.end();
+            self.transport.end();
         }
         Err(error)
     }
 
     pub(super) fn blocks(&self) -> bool {
-        self.setup.settings.blocking && self.link.fd().is_some()
+        self.setup.settings.blocking && self.transport.raw_socket().is_some()
     }
 
-    pub(super) fn plan(&self, until: Option<Instant>) -> Result<Plan> {
-        let fd = self.link.fd().ok_or(Error::Misuse("there is no socket to wait for"))?;
-        let deadline = match self.next_deadline() {
-            NEVER => None,
-            at => Instant::now().checked_add(Duration::from_millis(at.saturating_sub(clock::now_ms()))),
-        };
-        let ends_in_deadline = deadline.is_some_and(|deadline| until.is_none_or(|until| deadline < until));
-        let until = if ends_in_deadline { deadline } else { until };
-        Ok(Plan { fd, until, ends_in_deadline })
+    /// What waits are planned by now.
+    pub(super) fn outlook(&self) -> Outlook {
+        Outlook {
+            has_input: self.has_input(),
+            interest: self.interest(),
+            due: self.next_deadline(),
+            state: self.state(),
+            ..Outlook::of_settings(self.settings())
+        }
+    }
+
+    /// Whether it waits for its socket and for nothing else.
+    #[inline]
+    fn is_idle(&self) -> bool {
+        matches!(&self.slot, Slot::Parked(parked) if !parked.has_deadlines())
+            && !self.transport.ready().read
+            && self.registration.as_ref().is_none_or(|registration| !registration.is_paused)
+    }
+
+    /// Whether nothing is to be done before messages that were read ahead are handed out. A callback that calls back is to
+    /// find the lock taken.
+    #[inline]
+    fn is_batch_valid(&self) -> bool {
+        match &self.slot {
+            Slot::Active(active) => {
+                active.driver.connection.is_batch_valid() && !self.transport.is_callback()
+            }
+            Slot::Parked(_) => false,
+        }
+    }
+}
+
+impl Monitored for Inner {
+    fn on_events(&mut self, events: Events) {
+        self.transport.on_events(events);
+        if let Some(registration) = &mut self.registration {
+            // The poller that left them reports the connection, or looks at it.
+            registration.awaits_look = true;
+        }
+    }
+
+    #[inline]
+    fn before_unlock(&mut self) -> Published {
+        // What a panic has left behind is no memory for another connection.
+        if !std::thread::panicking() {
+            self.park();
+        }
+        if self.waiters.as_ref().is_some_and(|waiters| !waiters.is_empty()) {
+            let outlook = self.outlook();
+            if let Some(waiters) = &mut self.waiters {
+                waiters.tell(outlook);
+            }
+        }
+        let is_idle = self.is_idle();
+        if self.registration.is_some() {
+            self.tell_poller(is_idle);
+        }
+        Published::new(is_idle, self.is_batch_valid())
+    }
+
+    #[inline]
+    fn is_registered(&self) -> bool {
+        self.registration.is_some()
+    }
+
+    fn mark_dirty(&mut self) {
+        if let Some(registration) = &mut self.registration {
+            registration.mark_dirty();
+        }
     }
 }
 
@@ -277,13 +429,4 @@ impl Inner {
 pub(super) enum First {
     WholeMessage(WholeMessage),
     Other(Received),
-}
-
-/// A wait, decided on under the lock and carried out outside it.
-#[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) fd: RawFd,
-    pub(super) until: Option<Instant>,
-    /// At its end something is due on the connection's own clock.
-    pub(super) ends_in_deadline: bool,
 }

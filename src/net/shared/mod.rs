@@ -1,46 +1,47 @@
-//! A connection that several threads may use: a [`Driver`] over a [`Link`], behind a lock.
+//! A connection that several threads may use: a [`Driver`] over a [`Transport`], behind a lock.
 //!
-//! Calls are serialised; **a thread that waits for the peer holds nobody up**, for it waits outside the lock, and is
-//! woken when another thread leaves it something to do. One thread reads at a time. Blocking is here: a wait with a
+//! Calls are serialised; **a thread blocked on the peer never blocks the others**, for it waits outside the lock, and is
+//! woken when another thread changes what it waits for. One thread reads at a time. Blocking is here: a wait with a
 //! timeout around calls that never block. Knows threads and time; rules and kinds of socket are others' matter.
 
 mod inner;
 mod registration;
 mod slot;
+mod transport;
+mod waiters;
 
 pub use self::inner::Inner;
 pub use self::slot::{MessageSlots, Pool};
+pub use self::transport::Transport;
 
 use self::slot::{Active, Slot};
 use crate::driver::{Driver, MANY};
 use crate::error::{Error, Result};
 use crate::message::{Kind, MessageView, Outgoing, Role};
-use crate::net::Link;
-use crate::net::connect::Connecting;
+use crate::net::clock;
+use crate::net::connect::Connector;
 use crate::net::setup::Setup;
-use crate::net::wait::{self, Interest, Waker};
+use crate::net::signal::{Held, Monitor};
+use crate::net::stream::Stream;
+use crate::net::wait::{self, Interest, Waited, Wakers};
+use crate::proto::closing::State;
 use crate::proto::connection::{Connection, Enqueue, Opening};
+use crate::proto::deadline::NEVER;
 use crate::proto::handshake::{ClientHandshake, ServerHandshake, Url};
 use crate::proto::prepared::Prepared;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// See the module.
 #[derive(Debug)]
 pub struct SharedConnection {
-    inner: Mutex<Inner>,
-    /// It waits for its socket and for nothing else, as far as is known from the last time that it was locked.
-    quiet: AtomicBool,
-    /// What its poller has heard of meanwhile, without the lock: bits of [`watch`]. Whoever locks it next takes note of it.
-    stirred: AtomicU8,
-    /// Nothing stands before the messages that were taken ahead.
-    calm: AtomicBool,
-    /// An [`BatchCursor`]. Written by who reads.
-    ahead: AtomicU32,
-    /// A thread that reads is waiting. Changed under the lock only.
-    reading: AtomicBool,
-    cold: OnceLock<Box<Cold>>,
+    monitor: Monitor<Inner>,
+    /// A [`BatchCursor`]. Written by the one thread that reads.
+    cursor: AtomicU32,
+    /// The thread that holds the lock, where the transport is callbacks: one that calls back is told so instead of waiting
+    /// for itself.
+    owner: AtomicUsize,
 }
 
 /// Messages that one read found behind the one it was called for, by their places, the first being that one's. The next
@@ -51,109 +52,89 @@ struct BatchCursor {
     end: u16,
 }
 
-/// What most connections never need.
-#[derive(Debug, Default)]
-struct Cold {
-    /// The thread that holds the lock, where the transport is callbacks: one that calls back is told so instead of waiting
-    /// for itself.
-    owner: AtomicUsize,
-    /// What wakes the threads that wait, from the first one on.
-    waker: OnceLock<Waker>,
-    /// How many threads wait. Changed under the lock only.
-    waiting: AtomicUsize,
+/// What a call that writes waits for, where it blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// That the message has left, and for room before that.
+    ForOutput,
+    /// Nothing: a Close always finds room, and whether it gets through is for the reads that follow to find out.
+    Never,
 }
 
 /// Making one, and what needs no waiting.
 impl SharedConnection {
-    /// A shared connection of this connection over this transport.
-    pub fn new(connection: Connection, link: Link, setup: &Arc<Setup>) -> Self {
+    /// A connection over this transport.
+    pub fn new(connection: Connection, transport: Transport, setup: &Arc<Setup>) -> Self {
         let mut inner = Inner {
-            link,
+            transport,
             slot: Slot::Active(Active::new(Driver::new(connection))),
             setup: Arc::clone(setup),
-            watch: None,
+            registration: None,
+            waiters: None,
+            is_read_from: false,
         };
-        if inner.link.fd().is_some() {
+        if inner.transport.has_clock() {
             inner.connection_mut().set_over_socket();
         }
         // The deadlines run from now on.
         let _ = inner.tick();
-        Self {
-            inner: Mutex::new(inner),
-            quiet: AtomicBool::new(false),
-            stirred: AtomicU8::new(0),
-            calm: AtomicBool::new(false),
-            ahead: AtomicU32::new(0),
-            reading: AtomicBool::new(false),
-            cold: OnceLock::new(),
-        }
+        Self { monitor: Monitor::new(inner), cursor: AtomicU32::new(0), owner: AtomicUsize::new(0) }
     }
 
     /// A connection whose opening handshake is over; `part` of its frames has been read already.
     pub fn open(setup: &Arc<Setup>, role: Role, part: Vec<u8>) -> Self {
-        Self::new(Connection::open(role, Arc::clone(&setup.websocket), part), Link::Memory, setup)
+        let connection = Connection::open(role, Arc::clone(&setup.websocket), part);
+        Self::new(connection, Transport::Stream(Stream::Memory), setup)
     }
 
-    /// A client of this URL, over a transport that is opened for it.
+    /// A client of this URL, over a stream that is opened for it.
     pub fn connect(setup: &Arc<Setup>, url: &Url) -> Result<Self> {
-        Self::client(setup, url, Link::Connecting(Box::new(Connecting::start(url, setup)?)))
+        Self::client_over(setup, url, Transport::Connecting(Box::new(Connector::start(url, setup)?)))
     }
 
     /// A client of this URL.
-    pub fn client(setup: &Arc<Setup>, url: &Url, link: Link) -> Result<Self> {
+    pub fn client(setup: &Arc<Setup>, url: &Url, stream: Stream) -> Result<Self> {
+        Self::client_over(setup, url, Transport::Stream(stream))
+    }
+
+    fn client_over(setup: &Arc<Setup>, url: &Url, transport: Transport) -> Result<Self> {
         let config = Arc::clone(&setup.websocket);
         let (handshake, request) = ClientHandshake::new(url, &setup.handshake, &config)?;
-        Ok(Self::new(Connection::client(config, handshake, &request)?, link, setup))
+        Ok(Self::new(Connection::client(config, handshake, &request)?, transport, setup))
     }
 
     /// A server that waits for a request.
-    pub fn server(setup: &Arc<Setup>, link: Link) -> Self {
+    pub fn server(setup: &Arc<Setup>, stream: Stream) -> Self {
         let handshake = ServerHandshake::new(&setup.websocket);
-        Self::new(Connection::server(Arc::clone(&setup.websocket), handshake), link, setup)
+        let connection = Connection::server(Arc::clone(&setup.websocket), handshake);
+        Self::new(connection, Transport::Stream(stream), setup)
     }
 
-    /// Gives a shared connection that was made without one its transport.
-    pub fn set_link(&self, link: Link) -> Result<()> {
-        let mut inner = self.lock()?;
-        match inner.link {
-            Link::Memory => {
-                if link.fd().is_some() {
-                    inner.connection_mut().set_over_socket();
-                }
-                inner.link = link;
-                inner.tick()
-            }
-            _ => Err(Error::Misuse("this connection has its transport already")),
-        }
+    /// Gives a connection that was made without one its transport.
+    pub fn set_stream(&self, stream: Stream) -> Result<()> {
+        self.lock()?.set_stream(stream)
     }
 
     /// Whether this very thread is in a call on it: this is one of its callbacks then.
+    #[inline]
     pub fn is_held_here(&self) -> bool {
-        let owner = self.cold.get().map_or(0, |cold| cold.owner.load(Ordering::Relaxed));
+        let owner = self.owner.load(Ordering::Relaxed);
         owner != 0 && owner == thread_token()
     }
 
     /// Looks at the connection, or does a thing to it that needs no waiting.
     pub fn with<R>(&self, look: impl FnOnce(&mut Inner) -> R) -> Result<R> {
-        let mut inner = self.lock()?;
-        let result = look(&mut inner);
-        self.tell(&mut inner);
-        Ok(result)
+        Ok(look(&mut *self.lock()?))
+    }
+
+    /// Looks at what can be said of a connection that is parked, too, without making it active.
+    pub fn look<R>(&self, look: impl FnOnce(&Inner) -> R) -> Result<R> {
+        Ok(look(&*self.lock_parked()?))
     }
 }
 
 /// Calls that may wait.
 impl SharedConnection {
-    /// Lets every thread that waits look again at what it waits for: the configuration has changed.
-    pub fn look_again(&self) {
-        if let Some(cold) = self.cold.get()
-            && cold.waiting.load(Ordering::Relaxed) > 0
-            && let Some(waker) = cold.waker.get()
-        {
-            waker.wake();
-        }
-    }
-
     /// Drives the opening handshake until it is done, or until a server has a request to decide on that it does not
     /// take by itself.
     pub fn handshake(&self) -> Result<Opening> {
@@ -181,7 +162,7 @@ impl SharedConnection {
         self.read_unless_drained(&mut take, |inner, take| {
             let is_calm = inner.connection().is_calm();
             let behind = inner.read_many(&mut |room, view| take(room, view) && is_calm)?;
-            self.ahead.store(BatchCursor { next: 1, end: behind + 1 }.into(), Ordering::Relaxed);
+            self.cursor.store(BatchCursor { next: 1, end: behind + 1 }.into(), Ordering::Relaxed);
             Ok(())
         })
     }
@@ -207,31 +188,32 @@ impl SharedConnection {
     /// the connection is closing, it was configured. For the one thread that reads.
     #[inline(always)]
     pub fn next_ahead(&self) -> Option<u16> {
-        let ahead = BatchCursor::from(self.ahead.load(Ordering::Relaxed));
-        if ahead.left() == 0 || !self.calm.load(Ordering::Relaxed) {
+        let cursor = BatchCursor::from(self.cursor.load(Ordering::Relaxed));
+        if cursor.left() == 0 || !self.monitor.is_batch_valid() {
             return None;
         }
         // Nobody else changes it, so that it needs no exchange.
-        self.ahead.store(BatchCursor { next: ahead.next + 1, ..ahead }.into(), Ordering::Relaxed);
-        Some(ahead.next)
+        self.cursor.store(BatchCursor { next: cursor.next + 1, ..cursor }.into(), Ordering::Relaxed);
+        Some(cursor.next)
     }
 
     #[inline]
     fn forget_ahead(&self) -> u16 {
-        let ahead = BatchCursor::from(self.ahead.load(Ordering::Relaxed));
-        self.ahead.store(0, Ordering::Relaxed);
-        ahead.left()
+        let cursor = BatchCursor::from(self.cursor.load(Ordering::Relaxed));
+        self.cursor.store(0, Ordering::Relaxed);
+        cursor.left()
     }
 
     /// Sends or queues a message. Blocking, it waits until the message has left, and for room before that; the
-    /// message counts as accepted however that wait ends.
+    /// message counts as accepted where that wait ends for want of time. A Close waits for nothing.
     pub fn write(&self, message: &Outgoing<'_>) -> Result<Enqueue> {
-        self.write_with(|driver, link| driver.send(link, message))
+        let wait = if matches!(message, Outgoing::Close(_)) { Wait::Never } else { Wait::ForOutput };
+        self.write_with(wait, |driver, transport| driver.send(transport, message))
     }
 
     /// Like [`write`](Self::write), for a message that many connections send.
     pub fn write_prepared(&self, message: &Prepared) -> Result<Enqueue> {
-        self.write_with(|driver, link| driver.send_prepared(link, message))
+        self.write_with(Wait::ForOutput, |driver, transport| driver.send_prepared(transport, message))
     }
 
     /// Like [`write`](Self::write), for `count` messages that leave together: `message` puts one in its place and says whether
@@ -242,11 +224,11 @@ impl SharedConnection {
         message: impl Fn(usize, &mut Outgoing<'a>) -> Result<bool>,
         accepted: &mut usize,
     ) -> Result<Enqueue> {
-        self.write_with(|driver, link| {
+        self.write_with(Wait::ForOutput, |driver, transport| {
             if count == 1 {
                 let mut only = Outgoing::Binary(&[]);
                 let outcome =
-                    if message(0, &mut only)? { driver.send(link, &only)? } else { Enqueue::Accepted };
+                    if message(0, &mut only)? { driver.send(transport, &only)? } else { Enqueue::Accepted };
                 *accepted = usize::from(outcome == Enqueue::Accepted);
                 return Ok(outcome);
             }
@@ -259,31 +241,33 @@ impl SharedConnection {
                         Ok(false) if len == 0 => *accepted += 1,
                         Err(error) if len == 0 => {
                             // Those before it are accepted.
-                            driver.flush_quietly(link)?;
+                            driver.flush_quietly(transport)?;
                             return Err(error);
                         }
                         // Once those before it are out of the way.
                         _ => break,
                     }
                 }
-                let (done, outcome) = driver.send_many(link, &some[..len]);
+                let (done, outcome) = driver.send_many(transport, &some[..len]);
                 *accepted += done;
                 match outcome {
                     Ok(Enqueue::Accepted) => {}
                     refused => {
-                        driver.flush_quietly(link)?;
+                        driver.flush_quietly(transport)?;
                         return refused;
                     }
                 }
             }
-            driver.flush_quietly(link)?;
+            driver.flush_quietly(transport)?;
             Ok(Enqueue::Accepted)
         })
     }
 
     /// Like [`write`](Self::write), for a fragment of a message.
     pub fn write_fragment(&self, kind: Kind, data: &[u8], is_final: bool) -> Result<Enqueue> {
-        self.write_with(|driver, link| driver.send_fragment(link, kind, data, is_final))
+        self.write_with(Wait::ForOutput, |driver, transport| {
+            driver.send_fragment(transport, kind, data, is_final)
+        })
     }
 
     /// Queues a message without sending anything; it leaves with what follows.
@@ -293,18 +277,16 @@ impl SharedConnection {
 
     /// Sends what is pending.
     pub fn write_pending(&self) -> Result<()> {
-        let mut until = None;
+        let mut began = None;
         loop {
             let mut inner = self.lock()?;
-            inner.tick()?;
-            let (driver, link) = inner.driven();
-            let error = match driver.write_pending(link) {
+            let error = match inner.write_pending() {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_would_block() && inner.blocks() => error,
                 Err(error) => return inner.told(error),
             };
-            until = until.or_else(|| end_of(inner.setup.settings.write_timeout));
-            if !self.wait_to_write(inner, until)? {
+            let (_, waited) = self.wait_to_write(inner, &mut began)?;
+            if waited == Waited::TimedOut {
                 return Err(error);
             }
         }
@@ -313,57 +295,74 @@ impl SharedConnection {
     /// Waits until a read or a write has something to do, for `timeout` at most; whether it has. Beside a thread that
     /// reads, it waits for room for what is to be sent only.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
-        let inner = self.lock()?;
-        let beside_reader = self.reading.load(Ordering::Relaxed);
-        if !beside_reader && inner.has_input() {
-            return Ok(true);
+        let until = end_of(Instant::now(), timeout);
+        let mut inner = self.lock_parked()?;
+        loop {
+            if inner.transport().raw_socket().is_some() && inner.state() == State::Terminated {
+                return Err(Error::AlreadyClosed);
+            }
+            let due = inner.next_deadline();
+            if (!inner.is_read_from && inner.has_input()) || (due != NEVER && due <= clock::now_ms()) {
+                return Ok(true);
+            }
+            let mut interest = inner.interest();
+            interest.read &= !inner.is_read_from;
+            let waited;
+            (inner, waited) = self.wait_for(inner, interest, until)?;
+            match waited {
+                Waited::Ready => return Ok(true),
+                // Another thread has changed something: perhaps there is something else to wait for now.
+                Waited::Called => {}
+                Waited::TimedOut => return Ok(false),
+            }
         }
-        let mut interest = inner.interest();
-        interest.read &= !beside_reader;
-        Ok(self.wait_awake(inner, interest, end_of(timeout))?.1)
     }
 
     fn write_with(
         &self,
-        mut write: impl FnMut(&mut Driver, &mut Link) -> Result<Enqueue>,
+        wait: Wait,
+        mut write: impl FnMut(&mut Driver, &mut Transport) -> Result<Enqueue>,
     ) -> Result<Enqueue> {
-        let mut until = None;
+        let mut began = None;
         loop {
             let mut inner = self.lock()?;
             inner.tick()?;
-            let (driver, link) = inner.driven();
-            let accepted = write(driver, link);
-            self.tell(&mut inner);
-            let accepted = accepted?;
-            if !inner.blocks() || !inner.driver().has_output() {
+            let (driver, transport) = inner.driven();
+            let accepted = write(driver, transport)?;
+            if wait == Wait::Never || !inner.blocks() || !inner.driver().has_output() {
                 return Ok(accepted);
             }
-            until = until.or_else(|| end_of(inner.setup.settings.write_timeout));
             if accepted == Enqueue::Accepted {
-                drop(inner);
-                self.wait_for_output(until)?;
-                return Ok(accepted);
+                return self.wait_for_output(inner, began);
             }
-            if !self.wait_to_write(inner, until)? {
+            let (_, waited) = self.wait_to_write(inner, &mut began)?;
+            if waited == Waited::TimedOut {
                 return Ok(accepted);
             }
         }
     }
 
-    /// Waits until all output has left. A message that was accepted stays accepted: what goes wrong now is told by the
-    /// next call.
-    fn wait_for_output(&self, until: Option<Instant>) -> Result<()> {
-        loop {
-            let mut inner = self.lock()?;
-            let (driver, link) = inner.driven();
-            match driver.flush(link) {
-                Err(error) if error.is_would_block() => {}
-                _ => return Ok(()),
+    /// Waits until all output has left. A message that was accepted stays accepted where time runs out; where the connection
+    /// ends meanwhile, whoever waits is told.
+    #[cold]
+    fn wait_for_output<'a>(&'a self, mut inner: Locked<'a>, mut began: Option<Instant>) -> Result<Enqueue> {
+        while inner.blocks() {
+            let waited;
+            (inner, waited) = self.wait_to_write(inner, &mut began)?;
+            inner.tick()?;
+            if matches!(inner.state(), State::Failed | State::Terminated) {
+                // Another thread was told why.
+                return Err(Error::ConnectionClosed);
             }
-            if !self.wait_to_write(inner, until)? {
-                return Ok(());
+            let (driver, transport) = inner.driven();
+            match driver.flush(transport) {
+                Err(error) if error.is_would_block() && waited != Waited::TimedOut => {}
+                Err(error) if error.is_would_block() => break,
+                Err(error) => return Err(error),
+                Ok(()) => break,
             }
         }
+        Ok(Enqueue::Accepted)
     }
 
     /// A call that reads; repeated, with waits in between, where the connection is a blocking one.
@@ -374,114 +373,104 @@ impl SharedConnection {
         mut call: impl FnMut(&mut Inner) -> Result<R>,
     ) -> Result<R> {
         match call(&mut inner) {
-            Ok(result) => {
-                inner.touch_in_transition();
-                Ok(result)
-            }
-            Err(error) if error.is_would_block() && inner.blocks() => self.read_waiting(inner, error, call),
+            Ok(result) => Ok(result),
+            Err(error) if error.is_would_block() && inner.blocks() => self.read_waiting(inner, call),
             Err(error) if error.is_would_block() => {
                 inner.rest();
-                inner.touch_in_transition();
                 Err(error)
             }
-            Err(error) => {
-                inner.touch_in_transition();
-                inner.told(error)
-            }
+            Err(error) => inner.told(error),
         }
     }
 
     fn read_waiting<'a, R>(
         &'a self,
         mut inner: Locked<'a>,
-        mut error: Error,
         mut call: impl FnMut(&mut Inner) -> Result<R>,
     ) -> Result<R> {
-        let mut until = None;
-        loop {
-            until = until.or_else(|| end_of(inner.setup.settings.read_timeout));
-            self.reading.store(true, Ordering::Relaxed);
+        let began = Instant::now();
+        let result = loop {
             inner.rest();
-            let interest = inner.interest();
-            let waited = self.wait_awake(inner, interest, until);
-            let ready;
-            (inner, ready) = match waited {
-                Ok(waited) => waited,
+            inner.is_read_from = true;
+            let until = end_of(began, inner.settings().read_timeout);
+            let waited = if inner.has_input() {
+                // It lies in the buffer or in the TLS session, where the socket does not show it. Others have their turn first.
+                drop(inner);
+                let is_over = until.is_some_and(|until| Instant::now() >= until);
+                self.lock().map(|inner| (inner, if is_over { Waited::TimedOut } else { Waited::Ready }))
+            } else {
+                let interest = inner.interest();
+                self.wait_for(inner, interest, until)
+            };
+            let waited = match waited {
+                Ok((locked, waited)) => {
+                    inner = locked;
+                    waited
+                }
                 Err(error) => {
-                    let _core = self.lock()?;
-                    self.reading.store(false, Ordering::Relaxed);
+                    self.lock()?.is_read_from = false;
                     return Err(error);
                 }
             };
-            self.reading.store(false, Ordering::Relaxed);
-            if !ready {
-                return Err(error);
-            }
+            inner.is_read_from = false;
+            inner.unpark();
             match call(&mut inner) {
-                Err(next) if next.is_would_block() && inner.blocks() => error = next,
-                Err(error) => {
-                    inner.touch_in_transition();
-                    return inner.told(error);
-                }
-                Ok(result) => {
-                    inner.touch_in_transition();
-                    return Ok(result);
-                }
-            }
-        }
-    }
-
-    /// Waits, outside the lock, and can be woken by another thread: that is arranged before the lock is let go, and
-    /// undone, by the last one that waited, under the lock. Whether there is something to do.
-    fn wait_awake<'a>(
-        &'a self,
-        inner: Locked<'a>,
-        interest: Interest,
-        until: Option<Instant>,
-    ) -> Result<(Locked<'a>, bool)> {
-        let plan = inner.plan(until)?;
-        let cold = self.cold.get_or_init(Box::default);
-        let waker = match cold.waker.get() {
-            Some(waker) => waker,
-            None => {
-                let waker = Waker::new()?;
-                cold.waker.get_or_init(|| waker)
+                Err(error) if error.is_would_block() && inner.blocks() && waited != Waited::TimedOut => {}
+                other => break other,
             }
         };
-        cold.waiting.fetch_add(1, Ordering::Relaxed);
-        drop(inner);
-        let ready = wait::wait(plan.fd, interest, plan.until, Some(waker));
-        let inner = self.lock();
-        if cold.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
-            waker.drain();
+        result.or_else(|error| inner.told(error))
+    }
+
+    /// Waits, outside the lock, for room to write, for as long as a blocking write may take.
+    fn wait_to_write<'a>(
+        &'a self,
+        inner: Locked<'a>,
+        began: &mut Option<Instant>,
+    ) -> Result<(Locked<'a>, Waited)> {
+        let began = *began.get_or_insert_with(Instant::now);
+        let until = end_of(began, inner.settings().write_timeout);
+        let (mut inner, waited) = self.wait_for(inner, Interest { read: false, write: true }, until)?;
+        inner.unpark();
+        Ok((inner, waited))
+    }
+
+    /// Waits, outside the lock, and can be woken by another thread. The end of the time is not told where something has
+    /// fallen due on the connection's own clock by then.
+    fn wait_for<'a>(
+        &'a self,
+        mut inner: Locked<'a>,
+        interest: Interest,
+        until: Option<Instant>,
+    ) -> Result<(Locked<'a>, Waited)> {
+        let socket = inner.transport.raw_socket().ok_or(Error::Misuse("there is no socket to wait for"))?;
+        let due = clock::instant_of(inner.next_deadline());
+        let ends_in_deadline = due.is_some_and(|due| until.is_none_or(|until| due < until));
+        let waker = Wakers::take();
+        if let Some(waker) = &waker {
+            inner.waiters.get_or_insert_default().enter(waker);
         }
-        let mut inner = inner?;
-        inner.link.stir();
-        Ok((inner, ready? || plan.ends_in_deadline))
-    }
-
-    /// Waits, outside the lock, for room to write.
-    fn wait_to_write(&self, inner: Locked<'_>, until: Option<Instant>) -> Result<bool> {
-        let plan = inner.plan(until)?;
         drop(inner);
-        let ready = wait::wait(plan.fd, Interest { read: false, write: true }, plan.until, None)?;
-        Ok(ready || plan.ends_in_deadline)
-    }
-
-    /// Who waits takes care of what another thread leaves unsent, and of the deadlines of a closing handshake.
-    fn tell(&self, inner: &mut Inner) {
-        if inner.driver().has_output() || !inner.connection().can_write() {
-            self.look_again();
-            inner.touch();
+        let until = if ends_in_deadline { due } else { until };
+        let waited = wait::wait(socket, interest, until, waker.as_deref());
+        let mut inner = self.lock_parked()?;
+        if let (Some(waker), Some(waiters)) = (waker, &mut inner.waiters) {
+            let was_called = waiters.leave(&waker);
+            Wakers::put(waker, was_called);
         }
+        inner.transport.after_wait();
+        let waited = match waited? {
+            Waited::TimedOut if ends_in_deadline => Waited::Called,
+            waited => waited,
+        };
+        Ok((inner, waited))
     }
 
+    /// The lock, with the connection active.
     #[inline]
     fn lock(&self) -> Result<Locked<'_>> {
-        let mut inner = self.lock_asleep()?;
-        if let Slot::Parked(..) = inner.slot {
-            inner.wake();
-        }
+        let mut inner = self.lock_parked()?;
+        inner.unpark();
         Ok(inner)
     }
 
@@ -489,31 +478,29 @@ impl SharedConnection {
     #[inline]
     fn lock_to_read(&self) -> Result<Locked<'_>> {
         let inner = self.lock()?;
-        match self.reading.load(Ordering::Relaxed) {
+        match inner.is_read_from {
             true => Err(Error::Misuse("another thread is reading from this connection")),
             false => Ok(inner),
         }
     }
 
-    /// The lock, for what leaves a connection asleep that is.
+    /// The lock, for what leaves a connection parked that is.
     #[inline]
-    fn lock_asleep(&self) -> Result<Locked<'_>> {
+    fn lock_parked(&self) -> Result<Locked<'_>> {
         if self.is_held_here() {
             return Err(Error::Misuse("a callback called back into its own connection"));
         }
-        let mut inner = self.inner.lock().map_err(|_| Error::Internal)?;
-        self.note_stirred(&mut inner);
-        if let Link::Callback(_) = inner.link {
-            // Not without the lock, either.
-            self.calm.store(false, Ordering::Relaxed);
-            self.cold.get_or_init(Box::default).owner.store(thread_token(), Ordering::Relaxed);
+        let held = self.monitor.lock().ok_or(Error::Internal)?;
+        let is_owner = held.transport.is_callback();
+        if is_owner {
+            self.owner.store(thread_token(), Ordering::Relaxed);
         }
-        Ok(Locked { inner, shared: self })
+        Ok(Locked { _owner: Owner(is_owner.then_some(&self.owner)), held })
     }
 }
 
-fn end_of(timeout: Option<Duration>) -> Option<Instant> {
-    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+fn end_of(began: Instant, timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| began.checked_add(timeout))
 }
 
 impl BatchCursor {
@@ -539,36 +526,35 @@ impl From<BatchCursor> for u32 {
 
 /// The lock, held.
 struct Locked<'a> {
-    inner: MutexGuard<'a, Inner>,
-    shared: &'a SharedConnection,
+    // Dropped in this order.
+    _owner: Owner<'a>,
+    held: Held<'a, Inner>,
 }
 
 impl std::ops::Deref for Locked<'_> {
     type Target = Inner;
 
+    #[inline(always)]
     fn deref(&self) -> &Inner {
-        &self.inner
+        &self.held
     }
 }
 
 impl std::ops::DerefMut for Locked<'_> {
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut Inner {
-        &mut self.inner
+        &mut self.held
     }
 }
 
-impl Drop for Locked<'_> {
+/// Where it says that this thread has the lock, as far as anybody asks.
+struct Owner<'a>(Option<&'a AtomicUsize>);
+
+impl Drop for Owner<'_> {
+    #[inline]
     fn drop(&mut self) {
-        // What a panic has left behind is no memory for another connection.
-        if !std::thread::panicking() {
-            self.inner.sleep();
-        }
-        self.shared.quiet.store(self.inner.is_quiet(), Ordering::Relaxed);
-        if BatchCursor::from(self.shared.ahead.load(Ordering::Relaxed)).left() > 0 {
-            self.shared.calm.store(self.inner.connection().is_calm(), Ordering::Relaxed);
-        }
-        if let Some(cold) = self.shared.cold.get() {
-            cold.owner.store(0, Ordering::Relaxed);
+        if let Some(owner) = self.0 {
+            owner.store(0, Ordering::Relaxed);
         }
     }
 }

@@ -1,178 +1,198 @@
-//! What a poller asks a shared connection and tells it.
+//! A connection's place in a poller: what the poller knows of it, what it asks, and what it is told. The connection registers
+//! its own descriptor and deregisters no other, under its own lock. Knows pollers by their shared part.
 
 use super::SharedConnection;
 use super::inner::Inner;
-use super::slot::Slot;
+use super::slot::Pool;
+use super::transport::Transport;
 use crate::error::{Error, Result};
-use crate::net::Link;
 use crate::net::clock::Now;
-use crate::net::poller::{Poller, Registration, SourceStatus, Watched};
-use crate::net::socket::Readiness;
-use crate::net::wait::Interest;
+use crate::net::poller::{Key, Poller, Shared, Sides, SourceStatus};
+use crate::net::signal::{Busy, Events};
 use crate::proto::deadline::NEVER;
-use std::sync::atomic::Ordering;
+use std::io;
+use std::sync::Arc;
 
-/// Bits of what has stirred a quiet connection: always that there is something to read, and these.
-const READ: u8 = 1;
-const WRITE: u8 = 2;
-const ENDED: u8 = 4;
-
-/// Being with a poller.
+/// See the module.
 #[derive(Debug)]
-pub(super) struct Attached {
-    watch: Registration,
-    /// The poller has been told to look, and has not yet.
-    touched: bool,
+pub(super) struct Registration {
+    poller: Arc<Shared>,
+    key: Key,
+    /// When the poller will look by itself, at the latest.
+    due: u64,
+    /// The poller will look again in any case: it has reported the connection, or has been told to.
+    pub(super) awaits_look: bool,
     /// Input is not reported for now.
-    paused: bool,
+    pub(super) is_paused: bool,
+}
+
+impl Registration {
+    /// Tells the poller to look.
+    pub(super) fn mark_dirty(&mut self) {
+        self.awaits_look = true;
+        self.poller.mark_dirty(self.key);
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.poller.pool
+    }
 }
 
 /// What a poller asks and tells.
 impl SharedConnection {
-    /// Puts it with a poller.
-    pub fn set_watch(&self, watch: Registration) -> Result<()> {
-        let mut inner = self.lock_asleep()?;
-        if inner.link.fd().is_none() {
+    /// Registers it with a poller, under this key.
+    pub(in crate::net) fn register(&self, poller: &Arc<Shared>, key: Key) -> Result<()> {
+        let mut inner = self.lock_parked()?;
+        let Some(socket) = inner.transport.raw_socket() else {
             return Err(Error::Misuse("there is no socket to wait for"));
-        }
-        if inner.watch.is_some() {
+        };
+        if inner.registration.is_some() {
             return Err(Error::Misuse("this connection is with a poller already"));
         }
-        inner.watch = Some(Attached { watch, touched: false, paused: false });
+        poller.register(socket, key, sides(&inner.transport))?;
+        watch(&mut inner.transport);
+        let mut registration = Registration {
+            poller: Arc::clone(poller),
+            key,
+            due: NEVER,
+            awaits_look: false,
+            is_paused: false,
+        };
+        // What it has to do already, the system will not tell.
+        registration.mark_dirty();
+        inner.registration = Some(registration);
         Ok(())
     }
 
-    /// Takes it from its poller; the poller's part is to be done with what this returns.
-    pub fn take_watch(&self) -> Option<Registration> {
-        let mut inner = self.lock_asleep().ok()?;
-        if let Some(socket) = inner.link.socket_mut() {
-            socket.readiness_mut().watched = false;
-            socket.readiness_mut().drained = false;
-        }
-        inner.watch.take().map(|attachment| attachment.watch)
+    /// Deregisters it from its poller; the key that it had there.
+    pub(in crate::net) fn deregister(&self) -> Option<(Arc<Shared>, Key)> {
+        self.deregister_if(|_| true)
     }
 
-    /// Like [`take_watch`](Self::take_watch), from this very poller.
-    pub fn take_watch_of(&self, poller: &Poller) -> Result<Registration> {
-        let is_with_it = self.lock()?.watch.as_ref().is_some_and(|attachment| attachment.watch.is_of(poller));
-        let watch = if is_with_it { self.take_watch() } else { None };
-        watch.ok_or(Error::Misuse("this connection is not with this poller"))
+    /// Like [`deregister`](Self::deregister), from this very poller.
+    pub fn deregister_from(&self, poller: &Poller) -> Result<()> {
+        let registered = self.deregister_if(|shared| poller.has(shared));
+        let (shared, key) = registered.ok_or(Error::Misuse("this connection is not with this poller"))?;
+        shared.remove(key);
+        Ok(())
+    }
+
+    /// Leaves its poller, where it is with one.
+    pub fn leave_poller(&self) {
+        if let Some((shared, key)) = self.deregister() {
+            shared.remove(key);
+        }
+    }
+
+    fn deregister_if(&self, is_meant: impl FnOnce(&Arc<Shared>) -> bool) -> Option<(Arc<Shared>, Key)> {
+        let mut inner = self.lock_parked().ok()?;
+        let registration = inner.registration.take_if(|registration| is_meant(&registration.poller))?;
+        if let Some(socket) = inner.transport.raw_socket() {
+            registration.poller.deregister(socket);
+        }
+        if let Transport::Stream(stream) = &mut inner.transport
+            && let Some(known) = stream.readiness_mut()
+        {
+            known.unwatch();
+        }
+        Some((registration.poller, registration.key))
     }
 
     /// Whether a poller reports input. While it does not, Pings and a Close wait, too.
     pub fn set_paused(&self, paused: bool) -> Result<()> {
-        let mut inner = self.lock_asleep()?;
-        let attachment = inner.watch.as_mut().ok_or(Error::Misuse("this connection is with no poller"))?;
-        attachment.paused = paused;
-        inner.touch();
+        let mut inner = self.lock_parked()?;
+        let registration =
+            inner.registration.as_mut().ok_or(Error::Misuse("this connection is with no poller"))?;
+        registration.is_paused = paused;
+        registration.mark_dirty();
         Ok(())
     }
 
     /// Whether it waits for its socket and for nothing else: what its poller knew of it holds still.
     #[inline]
-    pub fn is_quiet(&self) -> bool {
-        self.stirred.load(Ordering::Acquire) == 0 && self.quiet.load(Ordering::Relaxed)
+    pub(in crate::net) fn is_idle(&self) -> bool {
+        self.monitor.is_idle()
     }
 
-    /// The poller has heard of a change. Whether that is all there is to it, as where a connection waits for nothing else: it
-    /// has something to do now. Takes no lock. Otherwise see [`happened`](Self::happened).
+    /// The system has told of these. Whether that is all there is to know: it has something to do. Takes no lock. Otherwise
+    /// see [`status`](Self::status).
     #[inline]
-    pub fn stir(&self, what: Interest, ended: bool) -> bool {
-        let stirs = what.read && self.quiet.load(Ordering::Relaxed);
-        if stirs {
-            let bits = READ | if what.write { WRITE } else { 0 } | if ended { ENDED } else { 0 };
-            self.stirred.fetch_or(bits, Ordering::Release);
-        }
-        stirs
+    pub(in crate::net) fn leave_events(&self, events: Events) -> bool {
+        self.monitor.leave_events(events)
     }
 
-    /// Takes note of what has stirred it.
-    #[inline]
-    pub(super) fn note_stirred(&self, inner: &mut Inner) {
-        if self.stirred.load(Ordering::Relaxed) == 0 {
-            return;
+    /// How it is; `None` while somebody has the lock, who will mark it dirty.
+    pub(in crate::net) fn status(&self, now: &Now) -> Option<SourceStatus> {
+        match self.monitor.look() {
+            Ok(mut inner) => {
+                let status = inner.status(now);
+                if let Some(registration) = &mut inner.registration {
+                    registration.awaits_look = status.ready;
+                    registration.due = status.due;
+                }
+                Some(status)
+            }
+            Err(Busy::Taken) => None,
+            Err(Busy::Dead) => Some(SourceStatus { ready: false, due: NEVER }),
         }
-        // In this order: a poller that sees the bits gone sees that it is not quiet any more.
-        self.quiet.store(false, Ordering::Relaxed);
-        let bits = self.stirred.swap(0, Ordering::AcqRel);
-        let what = Interest { read: bits & READ != 0, write: bits & WRITE != 0 };
-        inner.link.happened(what, bits & ENDED != 0);
-    }
-
-    /// How it is.
-    pub fn condition(&self, now: &Now) -> SourceStatus {
-        match self.lock_asleep() {
-            Ok(mut inner) => inner.condition(now),
-            Err(_) => SourceStatus::UNKNOWN,
-        }
-    }
-
-    /// From now on the poller tells of changes.
-    pub fn watched(&self) {
-        let Ok(mut inner) = self.lock_asleep() else { return };
-        if let Some(socket) = inner.link.socket_mut() {
-            let ended = socket.readiness().ended;
-            // How it is now, the poller tells first of all.
-            *socket.readiness_mut() =
-                Readiness { watched: true, readable: false, drained: false, writable: false, ended };
-        }
-    }
-
-    /// The poller has heard of a change: how it is now.
-    pub fn happened(&self, what: Interest, ended: bool, now: &Now) -> SourceStatus {
-        let Ok(mut inner) = self.lock_asleep() else { return SourceStatus::UNKNOWN };
-        inner.link.happened(what, ended);
-        inner.condition(now)
     }
 }
 
 impl Inner {
-    /// Has its poller look at it.
-    pub(super) fn touch(&mut self) {
-        if let Some(attachment) = &mut self.watch
-            && !attachment.touched
-        {
-            attachment.touched = true;
-            attachment.watch.touch();
+    /// The stream is there: the poller watches its socket from now on, and not what opened it any more.
+    pub(super) fn move_registration(&mut self, connector: Transport) -> io::Result<()> {
+        let Some(registration) = &self.registration else { return Ok(()) };
+        if let Some(socket) = connector.raw_socket() {
+            registration.poller.deregister(socket);
+        }
+        drop(connector);
+        if let Some(socket) = self.transport.raw_socket() {
+            registration.poller.register(socket, registration.key, sides(&self.transport))?;
+            watch(&mut self.transport);
+        }
+        Ok(())
+    }
+
+    /// The lock is about to be let go: has the poller look where there is something that it does not know.
+    pub(super) fn tell_poller(&mut self, is_idle: bool) {
+        let knows = self.registration.as_ref().is_none_or(|registration| registration.awaits_look);
+        if is_idle {
+            // It may find out without the lock that there is nothing to look at.
+            if let Some(registration) = &mut self.registration {
+                registration.awaits_look = false;
+            }
+        } else if !knows {
+            let status = self.status(&Now::default());
+            if let Some(registration) = &mut self.registration
+                && (status.ready || status.due < registration.due)
+            {
+                registration.mark_dirty();
+            }
         }
     }
 
-    /// While a connection is being opened its socket may change, and its deadlines do when it ends.
-    pub(super) fn touch_in_transition(&mut self) {
-        if self.watch.is_some() && (self.connection().is_opening() || !self.connection().can_write()) {
-            self.touch();
-        }
-    }
-
-    /// Whether it waits for its socket and for nothing else.
-    #[inline]
-    pub(super) fn is_quiet(&self) -> bool {
-        matches!(&self.slot, Slot::Parked(parked) if !parked.has_deadlines())
-            && !self.link.ready().read
-            && self.watch.as_ref().is_none_or(|attachment| !attachment.paused)
-    }
-
-    fn condition(&mut self, now: &Now) -> SourceStatus {
-        let mut reads = true;
-        if let Some(attachment) = &mut self.watch {
-            attachment.touched = false;
-            reads = !attachment.paused;
-        }
-        if let Slot::Parked(parked) = &self.slot {
-            let watched = self.link.fd().map(|fd| Watched { fd, settled: true });
-            let due = parked.due(&self.setup.websocket);
-            let ready = (reads && self.link.ready().read) || (due != NEVER && due <= now.ms());
-            return SourceStatus { ready, due, watched };
-        }
-        let (wanted, possible) = (self.interest(), self.link.ready());
-        let input = self.has_input() || (wanted.read && possible.read);
+    fn status(&self, now: &Now) -> SourceStatus {
+        let (wanted, possible) = (self.interest(), self.transport.ready());
+        let reads = self.registration.as_ref().is_none_or(|registration| !registration.is_paused);
+        let input = reads && (self.has_input() || (wanted.read && possible.read));
         let output = wanted.write && possible.write;
         let due = self.next_deadline();
-        let settled = !matches!(&self.link, Link::Connecting(_));
-        SourceStatus {
-            ready: (input && reads) || output || (due != NEVER && due <= now.ms()),
-            due,
-            watched: self.link.fd().map(|fd| Watched { fd, settled }),
-        }
+        SourceStatus { ready: input || output || (due != NEVER && due <= now.ms()), due }
+    }
+}
+
+fn watch(transport: &mut Transport) {
+    if let Transport::Stream(stream) = transport
+        && let Some(known) = stream.readiness_mut()
+    {
+        known.watch();
+    }
+}
+
+/// A kqueue, which is what a connector may lend, cannot be watched for room to write.
+fn sides(transport: &Transport) -> Sides {
+    match transport {
+        Transport::Connecting(_) => Sides::Read,
+        Transport::Stream(_) => Sides::Both,
     }
 }

@@ -2,7 +2,6 @@
 
 use super::inner::Inner;
 use crate::driver::Driver;
-use crate::net::Link;
 use crate::proto::connection::Parked;
 use std::mem::MaybeUninit;
 use std::sync::Mutex;
@@ -32,7 +31,8 @@ impl Active {
     }
 }
 
-/// Memory for the next connection that wakes up: one after the other has the same, which is in the cache by then.
+/// Memory for the next connection that becomes active: one after the other has the same, which is in the cache by then. Each
+/// poller has its own, so that pollers share no lock; connections without one share that of their configuration.
 #[derive(Debug, Default)]
 pub struct Pool(Mutex<[Option<Box<Active>>; 4]>);
 
@@ -52,51 +52,63 @@ impl Pool {
     }
 }
 
-/// Whether what the transport has for its connection can be told from the transport alone.
-fn can_sleep(link: &Link) -> bool {
-    match link {
-        Link::Socket(_) => true,
-        Link::Tls(tls) => !tls.has_pending_output(),
-        Link::Memory | Link::Callback(_) | Link::Connecting(_) => false,
-    }
-}
-
 impl Inner {
-    pub(super) fn wake(&mut self) {
-        if let Slot::Parked(parked) = &mut self.slot {
-            let usual = &self.setup.websocket;
-            let awake = match self.setup.pool.take() {
-                Some(mut spare) => {
-                    spare.driver.connection.reuse(parked, usual);
-                    spare
-                }
-                None => Active::new(Driver::new(parked.wake(usual))),
-            };
-            self.slot = Slot::Active(awake);
+    fn pool(&self) -> &Pool {
+        match &self.registration {
+            Some(registration) => registration.pool(),
+            None => &self.setup.pool,
         }
     }
 
-    /// Nothing is lent any more. Where the connection is about to sleep the room goes with the rest of its memory.
+    /// Makes a parked connection active again.
+    #[inline]
+    pub(super) fn unpark(&mut self) {
+        if let Slot::Parked(_) = &self.slot {
+            self.unpark_now();
+        }
+    }
+
+    fn unpark_now(&mut self) {
+        let spare = self.pool().take();
+        let Slot::Parked(parked) = &mut self.slot else { return };
+        let usual = &self.setup.websocket;
+        let active = match spare {
+            Some(mut spare) => {
+                spare.driver.connection.reuse(parked, usual);
+                spare
+            }
+            None => Active::new(Driver::new(parked.wake(usual))),
+        };
+        self.slot = Slot::Active(active);
+    }
+
+    /// Nothing is lent any more. Where the connection is about to be parked the room goes with the rest of its memory.
     #[cold]
     pub(super) fn end_loan(&mut self) {
-        if let Slot::Active(awake) = &mut self.slot
-            && !(can_sleep(&self.link) && awake.driver.is_parkable())
+        let can_park = self.can_park();
+        if let Slot::Active(active) = &mut self.slot
+            && !can_park
         {
-            awake.room = None;
+            active.room = None;
         }
     }
 
-    /// Puts a connection to sleep where nothing goes on. Its socket alone says when something does.
+    /// Parks a connection on which nothing goes on. Its socket alone says when something does.
     #[inline]
-    pub(super) fn sleep(&mut self) {
-        if let Slot::Active(awake) = &mut self.slot
-            && can_sleep(&self.link)
-            && awake.driver.is_parkable()
+    pub(super) fn park(&mut self) {
+        if self.can_park()
+            && let Slot::Active(active) = &mut self.slot
         {
-            let parked = awake.driver.connection.parked(&self.setup.websocket);
+            let parked = active.driver.connection.parked(&self.setup.websocket);
             if let Slot::Active(spare) = std::mem::replace(&mut self.slot, Slot::Parked(parked)) {
-                self.setup.pool.put(spare);
+                self.pool().put(spare);
             }
         }
+    }
+
+    #[inline]
+    fn can_park(&self) -> bool {
+        matches!(&self.slot, Slot::Active(active) if active.driver.is_parkable())
+            && self.transport.stream().is_some_and(|stream| stream.can_park())
     }
 }

@@ -1,9 +1,12 @@
-//! The system calls that std lacks: receiving and sending without blocking whatever the socket's flags say and without
-//! SIGPIPE, poll, and threads that leave nothing behind. The `unsafe` of the transports is here and nowhere else.
+//! Unix: the system calls that std lacks. The `unsafe` of `net` is here and nowhere else.
 
-use std::io::{self, IoSlice};
-use std::os::fd::RawFd;
+use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
+
+/// A socket by its number.
+pub type RawSocket = RawFd;
 
 /// Receives without blocking.
 pub fn recv(fd: RawFd, space: &mut [u8]) -> io::Result<usize> {
@@ -37,21 +40,21 @@ pub fn send_vectored(fd: RawFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
 }
 
 /// One thing to wait for.
-pub type PollFd = libc::pollfd;
+pub type PollEntry = libc::pollfd;
 
-/// What [`poll`] can wait for.
-pub fn poll_fd(fd: RawFd, readable: bool, writable: bool) -> PollFd {
+/// What [`poll`] can wait for; without a socket, nothing.
+pub fn poll_entry(socket: Option<RawSocket>, readable: bool, writable: bool) -> PollEntry {
     let events = if readable { libc::POLLIN } else { 0 } | if writable { libc::POLLOUT } else { 0 };
-    PollFd { fd, events, revents: 0 }
+    PollEntry { fd: socket.unwrap_or(-1), events, revents: 0 }
 }
 
 /// Whether [`poll`] found anything for this one: readiness, an error, the end.
-pub fn is_ready(fd: &PollFd) -> bool {
-    fd.revents != 0
+pub fn is_ready(entry: &PollEntry) -> bool {
+    entry.revents != 0
 }
 
 /// Waits until one of `fds` is ready, or the time is over; `None` waits for ever. May return early.
-pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> io::Result<()> {
+pub fn poll(fds: &mut [PollEntry], timeout: Option<Duration>) -> io::Result<()> {
     // Rounded up, so that a wait for the rest of a millisecond does not spin.
     let timeout = timeout
         .map_or(-1, |timeout| i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX));
@@ -63,6 +66,40 @@ pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> io::Result<()> {
             error => Err(error),
         },
         _ => Ok(()),
+    }
+}
+
+/// Wakes a thread that waits in [`poll`].
+#[derive(Debug)]
+pub struct WakePair {
+    sleeper: UnixStream,
+    waker: UnixStream,
+}
+
+impl WakePair {
+    /// Takes two descriptors.
+    pub fn new() -> io::Result<Self> {
+        let (sleeper, waker) = UnixStream::pair()?;
+        sleeper.set_nonblocking(true)?;
+        waker.set_nonblocking(true)?;
+        Ok(Self { sleeper, waker })
+    }
+
+    /// What to wait for: it becomes readable.
+    pub fn socket(&self) -> RawSocket {
+        self.sleeper.as_raw_fd()
+    }
+
+    /// Ends the wait under way, and the next ones until [`drain`](Self::drain).
+    pub fn wake(&self) {
+        // Full means that it will wake in any case.
+        let _ = (&self.waker).write(&[1]);
+    }
+
+    /// Waits are waits again.
+    pub fn drain(&self) {
+        let mut scratch = [0; 64];
+        while matches!((&self.sleeper).read(&mut scratch), Ok(n) if n == scratch.len()) {}
     }
 }
 

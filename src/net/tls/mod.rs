@@ -1,7 +1,7 @@
 //! TLS over a socket: what it is configured with, the handshake, records in both directions.
 //!
 //! Knows rustls and sockets. Must not know what travels inside, C, or who waits for what: nothing here blocks, and the
-//! TLS handshake runs within reads and writes. `verify` decides about certificates; `words` says in a sentence why a
+//! TLS handshake runs within reads and writes. `verify` decides about certificates; `describe` says in a sentence why a
 //! session failed. A build without the feature `tls` has `none.rs` in this place, with the same names.
 
 mod describe;
