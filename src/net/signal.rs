@@ -231,7 +231,7 @@ impl<T: Monitored> Drop for Released<'_, T> {
 }
 
 /// What wakes the thread that waits in a poller.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Doorbell(AtomicU32);
 
 /// What a [`Doorbell`] was rung for.
@@ -250,11 +250,6 @@ impl Doorbell {
     const DIRTY: u32 = 2;
     /// The wait is to return.
     const WOKEN: u32 = 4;
-
-    /// Nobody waits, and nobody has rung.
-    pub fn new() -> Self {
-        Self(AtomicU32::new(0))
-    }
 
     /// Something was added to the list of the dirty. Whether the system's waker is needed.
     pub fn ring_dirty(&self) -> bool {

@@ -99,7 +99,7 @@ impl Poller {
         let shared = Shared {
             registry: poll.registry().try_clone()?,
             waker: Waker::new(poll.registry(), WAKER)?,
-            bell: Doorbell::new(),
+            bell: Doorbell::default(),
             entries: Mutex::default(),
             dirty: Mutex::default(),
             pool: Pool::default(),
