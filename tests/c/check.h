@@ -3,7 +3,8 @@
  *     RUN(a_thing_holds);
  *     return check_end();
  *
- * A word on the command line runs only the tests with that word in their names. */
+ * A word on the command line runs only the tests with that word in their names, `--exact NAME` the one of that name, and
+ * `--list` names them all, as Rust's tests do. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -15,8 +16,10 @@
 
 static int check_passed, check_failed, check_failed_here;
 static const char *check_name, *check_only;
+static int check_exact, check_listing;
 
 static inline int check_end(void) {
+  if (check_listing) return 0;
   printf("%d passed, %d failed\n", check_passed, check_failed);
   return check_failed > 0;
 }
@@ -44,7 +47,9 @@ static inline void check_hangs(int signal) {
 
 static inline void check_begin(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
-  check_only = argc > 1 ? argv[1] : "";
+  check_listing = argc > 1 && strcmp(argv[1], "--list") == 0;
+  check_exact = argc > 2 && strcmp(argv[1], "--exact") == 0;
+  check_only = check_listing ? "" : argc > 1 + check_exact ? argv[1 + check_exact] : "";
   signal(SIGALRM, check_hangs);
 }
 
@@ -56,7 +61,11 @@ static inline int check_reduced(int count) {
 }
 
 static inline void check_run(void (*test)(void), const char *name) {
-  if (!strstr(name, check_only)) return;
+  if (check_exact ? strcmp(name, check_only) != 0 : !strstr(name, check_only)) return;
+  if (check_listing) {
+    printf("%s: test\n", name);
+    return;
+  }
   check_name = name;
   check_failed_here = 0;
   alarm(90);
@@ -94,9 +103,28 @@ static inline void check_skip(const char *why) {
     if (!check_equal(__FILE__, __LINE__, #got " is " #wanted, (long long)(got), (long long)(wanted))) return; \
   } while (0)
 
+/* A part of a test, in a function of its own: ends the test where that has failed. */
+#define TRY(part) \
+  do { \
+    part; \
+    if (check_failed_here) return; \
+  } while (0)
+
 /* Goes on in any case: for threads and helpers. */
 #define EXPECT_IS(got, wanted) \
   check_equal(__FILE__, __LINE__, #got " is " #wanted, (long long)(got), (long long)(wanted))
+
+/* What a test cannot begin without. Its failure is no finding about the library: the program ends, with a status of its
+ * own. */
+#define NEED(condition) \
+  do { \
+    if (!(condition)) { \
+      check_fail(__FILE__, __LINE__, "cannot begin: ", #condition); \
+      exit(CHECK_CANNOT_BEGIN); \
+    } \
+  } while (0)
+
+enum { CHECK_CANNOT_BEGIN = 2 };
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
