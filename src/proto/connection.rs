@@ -1162,7 +1162,8 @@ impl Connection {
             return self.handshake_failed(refusal);
         }
         // Later on there is nobody to hear last words, and none get through to a peer that takes no bytes.
-        let takes_nothing = deadline == Deadline::Pong && !self.sender.is_empty();
+        let is_silence = matches!(deadline, Deadline::Pong | Deadline::Idle);
+        let takes_nothing = is_silence && !self.sender.is_empty();
         self.abandoned = self.is_opening() || self.state != State::Active || takes_nothing;
         self.end_handshake();
         self.fail(Error::Timeout(deadline))
