@@ -72,8 +72,7 @@ impl ws_conn {
         }
         let ended = matches!(error, Error::ConnectionClosed | Error::AlreadyClosed);
         let failure = |shared: &SharedConnection| {
-            let sentence =
-                shared.with(|inner| inner.connection().failure().map(|failure| failure.sentence.clone()));
+            let sentence = shared.look(|inner| inner.view().failure().map(str::to_owned));
             sentence.ok().flatten()
         };
         let from_peer = matches!(error, Error::Protocol(_) | Error::Utf8 | Error::Capacity(_));

@@ -66,8 +66,8 @@ pub unsafe extern "C" fn ws_header_at(
         guard::null_first(value.cast::<*mut c_char>());
         guard::call_on(conn, |conn| {
             let (name, value) = (guard::out(name)?, guard::out(value)?);
-            conn.alive()?.with(|inner| {
-                let header = inner.connection().head().and_then(|head| head.header_cstr_at(index));
+            conn.alive()?.look(|inner| {
+                let header = inner.view().head().and_then(|head| head.header_cstr_at(index));
                 let (found_name, found_value) =
                     header.ok_or(Error::InvalidArgument("there is no such header"))?;
                 (*name, *value) = (found_name.as_ptr(), found_value.as_ptr());
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn ws_protocol(conn: *const ws_conn) -> *const c_char {
             if let Some(protocol) = conn.cold().protocol.get() {
                 return Ok(protocol.as_ptr());
             }
-            let agreed = conn.alive()?.with(|inner| inner.connection().protocol().map(str::to_owned))?;
+            let agreed = conn.alive()?.look(|inner| inner.view().protocol().map(str::to_owned))?;
             // A token has no NUL.
             let agreed = agreed.and_then(|protocol| CString::new(protocol).ok());
             Ok(agreed.map_or(ptr::null(), |agreed| conn.cold().protocol.get_or_init(|| agreed).as_ptr()))
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn ws_http_status(conn: *const ws_conn) -> i32 {
     // SAFETY: by the caller's word.
     unsafe {
         guard::ask(conn, 0, |conn| {
-            conn.alive()?.with(|inner| inner.connection().head().map_or(0, |head| head.status().into()))
+            conn.alive()?.look(|inner| inner.view().head().map_or(0, |head| head.status().into()))
         })
     }
 }
@@ -128,8 +128,8 @@ pub unsafe extern "C" fn ws_http_body(
         guard::null_first(data.cast::<*mut u8>());
         guard::call_on(conn, |conn| {
             let (data, len) = (guard::out(data)?, guard::out(len)?);
-            conn.alive()?.with(|inner| {
-                let body = inner.connection().head().map_or(&[][..], Head::body);
+            conn.alive()?.look(|inner| {
+                let body = inner.view().head().map_or(&[][..], Head::body);
                 (*data, *len) = (body.as_ptr(), body.len());
             })
         })
@@ -212,7 +212,7 @@ unsafe fn from_head(
     // SAFETY: passed on from the caller.
     unsafe {
         guard::ask(conn, ptr::null(), |conn| -> Result<*const c_char> {
-            let found = conn.alive()?.with(|inner| inner.connection().head().and_then(find))?;
+            let found = conn.alive()?.look(|inner| inner.view().head().and_then(find))?;
             Ok(found.unwrap_or(ptr::null()))
         })
     }

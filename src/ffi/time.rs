@@ -44,7 +44,7 @@ pub unsafe extern "C" fn ws_tick(conn: *mut ws_conn, now_ms: u64) -> ws_status_t
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_next_deadline(conn: *const ws_conn) -> u64 {
     // SAFETY: by the caller's word.
-    unsafe { guard::ask(conn, u64::MAX, |conn| conn.alive()?.with(|inner| inner.next_deadline())) }
+    unsafe { guard::ask(conn, u64::MAX, |conn| conn.alive()?.look(|inner| inner.next_deadline())) }
 }
 
 /// Waits until the connection has something to read, or room for what waits to be sent, or a deadline to look after;

@@ -5,8 +5,8 @@ use crate::ffi::config;
 use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::types::{ws_flag, ws_socket, ws_state, ws_status, ws_status_t};
+use crate::net::shared::View;
 use crate::proto::closing::State;
-use crate::proto::connection::Connection;
 use std::ffi::c_char;
 
 /// How far the connection has come: a value of ws_state; WS_ERR_INVALID_ARGUMENT for NULL, WS_ERR_INTERNAL for a dead
@@ -20,7 +20,7 @@ pub unsafe extern "C" fn ws_get_state(conn: *const ws_conn) -> i32 {
     // SAFETY: by the caller's word.
     let status = unsafe {
         guard::call_on(conn, |conn| {
-            state = conn.alive()?.with(|inner| state_of(inner.connection()) as i32)?;
+            state = conn.alive()?.look(|inner| state_of(inner.view()) as i32)?;
             Ok(())
         })
     };
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn ws_can_write(conn: *const ws_conn) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_has_input(conn: *const ws_conn) -> i32 {
     // SAFETY: by the caller's word.
-    unsafe { guard::ask(conn, 0, |conn| conn.alive()?.with(|inner| inner.has_input().into())) }
+    unsafe { guard::ask(conn, 0, |conn| conn.alive()?.look(|inner| inner.has_input().into())) }
 }
 
 /// What to wait for before the next call: WS_WANT_READ, WS_WANT_WRITE, both or none (values of ws_flag, joined). Ask
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn ws_interest(conn: *const ws_conn) -> u32 {
     // SAFETY: by the caller's word.
     unsafe {
         guard::ask(conn, 0, |conn| {
-            let interest = conn.alive()?.with(|inner| inner.interest())?;
+            let interest = conn.alive()?.look(|inner| inner.interest())?;
             let read = if interest.read { ws_flag::WS_WANT_READ as u32 } else { 0 };
             let write = if interest.write { ws_flag::WS_WANT_WRITE as u32 } else { 0 };
             Ok(read | write)
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn ws_interest(conn: *const ws_conn) -> u32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_queued_bytes(conn: *const ws_conn) -> usize {
     // SAFETY: by the caller's word.
-    unsafe { look(conn, 0, Connection::queued_bytes) }
+    unsafe { look(conn, 0, |connection| connection.queued_bytes()) }
 }
 
 /// The code of the peer's Close, 1005 where it had none. Without a Close, why the connection was given up: the code that
@@ -190,14 +190,12 @@ pub unsafe extern "C" fn ws_get_option(conn: *const ws_conn, option: i32, out: *
     unsafe {
         guard::call_on(conn, |conn| {
             let out = guard::out(out)?;
-            *out = conn.alive()?.with(|inner| {
-                let connection = inner.connection();
-                match config::is_deflate(option) {
-                    true => {
-                        config::get_deflate(&connection.deflate_in_force(), connection.has_deflate(), option)
-                    }
-                    false => config::get(connection.config(), inner.settings(), option),
+            *out = conn.alive()?.look(|inner| match config::is_deflate(option) {
+                true => {
+                    let (deflate, is_on) = inner.view().deflate_in_force();
+                    config::get_deflate(&deflate, is_on, option)
                 }
+                false => config::get(inner.view().config(), inner.settings(), option),
             })??;
             Ok(())
         })
@@ -213,7 +211,7 @@ pub unsafe extern "C" fn ws_get_socket(conn: *const ws_conn) -> ws_socket {
     // SAFETY: by the caller's word.
     unsafe {
         guard::ask(conn, -1, |conn| {
-            conn.alive()?.with(|inner| inner.transport().raw_socket().map_or(-1, |fd| fd as ws_socket))
+            conn.alive()?.look(|inner| inner.transport().raw_socket().map_or(-1, |fd| fd as ws_socket))
         })
     }
 }
@@ -233,7 +231,7 @@ fn copy_text(text: &[u8], room: &mut [u8]) -> usize {
     text.len()
 }
 
-fn state_of(connection: &Connection) -> ws_state {
+fn state_of(connection: View<'_>) -> ws_state {
     match connection.state() {
         State::Active if connection.awaits_decision() => ws_state::WS_STATE_REQUEST,
         State::Active if connection.is_opening() => ws_state::WS_STATE_CONNECTING,
@@ -245,11 +243,9 @@ fn state_of(connection: &Connection) -> ws_state {
 
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
-unsafe fn look<R>(conn: *const ws_conn, otherwise: R, ask: impl FnOnce(&Connection) -> R) -> R {
+unsafe fn look<R>(conn: *const ws_conn, otherwise: R, ask: impl FnOnce(View<'_>) -> R) -> R {
     // SAFETY: passed on from the caller.
     unsafe {
-        guard::ask(conn, otherwise, |conn| -> Result<R> {
-            conn.alive()?.with(|inner| ask(inner.connection()))
-        })
+        guard::ask(conn, otherwise, |conn| -> Result<R> { conn.alive()?.look(|inner| ask(inner.view())) })
     }
 }

@@ -146,10 +146,11 @@ impl Buffer {
 
     /// Starts anew, with the memory there is where it is not much.
     pub fn reuse(&mut self) {
-        if self.bytes.len() > REUSED {
-            self.bytes = Vec::new();
+        let Self { bytes, start, end, doublings, room } = self;
+        if bytes.len() > REUSED {
+            *bytes = Vec::new();
         }
-        (self.start, self.end, self.doublings) = (0, 0, 0);
+        (*start, *end, *doublings, *room) = (0, 0, 0, 0);
     }
 
     /// Gives the memory back where nothing lies in it.

@@ -79,27 +79,65 @@ struct Cold {
     config: Option<Arc<WebSocketConfig>>,
     /// Of a parked connection, where there are any.
     deadlines: Option<Deadlines>,
+    /// Of a parked connection, where permessage-deflate has been agreed on.
+    deflate: Option<(Box<Compression>, Box<Inflater>)>,
+}
+
+impl Cold {
+    fn head(&self) -> Option<&Head> {
+        self.head.as_ref().map(|(head, _)| head)
+    }
+
+    fn protocol(&self) -> Option<&str> {
+        self.head.as_ref().and_then(|(_, protocol)| protocol.as_deref())
+    }
 }
 
 impl Parked {
-    /// The connection again.
-    pub fn wake(&mut self, usual: &Arc<WebSocketConfig>) -> Connection {
+    /// The connection again, with memory of its own.
+    pub fn unpark(&mut self, usual: &Arc<WebSocketConfig>) -> Connection {
         let mut connection = Connection::new(self.role, Arc::clone(usual), None);
         connection.reuse(self, usual);
         connection.set_over_socket();
         connection
     }
 
-    /// When the connection has to be woken, or [`NEVER`].
+    /// When the connection has to be unparked, or [`NEVER`].
     pub fn due(&self, usual: &WebSocketConfig) -> u64 {
-        let Some(cold) = &self.cold else { return NEVER };
-        let config = cold.config.as_deref().unwrap_or(usual);
-        cold.deadlines.as_ref().map_or(NEVER, |deadlines| deadlines.next(Stage::Open, config))
+        let deadlines = self.cold.as_ref().and_then(|cold| cold.deadlines.as_ref());
+        deadlines.map_or(NEVER, |deadlines| deadlines.next(Stage::Open, self.config(usual)))
     }
 
     /// Whether time makes a difference to it.
+    #[inline]
     pub fn has_deadlines(&self) -> bool {
         self.cold.as_ref().is_some_and(|cold| cold.deadlines.is_some())
+    }
+
+    /// See [`Connection::head`].
+    pub fn head(&self) -> Option<&Head> {
+        self.cold.as_ref()?.head().filter(|head| !head.is_empty())
+    }
+
+    /// See [`Connection::protocol`].
+    pub fn protocol(&self) -> Option<&str> {
+        self.cold.as_ref()?.protocol()
+    }
+
+    /// See [`Connection::latency`].
+    pub fn latency(&self) -> Option<u64> {
+        self.cold.as_ref()?.deadlines.as_ref()?.latency()
+    }
+
+    /// The configuration.
+    pub fn config<'a>(&'a self, usual: &'a WebSocketConfig) -> &'a WebSocketConfig {
+        self.cold.as_ref().and_then(|cold| cold.config.as_deref()).unwrap_or(usual)
+    }
+
+    /// See [`Connection::deflate_in_force`]; `None` where permessage-deflate has not been agreed on.
+    pub fn deflate_in_force(&self, usual: &WebSocketConfig) -> Option<DeflateConfig> {
+        let (compression, _) = self.cold.as_ref()?.deflate.as_ref()?;
+        Some(compression.in_force(self.config(usual)))
     }
 }
 
@@ -159,6 +197,19 @@ struct Compression {
     scratch: Vec<u8>,
 }
 
+impl Compression {
+    /// What was agreed on in the place of what was asked for.
+    fn in_force(&self, config: &WebSocketConfig) -> DeflateConfig {
+        DeflateConfig {
+            client_max_window_bits: self.agreed.client_max_window_bits,
+            server_max_window_bits: self.agreed.server_max_window_bits,
+            client_no_context_takeover: self.agreed.client_no_context_takeover,
+            server_no_context_takeover: self.agreed.server_no_context_takeover,
+            ..config.deflate.unwrap_or_default()
+        }
+    }
+}
+
 /// Beginning: with or without an opening handshake.
 impl Connection {
     /// A connection whose opening handshake is over; `part` has been read of its frames already. permessage-deflate is
@@ -172,30 +223,61 @@ impl Connection {
         connection
     }
 
-    /// Becomes the connection that is parked, with the memory of this one, which has to be parked itself.
+    /// Becomes the connection that is parked, with the memory of this one, which has been parked itself: all else in it is as
+    /// new but for what is set here. A field that is added has to be thought of.
     #[inline]
     pub fn reuse(&mut self, parked: &mut Parked, usual: &Arc<WebSocketConfig>) {
         self.cold = parked.cold.take();
         if self.cold.is_some() || !Arc::ptr_eq(&self.config, usual) {
-            self.reuse_aside(usual);
+            self.reuse_cold(usual);
         }
-        self.role = parked.role;
-        self.receiver.reuse(parked.offset, &self.config);
-        self.sender.reuse(parked.role);
-        (self.corked, self.hidden_frames) = (false, 0);
+        let Self {
+            role,
+            receiver,
+            sender,
+            corked,
+            hidden_frames,
+            ahead,
+            reconfigured,
+            config,
+            // Given above, or taken from both by being parked.
+            cold: _,
+            deadlines: _,
+            compression: _,
+            // Of a connection over a socket, as all that are parked.
+            over_socket: _,
+            // As new, or it could not have been parked.
+            state: _,
+            eof: _,
+            abandoned: _,
+            unread: _,
+            input_lent: _,
+            handshake: _,
+            fragments: _,
+            close_code: _,
+            failure: _,
+        } = self;
+        *role = parked.role;
+        receiver.reuse(parked.offset, config);
+        sender.reuse(parked.role);
+        (*corked, *hidden_frames, *ahead, *reconfigured) = (false, 0, (0, 0), false);
     }
 
     #[cold]
-    fn reuse_aside(&mut self, usual: &Arc<WebSocketConfig>) {
-        let (config, deadlines) = match &mut self.cold {
-            Some(cold) => (cold.config.take(), cold.deadlines.take()),
-            None => (None, None),
+    fn reuse_cold(&mut self, usual: &Arc<WebSocketConfig>) {
+        let (config, deadlines, deflate) = match &mut self.cold {
+            Some(cold) => (cold.config.take(), cold.deadlines.take(), cold.deflate.take()),
+            None => (None, None, None),
         };
         self.config = config.unwrap_or_else(|| Arc::clone(usual));
         self.receiver.end_simple();
-        // Without any it has none already, as it was when it fell asleep.
+        // Without any it has none already, as it was when it was parked.
         if let Some(deadlines) = deadlines {
             self.deadlines = deadlines;
+        }
+        if let Some((compression, inflater)) = deflate {
+            self.compression = Some(compression);
+            self.receiver.inflate_with(inflater);
         }
     }
 
@@ -223,13 +305,16 @@ impl Connection {
             && self.input_lent.is_none()
             && self.handshake.is_none()
             && self.fragments.is_none()
-            && self.compression.is_none()
     }
 
     /// What is left of it where it [`is_parkable`](Self::is_parkable).
     #[inline]
     pub fn parked(&mut self, usual: &Arc<WebSocketConfig>) -> Parked {
-        if self.deadlines.now().is_some() || self.needs_clock() || !Arc::ptr_eq(&self.config, usual) {
+        let is_usual = self.deadlines.now().is_none()
+            && !self.needs_clock()
+            && Arc::ptr_eq(&self.config, usual)
+            && self.compression.is_none();
+        if !is_usual {
             self.put_aside(usual);
         }
         Parked { role: self.role, offset: self.receiver.offset(), cold: self.cold.take() }
@@ -244,6 +329,12 @@ impl Connection {
         let deadlines = std::mem::take(&mut self.deadlines);
         if is_kept {
             self.cold.get_or_insert_default().deadlines = Some(deadlines);
+        }
+        if let (Some(mut compression), Some(inflater)) =
+            (self.compression.take(), self.receiver.take_inflater())
+        {
+            compression.scratch = Vec::new();
+            self.cold.get_or_insert_default().deflate = Some((compression, inflater));
         }
     }
 
@@ -354,8 +445,8 @@ impl Connection {
     /// The peer's part of the opening handshake: a server's request from [`Opening::Request`] on, a client's response
     /// from its end on, be it a refusal.
     pub fn head(&self) -> Option<&Head> {
-        let head = match (self.opened(), self.handshake.as_deref()) {
-            (Some((head, _)), _) => head,
+        let head = match (self.cold.as_ref().and_then(|cold| cold.head()), self.handshake.as_deref()) {
+            (Some(head), _) => head,
             (None, Some(Handshake::Server(handshake))) => handshake.head(),
             // A client's may still be followed by another.
             (None, _) => return None,
@@ -365,11 +456,7 @@ impl Connection {
 
     /// The subprotocol agreed on.
     pub fn protocol(&self) -> Option<&str> {
-        self.opened().and_then(|(_, protocol)| protocol.as_deref())
-    }
-
-    fn opened(&self) -> Option<&(Head, Option<String>)> {
-        self.cold.as_ref()?.head.as_ref()
+        self.cold.as_ref()?.protocol()
     }
 
     fn keep_opened(&mut self, head: Head, protocol: Option<String>) {
@@ -409,7 +496,7 @@ impl Connection {
         let deflater = Deflater::new(config.level.clamp(1, 9), ours.0, ours.1);
         let threshold = config.threshold;
         self.compression = Some(Box::new(Compression { agreed, deflater, threshold, scratch: Vec::new() }));
-        self.receiver.inflate_with(Inflater::new(theirs.0, theirs.1));
+        self.receiver.inflate_with(Box::new(Inflater::new(theirs.0, theirs.1)));
     }
 
     /// Whatever became of it: what the peer said is kept.
@@ -1051,16 +1138,9 @@ impl Connection {
 
     /// The configuration of permessage-deflate, with what was agreed on in the place of what was asked for.
     pub fn deflate_in_force(&self) -> DeflateConfig {
-        let configured = self.config.deflate.unwrap_or_default();
         match &self.compression {
-            None => configured,
-            Some(compression) => DeflateConfig {
-                client_max_window_bits: compression.agreed.client_max_window_bits,
-                server_max_window_bits: compression.agreed.server_max_window_bits,
-                client_no_context_takeover: compression.agreed.client_no_context_takeover,
-                server_no_context_takeover: compression.agreed.server_no_context_takeover,
-                ..configured
-            },
+            None => self.config.deflate.unwrap_or_default(),
+            Some(compression) => compression.in_force(&self.config),
         }
     }
 

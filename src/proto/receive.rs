@@ -141,7 +141,7 @@ impl Receiver {
 
     /// A receiver of messages, so many bytes into the stream.
     pub fn at(offset: u64, config: &WebSocketConfig) -> Self {
-        Self { offset, simple_len: simple_len(config), ..Self::default() }
+        Self { offset, simple_len: simple_len_of(config), ..Self::default() }
     }
 
     /// Bytes of the stream that have been looked at.
@@ -156,22 +156,34 @@ impl Receiver {
             && self.lent.is_none()
             && self.frame.is_none()
             && self.message.kind.is_none()
-            && self.inflater.is_none()
     }
 
     /// Goes on with another stream, so many bytes into it, and keeps the memory where that is not much. Only where
     /// [`is_empty`](Self::is_empty), and, where the configuration is another one, after [`end_simple`](Self::end_simple).
-    pub fn reuse(&mut self, offset: u64, config: &WebSocketConfig) {
-        self.input.reuse();
-        if self.message.bytes.capacity() > REUSED {
-            self.message.bytes = Vec::new();
+    /// A field that is added has to be thought of.
+    pub fn reuse(&mut self, new_offset: u64, config: &WebSocketConfig) {
+        let Self {
+            input,
+            message,
+            direct,
+            last_frame,
+            planned,
+            frame_offset,
+            offset,
+            simple_len,
+            // Nothing, or it would not be empty.
+            frame: _,
+            lent: _,
+            // The new stream's, or none.
+            inflater: _,
+        } = self;
+        input.reuse();
+        message.reuse();
+        (*direct, *last_frame, *planned) = (false, 0, (0, 0));
+        (*frame_offset, *offset) = (new_offset, new_offset);
+        if *simple_len == 0 {
+            *simple_len = simple_len_of(config);
         }
-        self.offset = offset;
-        self.planned = (0, 0);
-        if self.simple_len == 0 {
-            self.simple_len = simple_len(config);
-        }
-        self.direct = false;
     }
 
     /// Whether nothing has arrived of the next message, and nothing stands in its way; what was lent is then not looked at
@@ -186,8 +198,13 @@ impl Receiver {
     }
 
     /// From now on messages may be compressed.
-    pub fn inflate_with(&mut self, inflater: Inflater) {
-        self.inflater = Some(Box::new(inflater));
+    pub fn inflate_with(&mut self, inflater: Box<Inflater>) {
+        self.inflater = Some(inflater);
+    }
+
+    /// The inflater, where messages may be compressed: for a connection that is parked.
+    pub fn take_inflater(&mut self) -> Option<Box<Inflater>> {
+        self.inflater.take()
     }
 
     /// Room to receive into; empty only while a lent view is in the way or whole messages wait to be read.
@@ -322,7 +339,7 @@ impl Receiver {
         let received = self.next_of_any_kind(role, config);
         let between = self.frame.is_none() && self.message.kind.is_none();
         if received.is_ok() && between && self.lent != Some(Place::Message) {
-            self.simple_len = simple_len(config);
+            self.simple_len = simple_len_of(config);
         }
         received
     }
@@ -658,7 +675,7 @@ fn is_text(payload: &[u8]) -> bool {
 }
 
 /// Which messages are short enough for [`Receiver::next_simple`]: those shorter than this.
-fn simple_len(config: &WebSocketConfig) -> u32 {
+fn simple_len_of(config: &WebSocketConfig) -> u32 {
     let limit = |limit: Option<usize>| limit.unwrap_or(usize::MAX);
     let longest = limit(config.max_frame_size).min(limit(config.max_message_size)).min(buffer::LARGEST);
     if config.max_fragments == Some(0) { 0 } else { longest as u32 + 1 }
@@ -673,6 +690,18 @@ impl Assembly {
 
     fn clear(&mut self) {
         *self = Self { bytes: std::mem::take(&mut self.bytes), ..Self::default() };
+    }
+
+    /// Nothing of a message is left but memory, where that is not much.
+    #[inline]
+    fn reuse(&mut self) {
+        // Most have received no message that had to be put together.
+        if !self.bytes.is_empty() {
+            self.clear();
+            if self.bytes.capacity() > REUSED {
+                self.bytes = Vec::new();
+            }
+        }
     }
 
     /// What was delivered is dropped; up to three bytes of an incomplete character stay.

@@ -396,14 +396,28 @@ impl Sender {
     }
 
     /// Goes on with another stream, and keeps the memory where that is not much. Only where it
-    /// [`holds_nothing`](Self::holds_nothing).
-    pub fn reuse(&mut self, role: Role) {
-        self.role = role;
+    /// [`holds_nothing`](Self::holds_nothing). A field that is added has to be thought of.
+    pub fn reuse(&mut self, new_role: Role) {
+        let Self {
+            role,
+            blocks,
+            // Zero and none, where nothing waits.
+            block_sent: _,
+            frames: _,
+            frame_sent: _,
+            queued_bytes: _,
+            control: _,
+            control_sent: _,
+            ping: _,
+            lent: _,
+            closing: _,
+        } = self;
+        *role = new_role;
         // What is left is one block that is empty, at most.
-        if !matches!(self.blocks.front(), None | Some(Block::Own(_)))
-            || self.blocks.front().is_some_and(|block| block.memory() > REUSED)
+        if !matches!(blocks.front(), None | Some(Block::Own(_)))
+            || blocks.front().is_some_and(|block| block.memory() > REUSED)
         {
-            self.blocks.clear();
+            blocks.clear();
         }
     }
 

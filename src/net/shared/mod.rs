@@ -8,11 +8,13 @@ mod inner;
 mod registration;
 mod slot;
 mod transport;
+mod view;
 mod waiters;
 
 pub use self::inner::Inner;
 pub use self::slot::{MessageSlots, Pool};
 pub use self::transport::Transport;
+pub use self::view::View;
 
 use self::slot::{Active, Slot};
 use crate::driver::{Driver, MANY};
@@ -297,8 +299,9 @@ impl SharedConnection {
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
         let until = end_of(Instant::now(), timeout);
         let mut inner = self.lock_parked()?;
+        inner.transport().raw_socket().ok_or(NO_SOCKET)?;
         loop {
-            if inner.transport().raw_socket().is_some() && inner.state() == State::Terminated {
+            if inner.state() == State::Terminated {
                 return Err(Error::AlreadyClosed);
             }
             let due = inner.next_deadline();
@@ -443,7 +446,7 @@ impl SharedConnection {
         interest: Interest,
         until: Option<Instant>,
     ) -> Result<(Locked<'a>, Waited)> {
-        let socket = inner.transport.raw_socket().ok_or(Error::Misuse("there is no socket to wait for"))?;
+        let socket = inner.transport.raw_socket().ok_or(NO_SOCKET)?;
         let due = clock::instant_of(inner.next_deadline());
         let ends_in_deadline = due.is_some_and(|due| until.is_none_or(|until| due < until));
         let waker = Wakers::take();
@@ -498,6 +501,8 @@ impl SharedConnection {
         Ok(Locked { _owner: Owner(is_owner.then_some(&self.owner)), held })
     }
 }
+
+const NO_SOCKET: Error = Error::Misuse("there is no socket to wait for");
 
 fn end_of(began: Instant, timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| began.checked_add(timeout))

@@ -77,7 +77,7 @@ impl Inner {
                 spare.driver.connection.reuse(parked, usual);
                 spare
             }
-            None => Active::new(Driver::new(parked.wake(usual))),
+            None => Active::new(Driver::new(parked.unpark(usual))),
         };
         self.slot = Slot::Active(active);
     }

@@ -1,0 +1,132 @@
+//! What can be asked of a connection, whether it is parked or not. Nothing here changes it, or makes it active.
+
+use super::inner::Inner;
+use super::slot::Slot;
+use crate::config::{DeflateConfig, WebSocketConfig};
+use crate::http::Head;
+use crate::message::CloseCode;
+use crate::proto::closing::State;
+use crate::proto::connection::{Connection, Parked};
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub enum View<'a> {
+    /// Something goes on.
+    Active(&'a Connection),
+    /// Nothing does; with the configuration that it has unless it has another.
+    Parked(&'a Parked, &'a WebSocketConfig),
+}
+
+impl Inner {
+    /// The connection, to be looked at.
+    pub fn view(&self) -> View<'_> {
+        match &self.slot {
+            Slot::Active(active) => View::Active(&active.driver.connection),
+            Slot::Parked(parked) => View::Parked(parked, &self.setup.websocket),
+        }
+    }
+}
+
+impl<'a> View<'a> {
+    /// See [`Connection::state`].
+    pub fn state(self) -> State {
+        match self {
+            View::Active(connection) => connection.state(),
+            View::Parked(..) => State::Active,
+        }
+    }
+
+    /// See [`Connection::is_opening`].
+    pub fn is_opening(self) -> bool {
+        matches!(self, View::Active(connection) if connection.is_opening())
+    }
+
+    /// See [`Connection::awaits_decision`].
+    pub fn awaits_decision(self) -> bool {
+        matches!(self, View::Active(connection) if connection.awaits_decision())
+    }
+
+    /// See [`Connection::can_read`].
+    pub fn can_read(self) -> bool {
+        match self {
+            View::Active(connection) => connection.can_read(),
+            View::Parked(..) => true,
+        }
+    }
+
+    /// See [`Connection::can_write`].
+    pub fn can_write(self) -> bool {
+        match self {
+            View::Active(connection) => connection.can_write(),
+            View::Parked(..) => true,
+        }
+    }
+
+    /// See [`Connection::queued_bytes`].
+    pub fn queued_bytes(self) -> usize {
+        match self {
+            View::Active(connection) => connection.queued_bytes(),
+            View::Parked(..) => 0,
+        }
+    }
+
+    /// See [`Connection::close_code`].
+    pub fn close_code(self) -> Option<CloseCode> {
+        match self {
+            View::Active(connection) => connection.close_code(),
+            View::Parked(..) => None,
+        }
+    }
+
+    /// See [`Connection::latency`].
+    pub fn latency(self) -> Option<u64> {
+        match self {
+            View::Active(connection) => connection.latency(),
+            View::Parked(parked, _) => parked.latency(),
+        }
+    }
+
+    /// See [`Connection::head`].
+    pub fn head(self) -> Option<&'a Head> {
+        match self {
+            View::Active(connection) => connection.head(),
+            View::Parked(parked, _) => parked.head(),
+        }
+    }
+
+    /// See [`Connection::protocol`].
+    pub fn protocol(self) -> Option<&'a str> {
+        match self {
+            View::Active(connection) => connection.protocol(),
+            View::Parked(parked, _) => parked.protocol(),
+        }
+    }
+
+    /// Why the connection was given up, in a sentence.
+    pub fn failure(self) -> Option<&'a str> {
+        match self {
+            View::Active(connection) => connection.failure().map(|failure| failure.sentence.as_str()),
+            View::Parked(..) => None,
+        }
+    }
+
+    /// The configuration.
+    pub fn config(self) -> &'a WebSocketConfig {
+        match self {
+            View::Active(connection) => connection.config(),
+            View::Parked(parked, usual) => parked.config(usual),
+        }
+    }
+
+    /// The configuration of permessage-deflate, with what was agreed on in the place of what was asked for; and whether it
+    /// has been agreed on.
+    pub fn deflate_in_force(self) -> (DeflateConfig, bool) {
+        match self {
+            View::Active(connection) => (connection.deflate_in_force(), connection.has_deflate()),
+            View::Parked(parked, usual) => match parked.deflate_in_force(usual) {
+                Some(agreed) => (agreed, true),
+                None => (parked.config(usual).deflate.unwrap_or_default(), false),
+            },
+        }
+    }
+}
