@@ -187,7 +187,7 @@ installation() {
     check 'pkg-config finds the installation' with_pkg_config
     # Where cargo has built already, so that this takes seconds.
     check 'FetchContent takes the source tree' cmake -S tests/cpp/subdirectory -B $scratch/subdirectory \
-        -DWSABI_TARGET_DIR="$PWD/target" -DCMAKE_INSTALL_PREFIX="$prefix.cmake"
+        -DWSABI_TARGET_DIR="$(target_directory)" -DCMAKE_INSTALL_PREFIX="$prefix.cmake"
     check 'a program is built along with the library' bounded 600 cmake --build $scratch/subdirectory
     check 'it runs with the shared library built along' says hello $scratch/subdirectory/shared
     check 'it runs with the static library built along' says hello $scratch/subdirectory/static
@@ -196,6 +196,10 @@ installation() {
     check 'find_package finds that' cmake -S tests/cpp/found -B $scratch/found -DCMAKE_PREFIX_PATH="$prefix.cmake"
     check 'a program is built with that' bounded 120 cmake --build $scratch/found
     check 'and runs' says hello $scratch/found/shared
+}
+
+target_directory() {
+    ${CARGO:-cargo} metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
 }
 
 too_old() {
