@@ -31,7 +31,7 @@ all: lib examples
 ## The library, with the names that a linker and a loader look for.
 lib:
 	@mkdir -p build/bin
-	CARGO='$(CARGO)' sh packaging/library.sh build/lib
+	CARGO='$(CARGO)' sh packaging/library.sh build/lib $(CARGOFLAGS)
 
 examples: $(EXAMPLES)
 

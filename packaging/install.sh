@@ -52,8 +52,10 @@ uninstall_all() {
     # Where the directories are is found out while they are there; the deepest goes first.
     directories=$(grep '/$' "$root/$list" | while read -r path; do (cd "$root/$path" && pwd) || :; done 2>/dev/null | sort -ru)
     files=$(files_in "$root/$list")
-    echo "$files" | remove_files
+    status=0
+    echo "$files" | remove_files || status=1
     echo "$directories" | while read -r path; do rmdir "$path" 2>/dev/null || :; done
+    return $status
 }
 
 # Directories that an earlier installation has made are ours, too.
@@ -64,7 +66,12 @@ write_list() {
 
 files_in() { grep -v '/$' "$1"; }
 
-remove_files() { while read -r path; do rm -f "$root/$path"; done; }
+# One that cannot be removed does not keep the others.
+remove_files() {
+    kept=0
+    while read -r path; do rm -f "$root/$path" || kept=1; done
+    return $kept
+}
 
 # put MODE DIRECTORY FILES...
 put() {

@@ -35,14 +35,15 @@ main() {
 
 # Debuggers, valgrind and Rust's own backtraces look for it beside the library, by the name in .gnu_debuglink.
 take_debug_information_out() {
-    command -v objcopy >/dev/null || {
-        echo 'library.sh: there is no objcopy (of binutils): debug information stays in the libraries' >&2
+    objcopy=${OBJCOPY:-objcopy}
+    command -v "$objcopy" >/dev/null || {
+        echo "library.sh: there is no $objcopy (of binutils): debug information stays in the libraries" >&2
         return
     }
-    objcopy --only-keep-debug --compress-debug-sections "$work/$name" "$work/$name.debug"
+    "$objcopy" --only-keep-debug --compress-debug-sections "$work/$name" "$work/$name.debug"
     chmod -x "$work/$name.debug"
-    (cd "$work" && objcopy --strip-unneeded --add-gnu-debuglink="$name.debug" "$name")
-    objcopy --strip-debug "$work/libwsabi.a"
+    (cd "$work" && "$objcopy" --strip-unneeded --add-gnu-debuglink="$name.debug" "$name")
+    "$objcopy" --strip-debug "$work/libwsabi.a"
 }
 
 # What cargo says does not always tell that it is too old: one that does not know the edition names that.

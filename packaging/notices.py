@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTICES = ROOT / "THIRD-PARTY-NOTICES.txt"
@@ -44,7 +46,7 @@ def main() -> int:
     return 1
 
 
-def notices(packages: list[dict]) -> str:
+def notices(packages: list[dict[str, Any]]) -> str:
     """All of the file. A text that several packages have in common is there once."""
     users: dict[str, list[str]] = {}
     for package in packages:
@@ -58,7 +60,7 @@ def notices(packages: list[dict]) -> str:
     return f"\n{RULE}\n".join(parts)
 
 
-def texts(package: dict) -> list[str]:
+def texts(package: dict[str, Any]) -> list[str]:
     """The licence files of a package: of several to choose from the MIT one, of several that all hold each of them."""
     home = Path(package["manifest_path"]).parent
     files = sorted(path for path in home.rglob("*") if is_licence(path))
@@ -79,7 +81,7 @@ def tidy(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines()) + "\n"
 
 
-def linked_packages() -> list[dict]:
+def linked_packages() -> list[dict[str, Any]]:
     """What `cargo tree` says is linked, as `cargo metadata` describes it; by name, without wsabi itself."""
     tree = cargo("tree", "--target", TARGET, "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}")
     linked = {tuple(line.split()[:2]) for line in tree.splitlines()}
@@ -89,7 +91,7 @@ def linked_packages() -> list[dict]:
 
 
 def cargo(command: str, *arguments: str) -> str:
-    words = [os.environ.get("CARGO", "cargo"), command, "--locked", *arguments]
+    words = [*shlex.split(os.environ.get("CARGO", "cargo")), command, "--locked", *arguments]
     return subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
