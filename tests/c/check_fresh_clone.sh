@@ -10,6 +10,8 @@ work=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill $server; rm -rf "$work"' EXIT
 chmod 755 "$work"
+# Here everything is built already, but a clone of it would not look there without asking.
+target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 unset MAKEFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR # of who calls this
 minimal=/usr/bin:/bin
 nobody=65534
@@ -84,9 +86,6 @@ says_what_it_needs() {
         ! make -s lib CARGO=./old-cargo 2>"$work/said" && grep 'Rust 1\.[0-9]* or newer is needed.* 1\.63\.0' "$work/said"
 }
 
-# What is built already, but where this clone would not look without asking.
-target_directory() { cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'; }
-
 builds_elsewhere() {
     rm -rf build && make -s build/bin/client && [ -f build/lib/libwsabi.a ] && make -s install PREFIX="$PWD/prefix" &&
         [ -f prefix/lib/libwsabi.a ] && sh tests/c/check_abi.sh && [ ! -e target ]
@@ -101,8 +100,9 @@ builds_where_a_configuration_says() {
 }
 
 # in_a_place COMMAND: that changes the directory.
-in_a_place() { (unset CARGO_TARGET_DIR && "$@"); }
+in_a_place() { ("$@"); }
 
+: >"$work/server.log"
 build/bin/echo_server ws://127.0.0.1:0/ >"$work/server.log" &
 server=$!
 for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -110,7 +110,6 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
     [ -n "$url" ] && break
     sleep 0.2
 done
-target=$(target_directory)
 
 check 'the README has lines to install by' has_lines
 if have pkg-config pkg-config; then
