@@ -6,6 +6,7 @@ CXX ?= c++
 CARGO ?= cargo
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 ABI := $(shell sed -n 's/.*WS_ABI_VERSION: u32 = \([0-9]*\);/\1/p' src/ffi/types.rs)
+LIBRARY := build/lib/libwsabi.so.$(ABI).$(VERSION)
 
 CFLAGS_ALL := -std=c99 -O2 -g -Wall -Wextra -Wpedantic -Werror -D_POSIX_C_SOURCE=200809L -Iinclude $(CFLAGS)
 CXXFLAGS_ALL := -std=c++17 -O2 -g -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -Iinclude $(CXXFLAGS)
@@ -22,18 +23,15 @@ SCALE := $(addprefix build/bin/,broadcast_server cluster_chat cable idle)
 PYTHON := build/python/venv/bin/python
 
 .PHONY: all lib examples examples-cpp demo test test-rust test-portable test-c test-known-faults test-cpp test-python test-peers test-scale setup-scale
-.PHONY: setup-python bindings idle autobahn autobahn-full lint install clean
+.PHONY: setup-python bindings idle autobahn autobahn-full lint install uninstall notices sizes clean
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-setup report
 
 all: lib examples
 
 ## The library, with the names that a linker and a loader look for.
 lib:
-	$(CARGO) build --release --lib
-	mkdir -p build/lib build/bin
-	cp -u --remove-destination target/release/libwsabi.so build/lib/libwsabi.so.$(ABI) # programs may be running it
-	ln -sf libwsabi.so.$(ABI) build/lib/libwsabi.so
-	cp -u target/release/libwsabi.a build/lib/
+	@mkdir -p build/bin
+	CARGO='$(CARGO)' sh packaging/library.sh build/lib $(CARGOFLAGS)
 
 examples: $(EXAMPLES)
 
@@ -127,8 +125,7 @@ setup-scale:
 
 ## What an idle connection costs, beside tungstenite.
 idle: lib setup-scale $(SCALE)
-	CARGO_TARGET_DIR=target $(CARGO) build --release --quiet --manifest-path tests/scale/tungstenite/Cargo.toml
-	python3 tests/scale/idle.py
+	CARGO='$(CARGO)' python3 tests/scale/idle.py
 
 ## The Autobahn TestSuite against the C programs, and against Python, both ways.
 autobahn: lib examples build/bin/autobahn_client
@@ -159,8 +156,7 @@ bench-python: lib
 ## A line for each goal, with its figure and its bound, in less than a minute; fails where one falls short.
 bench-quick: lib build/bench/bin/wsabi
 	sh benches/tcp/setup.sh --quick
-	CARGO_TARGET_DIR=target $(CARGO) build --release --quiet --manifest-path benches/Cargo.toml
-	target/release/wsabi-bench --goals; memory=$$?; python3 benches/tcp/run.py --quick && [ $$memory = 0 ]
+	CARGO_TARGET_DIR=target $(CARGO) run --release --quiet --manifest-path benches/Cargo.toml -- --goals; memory=$$?; python3 benches/tcp/run.py --quick && [ $$memory = 0 ]
 
 build/bench/bin/wsabi: benches/tcp/wsabi.c include/wsabi.h | lib
 	mkdir -p build/bench/bin
@@ -172,19 +168,22 @@ bench-setup: lib build/bench/bin/wsabi
 report:
 	python3 benches/report.py
 
-install: lib
-	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 644 include/wsabi.h include/wsabi.hpp $(DESTDIR)$(PREFIX)/include/
-	install -m 755 build/lib/libwsabi.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libwsabi.so.$(ABI).$(VERSION)
-	ln -sf libwsabi.so.$(ABI).$(VERSION) $(DESTDIR)$(PREFIX)/lib/libwsabi.so.$(ABI)
-	ln -sf libwsabi.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libwsabi.so
-	install -m 644 build/lib/libwsabi.a $(DESTDIR)$(PREFIX)/lib/
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' wsabi.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/wsabi.pc
-	install -d $(DESTDIR)$(PREFIX)/lib/cmake/wsabi
-	for file in wsabiConfig wsabiConfigVersion; do \
-		sed -e 's|@ABI@|$(ABI)|' -e 's|@VERSION@|$(VERSION)|' cmake/$$file.cmake.in \
-			> $(DESTDIR)$(PREFIX)/lib/cmake/wsabi/$$file.cmake || exit 1; \
-	done
+## Copies what `make` has built, and builds the library only where that has not been done: root need not have cargo.
+install: $(LIBRARY)
+	@sh packaging/install.sh install '$(PREFIX)' '$(DESTDIR)'
+
+## Takes away what `make install` with the same PREFIX has put there, and nothing else.
+uninstall:
+	@sh packaging/install.sh uninstall '$(PREFIX)' '$(DESTDIR)'
+
+$(LIBRARY):
+	$(MAKE) lib
+
+## The licences of what is linked into the library, when Cargo.lock has changed; and the table of sizes in the docs.
+notices:
+	CARGO='$(CARGO)' python3 packaging/notices.py
+sizes:
+	CARGO='$(CARGO)' python3 packaging/sizes.py
 
 clean:
 	$(CARGO) clean

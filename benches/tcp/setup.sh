@@ -68,10 +68,10 @@ raise SystemExit([of.version('picows'), of.version('uvloop')] != ['$PICOWS', '$U
 }
 
 install_rust() {
-    target=${CARGO_TARGET_DIR:-$PWD/$home/cargo}
-    ${CARGO:-cargo} build --locked --release --manifest-path benches/tcp/rust-peers/Cargo.toml --target-dir "$target" || return
+    built=$(CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/$home/cargo} sh packaging/cargo-build.sh --locked --release \
+        --manifest-path benches/tcp/rust-peers/Cargo.toml) || return
     for bin in benches/tcp/rust-peers/src/bin/*.rs; do
-        cp -u "$target/release/$(basename "$bin" .rs)" $home/bin/ || return
+        cp -u "$(echo "$built" | grep "/$(basename "$bin" .rs)\$")" $home/bin/ || return
     done
 }
 

@@ -1,6 +1,6 @@
 /* The client that the Autobahn TestSuite judges: it runs every case of a fuzzing server and echoes what it is sent.
  *
- *   cc -std=c99 -Iinclude tests/autobahn/autobahn_client.c -Ltarget/release -lwsabi -o build/bin/autobahn_client
+ *   cc -std=c99 -Iinclude tests/autobahn/autobahn_client.c -Lbuild/lib -lwsabi -o build/bin/autobahn_client
  *   autobahn_client ws://127.0.0.1:9001 AGENT
  *
  * The exit status says whether all cases ran, not how they went: that is in the suite's report. */

@@ -32,7 +32,7 @@ each_function_is_documented_and_declared_once() {
 # that a change by hand is found, too.
 the_header_is_the_generated_one() {
     cp $header "$work/committed.h"
-    generator=$(ls -t target/release/build/wsabi-*/build-script-build | head -1)
+    generator=$(sh packaging/cargo-build.sh --release --lib | grep '/wsabi-[0-9a-f]*/build-script-build$')
     "$generator" && diff "$work/committed.h" $header
 }
 

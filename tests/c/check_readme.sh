@@ -10,6 +10,7 @@ check 'it is there' grep -q 'int main' $scratch/hello.c
 check 'it compiles without a warning' ${CC:-cc} -std=c99 -Wall -Wextra -Wpedantic -Werror -Iinclude $scratch/hello.c \
     -o $scratch/hello -Lbuild/lib -Wl,-rpath,"$PWD/build/lib" -lwsabi
 
+: >$scratch/server.log # an earlier run wrote here, too, and the server empties it only once it has been started
 build/bin/echo_server ws://127.0.0.1:0/ >$scratch/server.log &
 server=$!
 for _ in 1 2 3 4 5 6 7 8 9 10; do

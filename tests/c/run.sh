@@ -78,6 +78,7 @@ done
 
 suite 'the ABI' sh tests/c/check_abi.sh
 suite 'an installation' sh tests/c/check_install.sh
+suite 'a fresh clone' sh tests/c/check_fresh_clone.sh
 if [ -f examples-c/smoke.sh ]; then
     builds 'an example' make -s examples && suite 'the examples' sh examples-c/smoke.sh
     suite 'the README' sh tests/c/check_readme.sh

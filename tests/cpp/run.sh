@@ -184,18 +184,24 @@ installation() {
     check 'it runs with the shared library' says hello $scratch/found/shared
     check 'it runs with the static library' says hello $scratch/found/static
     check 'an installation that is too old is not taken' too_old
+    check 'an installation is found where it has been moved' moved
     check 'pkg-config finds the installation' with_pkg_config
     # Where cargo has built already, so that this takes seconds.
     check 'FetchContent takes the source tree' cmake -S tests/cpp/subdirectory -B $scratch/subdirectory \
-        -DWSABI_TARGET_DIR="$PWD/target" -DCMAKE_INSTALL_PREFIX="$prefix.cmake"
+        -DWSABI_TARGET_DIR="$(target_directory)" -DCMAKE_INSTALL_PREFIX="$prefix.cmake"
     check 'a program is built along with the library' bounded 600 cmake --build $scratch/subdirectory
     check 'it runs with the shared library built along' says hello $scratch/subdirectory/shared
     check 'it runs with the static library built along' says hello $scratch/subdirectory/static
     rm -rf "$prefix.cmake" $scratch/found
     check 'CMake installs, too' cmake --install $scratch/subdirectory
+    check 'and the same files' same_files
     check 'find_package finds that' cmake -S tests/cpp/found -B $scratch/found -DCMAKE_PREFIX_PATH="$prefix.cmake"
     check 'a program is built with that' bounded 120 cmake --build $scratch/found
     check 'and runs' says hello $scratch/found/shared
+}
+
+target_directory() {
+    ${CARGO:-cargo} metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
 }
 
 too_old() {
@@ -203,6 +209,22 @@ too_old() {
     printf 'cmake_minimum_required(VERSION 3.16)\nproject(old CXX)\nfind_package(wsabi 0.999 REQUIRED)\n' >$scratch/too_old/CMakeLists.txt
     ! cmake -S $scratch/too_old -B $scratch/too_old/build -DCMAKE_PREFIX_PATH="$prefix" >$scratch/said.txt 2>&1 &&
         grep -q '0\.999' $scratch/said.txt
+}
+
+moved() {
+    rm -rf "$prefix.moved" $scratch/moved && cp -a "$prefix" "$prefix.moved" && mv "$prefix" "$prefix.away" &&
+        cmake -S tests/cpp/found -B $scratch/moved -DCMAKE_PREFIX_PATH="$prefix.moved" && bounded 120 cmake --build $scratch/moved &&
+        says hello $scratch/moved/shared && says hello $scratch/moved/static
+    status=$?
+    mv "$prefix.away" "$prefix"
+    return $status
+}
+
+# But for the list that `make uninstall` reads.
+same_files() {
+    (cd "$prefix" && find . ! -name installed.txt | sort) >$scratch/of-make.txt
+    (cd "$prefix.cmake" && find . | sort) >$scratch/of-cmake.txt
+    grep -q debug $scratch/of-make.txt && diff $scratch/of-make.txt $scratch/of-cmake.txt
 }
 
 # The flags are words: they are split on purpose.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -43,7 +44,8 @@ def test_a_wheel_brings_the_library_and_works_in_a_fresh_place(tmp_path: Path) -
     assert re.fullmatch(r"wsabi-[0-9.]+-py3-none-(?!any)\w+\.whl", wheel.name)
     names = zipfile.ZipFile(wheel).namelist()
     assert "wsabi/libwsabi.so.1" in names and "wsabi/py.typed" in names and not any("test" in name for name in names)
-    assert {"LICENSE-MIT", "LICENSE-APACHE"} <= {Path(name).name for name in names if "dist-info/licenses/" in name}
+    licences = {Path(name).name for name in names if "dist-info/licenses/" in name}
+    assert {"LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY-NOTICES.txt"} <= licences
     fresh = tmp_path / "fresh"
     command(sys.executable, "-m", "venv", str(fresh))
     command(str(fresh / "bin" / "pip"), "install", "--no-index", "--disable-pip-version-check", str(wheel))
@@ -65,6 +67,20 @@ def test_a_clone_builds_its_own_library(tmp_path: Path) -> None:
     wheel = build("wheel", tmp_path / "wheels")
     library = zipfile.ZipFile(wheel).read("wsabi/libwsabi.so.1")
     assert library[:4] == b"\x7fELF" and b"ws_output_take" in library
+    zipfile.ZipFile(wheel).extract("wsabi/libwsabi.so.1", tmp_path)
+    sections = command("readelf", "-SW", str(tmp_path / "wsabi" / "libwsabi.so.1"))
+    assert ".dynsym" in sections and ".debug" not in sections, "the wheel carries debug information"
+
+
+def test_a_clone_builds_where_cargo_is_told_to(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    if shutil.which("cargo") is None:
+        pytest.skip("cargo is not installed")
+    metadata = command("cargo", "metadata", "--format-version", "1", "--no-deps", "--manifest-path", str(ROOT / "Cargo.toml"))
+    # Where it has been built already; the name is relative to the directory that cargo is started in.
+    target = os.path.relpath(json.loads(metadata)["target_directory"], ROOT)
+    wheel = build("wheel", tmp_path / "wheels", CARGO_TARGET_DIR=target)
+    assert "wsabi/libwsabi.so.1" in zipfile.ZipFile(wheel).namelist()
 
 
 def test_sources_outside_of_a_clone_say_what_they_need(tmp_path: Path) -> None:

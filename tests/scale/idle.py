@@ -9,6 +9,7 @@ are on this machine.
 """
 import argparse
 import contextlib
+import os
 import re
 import resource
 import subprocess
@@ -18,7 +19,6 @@ from pathlib import Path
 from programs import BIN, ROOT, certificate, listening
 from ws import Failure
 
-RELAY = ROOT / "target/release/tungstenite-relay"
 SLABS = "TCP", "sock_inode_cache", "filp", "dentry", "eventpoll_epi", "tcp_bind_bucket", "tcp_bind2_bucket"
 ROW = "%-40s %11s %8s %8s %10s %10s %10s"
 
@@ -36,22 +36,31 @@ def main():
           "\nmessage to each client, and for each second and connection of silence" % options.count)
     print(ROW % ("server", "connections", "bytes", "after", "us/opening", "us/message", "us/second"))
     before = kernel()
+    peer = relay()
     with tempfile.TemporaryDirectory() as home:
         tls = certificate(Path(home))
         ours = [BIN / "broadcast_server"]
         for name, command in (
             ("wsabi, ws", ours + ["ws://127.0.0.1:0/"]),
             ("wsabi, ws, a ping a second", ours + ["ws://127.0.0.1:0/", "--ping", "1000"]),
-            ("tungstenite, ws", [RELAY, 131072]),
-            ("tungstenite, ws, read buffer of 4 KiB", [RELAY, 4096]),
+            ("tungstenite, ws", [peer, 131072]),
+            ("tungstenite, ws, read buffer of 4 KiB", [peer, 4096]),
             ("wsabi, wss", ours + ["wss://127.0.0.1:0/", *tls]),
-            ("tungstenite, wss", [RELAY, 131072, tls[1], tls[3]]),
-            ("tungstenite, wss, read buffer of 4 KiB", [RELAY, 4096, tls[1], tls[3]]),
+            ("tungstenite, wss", [peer, 131072, tls[1], tls[3]]),
+            ("tungstenite, wss, read buffer of 4 KiB", [peer, 4096, tls[1], tls[3]]),
         ):
             during = measure(name, command, options)
             if before:
                 print("in the kernel, for each socket: %d bytes" % ((during - before) / (2 * options.count)))
             before = None
+
+
+def relay():
+    """tungstenite's server, built, where cargo says that it is."""
+    command = ["sh", "packaging/cargo-build.sh", "--release", "--quiet", "--manifest-path", "tests/scale/tungstenite/Cargo.toml"]
+    environment = {"CARGO_TARGET_DIR": "target", **os.environ}
+    built = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return next(path for path in built.splitlines() if path.endswith("/tungstenite-relay"))
 
 
 def measure(name, command, options):
