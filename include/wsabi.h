@@ -151,9 +151,11 @@ typedef enum ws_option {
   WS_OPT_CLOSE_TIMEOUT_MS = 13,
   // Sends a Ping this often, in ms. Default 0: never.
   WS_OPT_PING_INTERVAL_MS = 14,
-  // Gives up when nothing has arrived for so long, in ms. Default 0: never.
+  // Gives up when nothing has arrived for so long, in ms; the socket is read before that is judged. Default 0: never.
   WS_OPT_IDLE_TIMEOUT_MS = 15,
-  // Gives up when nothing has arrived for so long after a Ping of WS_OPT_PING_INTERVAL_MS, in ms. Default 20000.
+  // Gives up when nothing has arrived for so long after a Ping of WS_OPT_PING_INTERVAL_MS fell due, or after the transport
+  // last took some of what waits to be sent, whichever is later, in ms: a Ping cannot leave amid a frame. The socket is
+  // read before that is judged. Default 20000.
   WS_OPT_PONG_TIMEOUT_MS = 16,
   // How long a blocking write waits for the transport to take the message, in ms. Default 0: for ever.
   WS_OPT_WRITE_TIMEOUT_MS = 17,
@@ -531,13 +533,15 @@ ws_status_t ws_read_messages(ws_conn *conn,
 // Sends a message of a kind (ws_kind), or queues what the transport does not take. The bytes are used before this
 // returns. A WS_PONG jumps the queue, and replaces one that has not been sent. A WS_CLOSE is ws_close() with code 1000
 // and the bytes as its reason. Blocking, this waits until the transport has taken the message, and for room in the
-// queue before that.
+// queue before that; where the connection ends meanwhile, it returns and says so. WS_OPT_WRITE_TIMEOUT_MS ends the wait,
+// and not the connection: a message that was accepted stays accepted.
 //
 // WS_OK: accepted whole, and sent or queued. WS_ERR_SEND_QUEUE_FULL: not accepted, and nothing has changed: call
 // ws_write_pending(), then send it again. Never WOULD_BLOCK. WS_ERR_CAPACITY: over WS_OPT_MAX_MESSAGE_SIZE; WS_ERR_UTF8:
 // a text that is not UTF-8; WS_ERR_INVALID_ARGUMENT: NULL, no such kind, a Ping or Pong over 125 bytes, a reason over
 // 123; WS_ERR_MISUSE: the opening handshake is not done, or a message is being sent in fragments: all of these change
-// nothing. WS_ERR_CONNECTION_CLOSED: closing, not accepted; WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS,
+// nothing. WS_ERR_CONNECTION_CLOSED: closing, not accepted; blocking, also that the
+// connection ended while the message waited, of which another thread was told why. WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS,
 // WS_ERR_TIMEOUT: the connection is over. WS_ERR_NO_MEMORY.
 ws_status_t ws_write_message(ws_conn *conn,
                              int32_t kind,
@@ -600,6 +604,9 @@ ws_status_t ws_write_pending(ws_conn *conn);
 
 // Begins the closing handshake: queues a Close, for which there is always room, behind what was accepted before. Code 0
 // sends neither code nor reason. Then read on, until CONNECTION_CLOSED. Calling it again is harmless.
+//
+// It never waits for the peer, blocking or not: only for a call of another thread that is computing or in a callback. From
+// now on WS_OPT_CLOSE_TIMEOUT_MS runs, and ends every wait on the connection with it.
 //
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, a code that must not be sent (RFC 6455 section 7.4: 1000 to 1003, 1007 to 1014
 // and 3000 to 4999 may), a reason over 123 bytes, or one with code 0; WS_ERR_UTF8: a reason that is not UTF-8;
@@ -674,8 +681,8 @@ ws_status_t ws_get_option(const ws_conn *conn,
 ws_socket ws_get_socket(const ws_conn *conn);
 
 
-/* MEMORY MODE. A connection without a socket or callbacks: the caller moves the bytes. Feed what arrived, read until
- * WOULD_BLOCK, send what ws_output() lends, and hand the clock in with ws_tick(). On a connection with another transport
+/* MEMORY MODE. A connection without a socket or callbacks: the caller moves the bytes. Feed what arrived, hand the clock in with
+ * ws_tick(), read until WOULD_BLOCK, and send what ws_output() lends. On a connection with another transport
  * all of these give WS_ERR_MISUSE. */
 
 // Lends room to receive into: *len bytes at *buf. It stays where it is until ws_input_commit(), whatever is read or
@@ -735,8 +742,9 @@ ws_status_t ws_output_take(ws_conn *conn,
 // The library's own clock: milliseconds that never go backwards, from a start of its own.
 uint64_t ws_now(void);
 
-// Memory mode and callbacks: hands the clock in, in milliseconds from any start, and does what is due: a Ping is queued,
-// or the connection ends.
+// Memory mode and callbacks: hands the clock in, in milliseconds from any start, and does all that is due: a Ping is
+// queued, or the connection ends. Feed first, then tick: what has arrived since the last call counts as having arrived at
+// the time of this one, and so does what the transport has taken.
 //
 // WS_OK; WS_ERR_TIMEOUT: a deadline passed, the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_MISUSE: the
 // library's own clock runs for this connection. WS_ERR_INVALID_ARGUMENT: NULL.
@@ -748,11 +756,12 @@ ws_status_t ws_tick(ws_conn *conn,
 uint64_t ws_next_deadline(const ws_conn *conn);
 
 // Waits until the connection has something to read, or room for what waits to be sent, or a deadline to look after;
-// `timeout_ms` at most, for ever where that is negative. Other threads can use the connection meanwhile. Beside a
-// thread that reads, it waits for room to send only.
+// `timeout_ms` at most, forever where that is negative. Bytes that complete nothing, of a head or a frame, end no second
+// wait once they have been read. Other threads can use the connection meanwhile, and what they change is taken into
+// account. Beside a thread that reads, it waits for room to send only.
 //
-// WS_OK: call again. WS_ERR_WOULD_BLOCK: the time is over. WS_ERR_MISUSE: there is no socket. WS_ERR_IO.
-// WS_ERR_INVALID_ARGUMENT: NULL.
+// WS_OK: call again. WS_ERR_WOULD_BLOCK: the time is over. WS_ERR_MISUSE: there is no socket. WS_ERR_ALREADY_CLOSED:
+// CONNECTION_CLOSED has been reported, there is nothing left to wait for. WS_ERR_IO. WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_wait(ws_conn *conn,
                     int32_t timeout_ms);
 
@@ -760,6 +769,13 @@ ws_status_t ws_wait(ws_conn *conn,
 /* MANY CONNECTIONS. A poller waits for any number of connections and listeners at once, in one thread. What to wait for
  * follows from how each connection is: nothing has to be changed when output waits or a deadline nears. One poller for
  * each thread that serves connections; a connection can be with one poller at a time. Any thread may add, remove and wake.
+ *
+ * A token is reported for as long as a call on its connection could do something that the last one could not: unread
+ * bytes or whole messages, room for output that waits, a deadline that is due, an end that has not been told yet. Bytes that
+ * completed nothing, of a head or a frame, are not reported again once they have been read, nor is a request that waits
+ * for ws_accept() or ws_reject(). Each token comes once a wait, and not after ws_poller_remove() or ws_free() has returned;
+ * what a wait under way in another thread has already taken may still come. A poller never waits for a call that another
+ * thread makes on a connection.
  *
  * Where a token is reported, read until WS_ERR_WOULD_BLOCK, or as much as a turn may take: what is left is reported again.
  * Reading also sends what is pending, does the opening handshake and looks after the deadlines. */

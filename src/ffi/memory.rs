@@ -1,5 +1,5 @@
-//! MEMORY MODE. A connection without a socket or callbacks: the caller moves the bytes. Feed what arrived, read until
-//! WOULD_BLOCK, send what ws_output() lends, and hand the clock in with ws_tick(). On a connection with another transport
+//! MEMORY MODE. A connection without a socket or callbacks: the caller moves the bytes. Feed what arrived, hand the clock in with
+//! ws_tick(), read until WOULD_BLOCK, and send what ws_output() lends. On a connection with another transport
 //! all of these give WS_ERR_MISUSE.
 
 use crate::error::{Error, Result};

@@ -89,13 +89,15 @@ pub unsafe extern "C" fn ws_read_messages(
 /// Sends a message of a kind (ws_kind), or queues what the transport does not take. The bytes are used before this
 /// returns. A WS_PONG jumps the queue, and replaces one that has not been sent. A WS_CLOSE is ws_close() with code 1000
 /// and the bytes as its reason. Blocking, this waits until the transport has taken the message, and for room in the
-/// queue before that.
+/// queue before that; where the connection ends meanwhile, it returns and says so. WS_OPT_WRITE_TIMEOUT_MS ends the wait,
+/// and not the connection: a message that was accepted stays accepted.
 ///
 /// WS_OK: accepted whole, and sent or queued. WS_ERR_SEND_QUEUE_FULL: not accepted, and nothing has changed: call
 /// ws_write_pending(), then send it again. Never WOULD_BLOCK. WS_ERR_CAPACITY: over WS_OPT_MAX_MESSAGE_SIZE; WS_ERR_UTF8:
 /// a text that is not UTF-8; WS_ERR_INVALID_ARGUMENT: NULL, no such kind, a Ping or Pong over 125 bytes, a reason over
 /// 123; WS_ERR_MISUSE: the opening handshake is not done, or a message is being sent in fragments: all of these change
-/// nothing. WS_ERR_CONNECTION_CLOSED: closing, not accepted; WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS,
+/// nothing. WS_ERR_CONNECTION_CLOSED: closing, not accepted; blocking, also that the
+/// connection ended while the message waited, of which another thread was told why. WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS,
 /// WS_ERR_TIMEOUT: the connection is over. WS_ERR_NO_MEMORY.
 ///
 /// # Safety
@@ -365,6 +367,9 @@ pub unsafe extern "C" fn ws_write_pending(conn: *mut ws_conn) -> ws_status_t {
 
 /// Begins the closing handshake: queues a Close, for which there is always room, behind what was accepted before. Code 0
 /// sends neither code nor reason. Then read on, until CONNECTION_CLOSED. Calling it again is harmless.
+///
+/// It never waits for the peer, blocking or not: only for a call of another thread that is computing or in a callback. From
+/// now on WS_OPT_CLOSE_TIMEOUT_MS runs, and ends every wait on the connection with it.
 ///
 /// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, a code that must not be sent (RFC 6455 section 7.4: 1000 to 1003, 1007 to 1014
 /// and 3000 to 4999 may), a reason over 123 bytes, or one with code 0; WS_ERR_UTF8: a reason that is not UTF-8;

@@ -2,6 +2,13 @@
 //! follows from how each connection is: nothing has to be changed when output waits or a deadline nears. One poller for
 //! each thread that serves connections; a connection can be with one poller at a time. Any thread may add, remove and wake.
 //!
+//! A token is reported for as long as a call on its connection could do something that the last one could not: unread
+//! bytes or whole messages, room for output that waits, a deadline that is due, an end that has not been told yet. Bytes that
+//! completed nothing, of a head or a frame, are not reported again once they have been read, nor is a request that waits
+//! for ws_accept() or ws_reject(). Each token comes once a wait, and not after ws_poller_remove() or ws_free() has returned;
+//! what a wait under way in another thread has already taken may still come. A poller never waits for a call that another
+//! thread makes on a connection.
+//!
 //! Where a token is reported, read until WS_ERR_WOULD_BLOCK, or as much as a turn may take: what is left is reported again.
 //! Reading also sends what is pending, does the opening handshake and looks after the deadlines.
 

@@ -15,8 +15,9 @@ pub extern "C" fn ws_now() -> u64 {
     clock::now_ms()
 }
 
-/// Memory mode and callbacks: hands the clock in, in milliseconds from any start, and does what is due: a Ping is queued,
-/// or the connection ends.
+/// Memory mode and callbacks: hands the clock in, in milliseconds from any start, and does all that is due: a Ping is
+/// queued, or the connection ends. Feed first, then tick: what has arrived since the last call counts as having arrived at
+/// the time of this one, and so does what the transport has taken.
 ///
 /// WS_OK; WS_ERR_TIMEOUT: a deadline passed, the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_MISUSE: the
 /// library's own clock runs for this connection. WS_ERR_INVALID_ARGUMENT: NULL.
@@ -48,11 +49,12 @@ pub unsafe extern "C" fn ws_next_deadline(conn: *const ws_conn) -> u64 {
 }
 
 /// Waits until the connection has something to read, or room for what waits to be sent, or a deadline to look after;
-/// `timeout_ms` at most, for ever where that is negative. Other threads can use the connection meanwhile. Beside a
-/// thread that reads, it waits for room to send only.
+/// `timeout_ms` at most, forever where that is negative. Bytes that complete nothing, of a head or a frame, end no second
+/// wait once they have been read. Other threads can use the connection meanwhile, and what they change is taken into
+/// account. Beside a thread that reads, it waits for room to send only.
 ///
-/// WS_OK: call again. WS_ERR_WOULD_BLOCK: the time is over. WS_ERR_MISUSE: there is no socket. WS_ERR_IO.
-/// WS_ERR_INVALID_ARGUMENT: NULL.
+/// WS_OK: call again. WS_ERR_WOULD_BLOCK: the time is over. WS_ERR_MISUSE: there is no socket. WS_ERR_ALREADY_CLOSED:
+/// CONNECTION_CLOSED has been reported, there is nothing left to wait for. WS_ERR_IO. WS_ERR_INVALID_ARGUMENT: NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.

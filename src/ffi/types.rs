@@ -138,9 +138,11 @@ pub enum ws_option {
     WS_OPT_CLOSE_TIMEOUT_MS = 13,
     /// Sends a Ping this often, in ms. Default 0: never.
     WS_OPT_PING_INTERVAL_MS = 14,
-    /// Gives up when nothing has arrived for so long, in ms. Default 0: never.
+    /// Gives up when nothing has arrived for so long, in ms; the socket is read before that is judged. Default 0: never.
     WS_OPT_IDLE_TIMEOUT_MS = 15,
-    /// Gives up when nothing has arrived for so long after a Ping of WS_OPT_PING_INTERVAL_MS, in ms. Default 20000.
+    /// Gives up when nothing has arrived for so long after a Ping of WS_OPT_PING_INTERVAL_MS fell due, or after the transport
+    /// last took some of what waits to be sent, whichever is later, in ms: a Ping cannot leave amid a frame. The socket is
+    /// read before that is judged. Default 20000.
     WS_OPT_PONG_TIMEOUT_MS = 16,
     /// How long a blocking write waits for the transport to take the message, in ms. Default 0: for ever.
     WS_OPT_WRITE_TIMEOUT_MS = 17,
