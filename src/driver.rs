@@ -641,6 +641,7 @@ fn read_some(stream: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+#[inline(always)]
 fn write_some(stream: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     loop {
         match stream.write_vectored(slices) {

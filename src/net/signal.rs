@@ -8,14 +8,14 @@
 #[cfg(loom)]
 use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 use std::ops::{Deref, DerefMut};
 use std::sync::TryLockError;
 #[cfg(not(loom))]
 use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 
 /// What the system has told of a transport, as bits of a [`Monitor`]'s word.
@@ -73,6 +73,8 @@ const LOOK: u32 = 32;
 
 /// What a [`Monitor`] asks of the value that it protects.
 pub trait Monitored {
+    /// Whether whoever has the lock may come to want it once more: calls of the caller's are made under it.
+    fn may_reenter(&self) -> bool;
     /// The lock has been taken, and these events have come meanwhile.
     fn on_events(&mut self, events: Events);
     /// The lock is about to be let go.
@@ -86,14 +88,24 @@ pub trait Monitored {
 /// See the module.
 #[derive(Debug)]
 pub struct Monitor<T> {
-    word: AtomicU32,
     value: Mutex<T>,
+    word: AtomicU32,
+    /// The thread that has the lock, where it may reenter.
+    owner: AtomicUsize,
 }
 
 impl<T: Monitored> Monitor<T> {
     /// Protects this value.
     pub fn new(value: T) -> Self {
-        Self { word: AtomicU32::new(0), value: Mutex::new(value) }
+        Self { value: Mutex::new(value), word: AtomicU32::new(0), owner: AtomicUsize::new(0) }
+    }
+
+    /// Whether this very thread has the lock, and would wait for itself. Known only where it
+    /// [may reenter](Monitored::may_reenter).
+    #[inline]
+    pub fn is_held_here(&self) -> bool {
+        let owner = self.owner.load(Ordering::Relaxed);
+        owner != 0 && is_this_thread(owner)
     }
 
     /// Takes the lock; `None` where a panic has left the value in an unknown state.
@@ -101,7 +113,10 @@ impl<T: Monitored> Monitor<T> {
     pub fn lock(&self) -> Option<Held<'_, T>> {
         let mut value = self.value.lock().ok()?;
         self.note_events(&mut value);
-        Some(Held { value, monitor: self, released: Released(None) })
+        if value.may_reenter() {
+            self.owner.store(this_thread(), Ordering::Relaxed);
+        }
+        Some(Held { value, released: Released { monitor: self, may_be_looked_at: false } })
     }
 
     /// Takes the lock if nobody has it. Otherwise `Err(Busy)`, and whoever has it will call
@@ -143,19 +158,37 @@ impl<T: Monitored> Monitor<T> {
         match self.value.try_lock() {
             Ok(mut value) => {
                 self.note_events(&mut value);
-                Ok(Held { value, monitor: self, released: Released(None) })
+                Ok(Held { value, released: Released { monitor: self, may_be_looked_at: false } })
             }
             Err(TryLockError::WouldBlock) => Err(Busy::Taken),
             Err(TryLockError::Poisoned(_)) => Err(Busy::Dead),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn note_events(&self, value: &mut T) {
         if self.word.load(Ordering::Relaxed) & Events::ALL != 0 {
-            // Both at once: who sees that the events are gone sees that it is not idle.
-            let before = self.word.fetch_and(!(Events::ALL | Published::IDLE), Ordering::AcqRel);
-            value.on_events(Events(before & Events::ALL));
+            self.note_some_events(value);
+        }
+    }
+
+    #[inline(never)]
+    fn note_some_events(&self, value: &mut T) {
+        // Both at once: who sees that the events are gone sees that it is not idle.
+        let before = self.word.fetch_and(!(Events::ALL | Published::IDLE), Ordering::AcqRel);
+        value.on_events(Events(before & Events::ALL));
+    }
+
+    /// A poller has found the lock taken, which is let go now. Letting it go once more may find the same.
+    #[cold]
+    fn answer_look(&self) {
+        loop {
+            if let Ok(mut value) = self.value.lock() {
+                value.mark_dirty();
+            }
+            if self.word.fetch_and(!LOOK, Ordering::AcqRel) & LOOK == 0 {
+                return;
+            }
         }
     }
 
@@ -167,6 +200,18 @@ impl<T: Monitored> Monitor<T> {
             self.word.fetch_xor(difference, Ordering::AcqRel);
         }
     }
+}
+
+#[cold]
+fn is_this_thread(owner: usize) -> bool {
+    owner == this_thread()
+}
+
+/// A number of this thread's own: the address of a thread-local without a destructor.
+#[cold]
+fn this_thread() -> usize {
+    std::thread_local!(static TOKEN: u8 = const { 0 });
+    TOKEN.with(|token| std::ptr::from_ref(token).addr())
 }
 
 /// Why a lock could not be had at once.
@@ -184,7 +229,6 @@ pub struct Held<'a, T: Monitored> {
     // Dropped in this order: the lock is let go before it is looked whether a poller has come meanwhile.
     value: MutexGuard<'a, T>,
     released: Released<'a, T>,
-    monitor: &'a Monitor<T>,
 }
 
 impl<T: Monitored> Deref for Held<'_, T> {
@@ -204,28 +248,29 @@ impl<T: Monitored> DerefMut for Held<'_, T> {
 }
 
 impl<T: Monitored> Drop for Held<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        let published = self.value.before_unlock();
-        self.monitor.publish(published);
-        if self.value.is_registered() {
-            self.released.0 = Some(self.monitor);
+        if self.value.may_reenter() {
+            self.released.monitor.owner.store(0, Ordering::Relaxed);
         }
+        let published = self.value.before_unlock();
+        self.released.monitor.publish(published);
+        self.released.may_be_looked_at = self.value.is_registered();
     }
 }
 
 /// The lock has been let go, and a poller may have found it taken.
 #[derive(Debug)]
-struct Released<'a, T: Monitored>(Option<&'a Monitor<T>>);
+struct Released<'a, T: Monitored> {
+    monitor: &'a Monitor<T>,
+    may_be_looked_at: bool,
+}
 
 impl<T: Monitored> Drop for Released<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        let Some(monitor) = self.0 else { return };
-        while monitor.word.fetch_and(!LOOK, Ordering::AcqRel) & LOOK != 0 {
-            if let Ok(mut value) = monitor.value.lock() {
-                value.mark_dirty();
-            }
+        if self.may_be_looked_at && self.monitor.word.fetch_and(!LOOK, Ordering::AcqRel) & LOOK != 0 {
+            self.monitor.answer_look();
         }
     }
 }

@@ -92,7 +92,7 @@ impl Stream {
 }
 
 impl Read for Stream {
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Memory => Err(io::ErrorKind::WouldBlock.into()),
@@ -104,7 +104,7 @@ impl Read for Stream {
 }
 
 impl Write for Stream {
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Memory => Err(io::ErrorKind::WouldBlock.into()),
@@ -114,6 +114,7 @@ impl Write for Stream {
         }
     }
 
+    #[inline(always)]
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Stream::Memory => Err(io::ErrorKind::WouldBlock.into()),

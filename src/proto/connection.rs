@@ -65,6 +65,8 @@ pub struct Failure {
 #[derive(Debug)]
 pub struct Parked {
     role: Role,
+    /// See [`Receiver::last_frame`].
+    last_frame: u32,
     /// Bytes of the stream so far.
     offset: u64,
     cold: Option<Box<Cold>>,
@@ -258,7 +260,7 @@ impl Connection {
             failure: _,
         } = self;
         *role = parked.role;
-        receiver.reuse(parked.offset, config);
+        receiver.reuse(parked.offset, parked.last_frame, config);
         sender.reuse(parked.role);
         (*corked, *hidden_frames, *ahead, *reconfigured) = (false, 0, (0, 0), false);
     }
@@ -317,7 +319,12 @@ impl Connection {
         if !is_usual {
             self.put_aside(usual);
         }
-        Parked { role: self.role, offset: self.receiver.offset(), cold: self.cold.take() }
+        Parked {
+            role: self.role,
+            last_frame: self.receiver.last_frame(),
+            offset: self.receiver.offset(),
+            cold: self.cold.take(),
+        }
     }
 
     #[cold]

@@ -144,6 +144,11 @@ impl Receiver {
         Self { offset, simple_len: simple_len_of(config), ..Self::default() }
     }
 
+    /// Length in bytes of the last frame, header included, as far as 32 bits tell: the next is likely to have the same.
+    pub fn last_frame(&self) -> u32 {
+        u32::try_from(self.last_frame).unwrap_or(u32::MAX)
+    }
+
     /// Bytes of the stream that have been looked at.
     pub fn offset(&self) -> u64 {
         self.offset
@@ -161,7 +166,8 @@ impl Receiver {
     /// Goes on with another stream, so many bytes into it, and keeps the memory where that is not much. Only where
     /// [`is_empty`](Self::is_empty), and, where the configuration is another one, after [`end_simple`](Self::end_simple).
     /// A field that is added has to be thought of.
-    pub fn reuse(&mut self, new_offset: u64, config: &WebSocketConfig) {
+    #[inline]
+    pub fn reuse(&mut self, new_offset: u64, new_last_frame: u32, config: &WebSocketConfig) {
         let Self {
             input,
             message,
@@ -179,7 +185,7 @@ impl Receiver {
         } = self;
         input.reuse();
         message.reuse();
-        (*direct, *last_frame, *planned) = (false, 0, (0, 0));
+        (*direct, *last_frame, *planned) = (false, new_last_frame as usize, (0, 0));
         (*frame_offset, *offset) = (new_offset, new_offset);
         if *simple_len == 0 {
             *simple_len = simple_len_of(config);

@@ -364,9 +364,17 @@ impl Inner {
         }
     }
 
+    /// The lock is about to be let go: wakes the threads that wait where something has changed for them.
+    fn tell_waiters(&mut self) {
+        let outlook = self.outlook();
+        if let Some(waiters) = self.waiters.as_mut().filter(|waiters| !waiters.is_empty()) {
+            waiters.tell(outlook);
+        }
+    }
+
     /// Whether it waits for its socket and for nothing else.
     #[inline]
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         matches!(&self.slot, Slot::Parked(parked) if !parked.has_deadlines())
             && !self.transport.ready().read
             && self.registration.as_ref().is_none_or(|registration| !registration.is_paused)
@@ -375,7 +383,7 @@ impl Inner {
     /// Whether nothing is to be done before messages that were read ahead are handed out. A callback that calls back is to
     /// find the lock taken.
     #[inline]
-    fn is_batch_valid(&self) -> bool {
+    pub(super) fn is_batch_valid(&self) -> bool {
         match &self.slot {
             Slot::Active(active) => {
                 active.driver.connection.is_batch_valid() && !self.transport.is_callback()
@@ -386,6 +394,12 @@ impl Inner {
 }
 
 impl Monitored for Inner {
+    /// A callback that calls back is told so instead of waiting for itself.
+    #[inline]
+    fn may_reenter(&self) -> bool {
+        self.transport.is_callback()
+    }
+
     fn on_events(&mut self, events: Events) {
         self.transport.on_events(events);
         if let Some(registration) = &mut self.registration {
@@ -396,21 +410,15 @@ impl Monitored for Inner {
 
     #[inline]
     fn before_unlock(&mut self) -> Published {
-        // What a panic has left behind is no memory for another connection.
-        if !std::thread::panicking() {
-            self.park();
+        self.park();
+        if self.waiters.is_some() {
+            self.tell_waiters();
         }
-        if self.waiters.as_ref().is_some_and(|waiters| !waiters.is_empty()) {
-            let outlook = self.outlook();
-            if let Some(waiters) = &mut self.waiters {
-                waiters.tell(outlook);
-            }
+        match self.registration {
+            Some(_) => self.publish_to_poller(),
+            // Only a poller asks whether it is idle.
+            None => Published::new(false, self.is_batch_valid()),
         }
-        let is_idle = self.is_idle();
-        if self.registration.is_some() {
-            self.tell_poller(is_idle);
-        }
-        Published::new(is_idle, self.is_batch_valid())
     }
 
     #[inline]

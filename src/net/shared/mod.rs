@@ -32,7 +32,7 @@ use crate::proto::deadline::NEVER;
 use crate::proto::handshake::{ClientHandshake, ServerHandshake, Url};
 use crate::proto::prepared::Prepared;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// See the module.
@@ -41,9 +41,6 @@ pub struct SharedConnection {
     monitor: Monitor<Inner>,
     /// A [`BatchCursor`]. Written by the one thread that reads.
     cursor: AtomicU32,
-    /// The thread that holds the lock, where the transport is callbacks: one that calls back is told so instead of waiting
-    /// for itself.
-    owner: AtomicUsize,
 }
 
 /// Messages that one read found behind the one it was called for, by their places, the first being that one's. The next
@@ -53,6 +50,9 @@ struct BatchCursor {
     next: u16,
     end: u16,
 }
+
+/// The lock, held.
+type Locked<'a> = Held<'a, Inner>;
 
 /// What a call that writes waits for, where it blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl SharedConnection {
         }
         // The deadlines run from now on.
         let _ = inner.tick();
-        Self { monitor: Monitor::new(inner), cursor: AtomicU32::new(0), owner: AtomicUsize::new(0) }
+        Self { monitor: Monitor::new(inner), cursor: AtomicU32::new(0) }
     }
 
     /// A connection whose opening handshake is over; `part` of its frames has been read already.
@@ -120,11 +120,11 @@ impl SharedConnection {
     /// Whether this very thread is in a call on it: this is one of its callbacks then.
     #[inline]
     pub fn is_held_here(&self) -> bool {
-        let owner = self.owner.load(Ordering::Relaxed);
-        owner != 0 && owner == thread_token()
+        self.monitor.is_held_here()
     }
 
     /// Looks at the connection, or does a thing to it that needs no waiting.
+    #[inline]
     pub fn with<R>(&self, look: impl FnOnce(&mut Inner) -> R) -> Result<R> {
         Ok(look(&mut *self.lock()?))
     }
@@ -488,17 +488,16 @@ impl SharedConnection {
     }
 
     /// The lock, for what leaves a connection parked that is.
-    #[inline]
+    #[inline(always)]
     fn lock_parked(&self) -> Result<Locked<'_>> {
         if self.is_held_here() {
             return Err(Error::Misuse("a callback called back into its own connection"));
         }
-        let held = self.monitor.lock().ok_or(Error::Internal)?;
-        let is_owner = held.transport.is_callback();
-        if is_owner {
-            self.owner.store(thread_token(), Ordering::Relaxed);
+        // An error is not made before it is needed, for it would have to be dropped.
+        match self.monitor.lock() {
+            Some(inner) => Ok(inner),
+            None => Err(Error::Internal),
         }
-        Ok(Locked { _owner: Owner(is_owner.then_some(&self.owner)), held })
     }
 }
 
@@ -527,45 +526,4 @@ impl From<BatchCursor> for u32 {
     fn from(ahead: BatchCursor) -> Self {
         Self::from(ahead.end) << 16 | Self::from(ahead.next)
     }
-}
-
-/// The lock, held.
-struct Locked<'a> {
-    // Dropped in this order.
-    _owner: Owner<'a>,
-    held: Held<'a, Inner>,
-}
-
-impl std::ops::Deref for Locked<'_> {
-    type Target = Inner;
-
-    #[inline(always)]
-    fn deref(&self) -> &Inner {
-        &self.held
-    }
-}
-
-impl std::ops::DerefMut for Locked<'_> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut Inner {
-        &mut self.held
-    }
-}
-
-/// Where it says that this thread has the lock, as far as anybody asks.
-struct Owner<'a>(Option<&'a AtomicUsize>);
-
-impl Drop for Owner<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(owner) = self.0 {
-            owner.store(0, Ordering::Relaxed);
-        }
-    }
-}
-
-/// A number of this thread's own: the address of a thread-local without a destructor.
-fn thread_token() -> usize {
-    thread_local!(static TOKEN: u8 = const { 0 });
-    TOKEN.with(|token| std::ptr::from_ref(token).addr())
 }

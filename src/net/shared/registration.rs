@@ -3,12 +3,12 @@
 
 use super::SharedConnection;
 use super::inner::Inner;
-use super::slot::Pool;
+use super::slot::{Pool, Slot};
 use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::net::clock::Now;
 use crate::net::poller::{Key, Poller, Shared, Sides, SourceStatus};
-use crate::net::signal::{Busy, Events};
+use crate::net::signal::{Busy, Events, Published};
 use crate::proto::deadline::NEVER;
 use std::io;
 use std::sync::Arc;
@@ -153,21 +153,30 @@ impl Inner {
         Ok(())
     }
 
-    /// The lock is about to be let go: has the poller look where there is something that it does not know.
-    pub(super) fn tell_poller(&mut self, is_idle: bool) {
-        let knows = self.registration.as_ref().is_none_or(|registration| registration.awaits_look);
-        if is_idle {
+    /// The lock is about to be let go: has the poller look where there is something that it does not know. Not inlined: who
+    /// is with no poller keeps its registers.
+    #[inline(never)]
+    pub(super) fn publish_to_poller(&mut self) -> Published {
+        let (is_idle, is_batch_valid) = match &self.slot {
+            Slot::Parked(_) => (self.is_idle(), false),
+            Slot::Active(_) => (false, self.is_batch_valid()),
+        };
+        match &mut self.registration {
             // It may find out without the lock that there is nothing to look at.
-            if let Some(registration) = &mut self.registration {
-                registration.awaits_look = false;
-            }
-        } else if !knows {
-            let status = self.status(&Now::default());
-            if let Some(registration) = &mut self.registration
-                && (status.ready || status.due < registration.due)
-            {
-                registration.mark_dirty();
-            }
+            Some(registration) if is_idle => registration.awaits_look = false,
+            Some(registration) if !registration.awaits_look => self.tell_status(),
+            _ => {}
+        }
+        Published::new(is_idle, is_batch_valid)
+    }
+
+    #[cold]
+    fn tell_status(&mut self) {
+        let status = self.status(&Now::default());
+        if let Some(registration) = &mut self.registration
+            && (status.ready || status.due < registration.due)
+        {
+            registration.mark_dirty();
         }
     }
 

@@ -1,7 +1,9 @@
 //! Connections on which nothing goes on: what is kept of them, and the memory that they share.
 
 use super::inner::Inner;
+use super::transport::Transport;
 use crate::driver::Driver;
+use crate::net::stream::Stream;
 use crate::proto::connection::Parked;
 use std::mem::MaybeUninit;
 use std::sync::Mutex;
@@ -53,6 +55,7 @@ impl Pool {
 }
 
 impl Inner {
+    #[inline]
     fn pool(&self) -> &Pool {
         match &self.registration {
             Some(registration) => registration.pool(),
@@ -85,9 +88,8 @@ impl Inner {
     /// Nothing is lent any more. Where the connection is about to be parked the room goes with the rest of its memory.
     #[cold]
     pub(super) fn end_loan(&mut self) {
-        let can_park = self.can_park();
         if let Slot::Active(active) = &mut self.slot
-            && !can_park
+            && !can_park(&self.transport, active)
         {
             active.room = None;
         }
@@ -96,8 +98,10 @@ impl Inner {
     /// Parks a connection on which nothing goes on. Its socket alone says when something does.
     #[inline]
     pub(super) fn park(&mut self) {
-        if self.can_park()
-            && let Slot::Active(active) = &mut self.slot
+        if let Slot::Active(active) = &mut self.slot
+            && can_park(&self.transport, active)
+            // What a panic has left behind is no memory for another connection.
+            && !std::thread::panicking()
         {
             let parked = active.driver.connection.parked(&self.setup.websocket);
             if let Slot::Active(spare) = std::mem::replace(&mut self.slot, Slot::Parked(parked)) {
@@ -105,10 +109,9 @@ impl Inner {
             }
         }
     }
+}
 
-    #[inline]
-    fn can_park(&self) -> bool {
-        matches!(&self.slot, Slot::Active(active) if active.driver.is_parkable())
-            && self.transport.stream().is_some_and(|stream| stream.can_park())
-    }
+#[inline(always)]
+fn can_park(transport: &Transport, active: &Active) -> bool {
+    transport.stream().is_some_and(Stream::can_park) && active.driver.is_parkable()
 }

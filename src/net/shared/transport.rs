@@ -101,7 +101,7 @@ impl Transport {
 
 /// While a stream is being opened, nothing can be moved.
 impl Read for Transport {
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         match self {
             Transport::Connecting(_) => Err(io::ErrorKind::WouldBlock.into()),
@@ -112,7 +112,7 @@ impl Read for Transport {
 
 /// While a stream is being opened, nothing can be moved.
 impl Write for Transport {
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Transport::Connecting(_) => Err(io::ErrorKind::WouldBlock.into()),
@@ -120,7 +120,6 @@ impl Write for Transport {
         }
     }
 
-    #[inline]
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Transport::Connecting(_) => Err(io::ErrorKind::WouldBlock.into()),
