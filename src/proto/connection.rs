@@ -1216,7 +1216,7 @@ impl Connection {
     /// Takes the time, in milliseconds on any clock that does not go backwards, and does all that is due: sends a Ping,
     /// or ends the connection with [`Error::Timeout`].
     pub fn tick(&mut self, now: u64) -> Result<()> {
-        self.deadlines.set_now(now, self.dating(), !self.sender.is_empty());
+        self.deadlines.set_now(now, self.dating(), self.sender.has_frames_waiting());
         while let Some(due) = self.deadlines.due(self.deadline_stage(), &self.config) {
             match due {
                 Due::Ping => self.sender.queue_urgent_ping(&self.deadlines.ping_payload())?,
@@ -1233,7 +1233,7 @@ impl Connection {
     /// Takes the time. Whether the connection would now be given up for the silence of its peer: what lies in the transport
     /// is to be received before [`tick`](Self::tick).
     pub fn would_judge_silence(&mut self, now: u64) -> bool {
-        self.deadlines.set_now(now, self.dating(), !self.sender.is_empty());
+        self.deadlines.set_now(now, self.dating(), self.sender.has_frames_waiting());
         self.deadlines.silence(self.deadline_stage(), &self.config) <= now
     }
 

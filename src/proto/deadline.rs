@@ -71,7 +71,7 @@ impl Deadlines {
         self.now
     }
 
-    /// Takes the time, and whether bytes wait for the transport. A clock that goes backwards stands still.
+    /// Takes the time, and whether frames wait for the transport (a Ping that has just become due is none). A clock that goes backwards stands still.
     pub fn set_now(&mut self, now: u64, dating: Dating, output_waits: bool) {
         let before = self.now.unwrap_or(now);
         let now = now.max(before);
@@ -164,7 +164,7 @@ impl Deadlines {
         if std::mem::take(&mut self.received) {
             (self.last_received, self.unanswered_since) = (at, None);
         }
-        // What did not have to wait, as a Ping that leaves as soon as it is due, says nothing about the peer.
+        // A Ping that leaves as soon as it is due says nothing about the peer.
         if std::mem::take(&mut self.progressed) && self.output_waited {
             self.last_progress = at;
         }

@@ -389,6 +389,12 @@ impl Sender {
         self.frames.is_empty() && self.control.is_empty()
     }
 
+    /// Whether frames wait that are not control frames which jump the queue.
+    #[inline]
+    pub fn has_frames_waiting(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
     /// Whether there is nothing in it but memory.
     #[inline]
     pub fn holds_nothing(&self) -> bool {

@@ -331,3 +331,25 @@ fn what_arrives_between_two_ticks_counts_as_arriving_at_the_second() {
         }
     });
 }
+
+/// Each Ping is still on its way when the time is taken once more.
+#[test]
+fn pings_that_leave_late_do_not_keep_a_silent_peer_alive() {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
+        for role in ROLES {
+            let often = config(|c| (c.ping_interval, c.pong_timeout) = (ms(30), ms(60)));
+            let (mut end, _peer) = lab.end(role, often);
+            end.tick(0).unwrap();
+            let mut result = Ok(());
+            let mut now = 0;
+            while result.is_ok() && now < 1000 {
+                now += 1;
+                result = end.tick(now).and_then(|()| end.tick(now));
+                if now % 5 == 0 {
+                    let _ = end.write_pending();
+                }
+            }
+            assert_eq!((result, now), (Err(Fault::Timeout), 90));
+        }
+    });
+}
