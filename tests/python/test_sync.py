@@ -697,6 +697,23 @@ def test_unix_sockets(tmp_path: Path) -> None:
             assert ws.recv() == "hello"
 
 
+def test_serving_at_a_unix_socket_deletes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "ws.sock"
+    path.write_text("dear")
+    with pytest.raises(OSError):
+        unix_serve(echo, str(path))
+    assert path.read_text() == "dear"
+    path.rename(tmp_path / "other")
+    path.symlink_to(tmp_path / "other")
+    with pytest.raises(OSError):
+        unix_serve(echo, str(path))
+    assert path.is_symlink() and path.read_text() == "dear"
+    path.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
+        dead.bind(str(path))
+    unix_serve(echo, str(path)).shutdown()
+
+
 def test_a_socket_of_the_callers(serving: Any) -> None:
     server, url = serving(echo)
     with socket.create_connection(("127.0.0.1", server.port)) as sock, connect(url, sock=sock) as ws:
