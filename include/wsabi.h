@@ -11,6 +11,15 @@
  * holds nobody up. One thread at a time reads; a second gets WS_ERR_MISUSE, and so does a callback that calls back into
  * its own connection. Different handles share nothing.
  *
+ * fork(): what a process has opened stays its own. In the child, ws_free() and ws_listener_free() close the child's
+ * descriptor and do no more: nothing is sent or read, and no file is removed. The child may open connections of its own,
+ * and accept from its parent's listener; a connection is not handed over in this way (make one with ws_set_socket()
+ * instead), and a poller of its parent's can only be freed: both would share one list of descriptors. Masking keys are
+ * unpredictable in both. What another thread was using at that moment must not be used or freed in the child.
+ *
+ * pthread_cancel(): not while the thread is in a call of this library, which would abort the process. To end a call that
+ * waits use ws_close(), ws_poller_wake() or a timeout, or have cancellation disabled during calls.
+ *
  * NULL with length 0 is an empty slice. A failure of one connection ends that connection and says why in
  * ws_error_message(); no failure ends the program.
  */
@@ -400,7 +409,8 @@ ws_status_t ws_set_socket(ws_conn *conn,
 
 // Frees a connection, and closes the socket if the library opened it: at once, without a Close of its own. For a closing
 // handshake call ws_close() and read until CONNECTION_CLOSED first. A poller forgets it. NULL is fine. No other thread may be in a call on
-// the connection, nor may one of its callbacks make this call: it does nothing then.
+// the connection, nor may one of its callbacks make this call: it does nothing then. In the child of a fork() the
+// descriptor is closed, and the connection of the parent goes on.
 void ws_free(ws_conn *conn);
 
 
@@ -788,7 +798,8 @@ ws_status_t ws_wait(ws_conn *conn,
 // WS_OK: *out is the poller, to be freed with ws_poller_free(); WS_ERR_IO: errno says why; WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_poller_new(ws_poller **out);
 
-// Frees a poller. Connections and listeners that were with it go on, and can be added to another one. NULL is fine.
+// Frees a poller. Connections and listeners that were with it go on, and can be added to another one. NULL is fine. In the
+// child of a fork() this is all that a poller of the parent's is good for: it closes the child's descriptors.
 void ws_poller_free(ws_poller *poller);
 
 // Waits for this connection, too: one that ws_connect() opened or a listener accepted, at any stage, or one over a socket

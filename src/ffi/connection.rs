@@ -312,7 +312,8 @@ pub unsafe extern "C" fn ws_set_socket(conn: *mut ws_conn, socket: ws_socket) ->
 
 /// Frees a connection, and closes the socket if the library opened it: at once, without a Close of its own. For a closing
 /// handshake call ws_close() and read until CONNECTION_CLOSED first. A poller forgets it. NULL is fine. No other thread may be in a call on
-/// the connection, nor may one of its callbacks make this call: it does nothing then.
+/// the connection, nor may one of its callbacks make this call: it does nothing then. In the child of a fork() the
+/// descriptor is closed, and the connection of the parent goes on.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed, and nobody uses it any more.

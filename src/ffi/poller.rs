@@ -46,7 +46,8 @@ pub unsafe extern "C" fn ws_poller_new(out: *mut *mut ws_poller) -> ws_status_t 
     })
 }
 
-/// Frees a poller. Connections and listeners that were with it go on, and can be added to another one. NULL is fine.
+/// Frees a poller. Connections and listeners that were with it go on, and can be added to another one. NULL is fine. In the
+/// child of a fork() this is all that a poller of the parent's is good for: it closes the child's descriptors.
 ///
 /// # Safety
 /// `poller` is NULL or a poller that has not been freed, and nobody uses it any more.

@@ -12,6 +12,7 @@ use crate::net::tls::ServerTls;
 use crate::net::wait::{self, Interest};
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::Url;
+use crate::simd::process::Process;
 use socket2::{SockAddr, Type};
 use std::io;
 use std::net::ToSocketAddrs;
@@ -34,6 +35,7 @@ pub struct Listener {
     tls: Option<ServerTls>,
     /// The file of a Unix socket, which goes with it.
     file: Option<SocketFile>,
+    opener: Process,
     /// None waits, as far as is known.
     drained: AtomicBool,
     /// Nothing can be accepted before this.
@@ -54,6 +56,7 @@ impl Listener {
             nodelay: setup.settings.nodelay && url.socket_path().is_none(),
             tls,
             file,
+            opener: Process::current(),
             drained: AtomicBool::new(false),
             paused_until: AtomicU64::new(0),
             registration: Mutex::default(),
@@ -160,7 +163,9 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(file) = &self.file {
+        if let Some(file) = &self.file
+            && self.opener == Process::current()
+        {
             file.remove();
         }
     }

@@ -957,3 +957,51 @@ def test_a_hundred_connections_at_once(serving: Any) -> None:
     assert len(server.connections) == 100
     for ws in connections:
         ws.close()
+
+
+FORKS = """
+import gc, os, socket, ssl, sys, threading
+from wsabi import TLS
+from wsabi.sync import connect, serve
+
+kind, chain, key = sys.argv[1:]
+def echo(ws):
+    for message in ws:
+        ws.send(message)
+
+options, more, scheme = {}, {}, "ws"
+if kind == "context":
+    options["ssl"] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    options["ssl"].load_cert_chain(chain, key)
+    more["ssl"], scheme = ssl.create_default_context(cafile=chain), "wss"
+server = serve(echo, "127.0.0.1", 0, **options)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+if kind == "socket":
+    more["sock"] = socket.create_connection(("127.0.0.1", server.port))
+ws = connect(f"{scheme}://127.0.0.1:{server.port}/", **more)
+ws.send("before")
+for ending in "collected", "ended":
+    child = os.fork()
+    if child == 0:
+        if ending == "collected":
+            ws._over = True  # no warning that it was not closed
+            ws._link.close()
+            ws = more = None
+            gc.collect()
+            os._exit(0)
+        ws._over = True
+        sys.exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+assert ws.recv() == "before"
+ws.send("after")
+assert ws.recv() == "after"
+ws.close()
+assert ws.close_code == 1000
+server.shutdown()
+"""
+
+
+@pytest.mark.parametrize("kind", ["library", "socket", "context"])
+def test_a_forked_child_that_ends_leaves_the_connections_of_its_parent_alone(kind: str, certificate: Any) -> None:
+    done = run_python(FORKS, kind, *map(str, certificate))
+    assert done.returncode == 0, done.stderr
