@@ -354,7 +354,10 @@ ws_status_t ws_config_set_tls_identity(ws_config *config,
 // it and tells what went wrong on the way, be it that the name is not known or that nobody listens; reading does it, too.
 //
 // Names are looked up on threads of the library's own, and so are the system's certificates read for wss://, once for
-// each configuration; addresses are tried as in RFC 8305. Blocking, unless WS_OPT_BLOCKING says otherwise; then drive it
+// each configuration: on 32 threads of a process at most, of which each connection needs two for a name. Where the
+// resolver does not answer and all of them wait for it, other names wait for their turn, until WS_OPT_CONNECT_TIMEOUT_MS
+// or WS_OPT_HANDSHAKE_TIMEOUT_MS is over at the latest; addresses written out in the URL need no turn. A connection that
+// is freed, or whose time is over, gives its turn up. Addresses are tried as in RFC 8305. Blocking, unless WS_OPT_BLOCKING says otherwise; then drive it
 // with ws_handshake(), as ws_get_socket(), ws_interest() and ws_next_deadline() say, or with ws_wait() or a poller.
 // `config` may be NULL.
 //
