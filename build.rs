@@ -47,7 +47,7 @@ const PREFACE: &str = "\
  * waits use ws_close(), ws_poller_wake() or a timeout, or have cancellation disabled during calls.
  *
  * NULL with length 0 is an empty slice. A failure of one connection ends that connection and says why in
- * ws_error_message(); no failure ends the program.
+ * ws_error_message(); where there is no connection to ask, ws_last_error_message() says why. No failure ends the program.
  */
 ";
 

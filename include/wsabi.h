@@ -21,7 +21,7 @@
  * waits use ws_close(), ws_poller_wake() or a timeout, or have cancellation disabled during calls.
  *
  * NULL with length 0 is an empty slice. A failure of one connection ends that connection and says why in
- * ws_error_message(); no failure ends the program.
+ * ws_error_message(); where there is no connection to ask, ws_last_error_message() says why. No failure ends the program.
  */
 #ifndef WSABI_H
 #define WSABI_H
@@ -267,8 +267,15 @@ const char *ws_version_string(void);
 // The name of a status, for instance "WS_ERR_IO"; "unknown status" for a number that is none. Static.
 const char *ws_status_name(ws_status_t status);
 
-// The meaning of a status in a few words. ws_error_message() says more about a particular failure. Static.
+// The meaning of a status in a few words. ws_error_message() says more about a particular failure of a connection,
+// ws_last_error_message() about one that no connection keeps. Static.
 const char *ws_status_message(ws_status_t status);
+
+// What went wrong last on this thread where no connection keeps it, in a sentence: in ws_connect(), ws_listen() and what
+// else makes a handle, in calls on configurations, listeners and pollers, and where a handle was NULL. "" where nothing
+// did, and after WS_ERR_WOULD_BLOCK; never NULL. A call that succeeds leaves it as it is. It stays until the next of these
+// calls on this thread that fails, at most 511 bytes, and needs no memory.
+const char *ws_last_error_message(void);
 
 // 1 where a connection that gave this status can carry no more messages, else 0.
 int32_t ws_status_is_fatal(ws_status_t status);
@@ -340,6 +347,11 @@ ws_status_t ws_config_set_tls_identity(ws_config *config,
                                        size_t chain_len,
                                        const uint8_t *key_pem,
                                        size_t key_len);
+
+// What went wrong last in a call on this configuration, in a sentence: what is wrong with a header, a proxy, a
+// certificate or a value. "" where nothing did, or for NULL; never NULL. It stays until the next such call that fails, or
+// ws_config_free(). What goes wrong where a configuration is used, ws_last_error_message() says.
+const char *ws_config_error_message(const ws_config *config);
 
 
 /* CONNECTIONS. A connection is made here, is given a transport, and is freed. Any thread may call any function on it;

@@ -21,7 +21,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 
 from . import exceptions
 from ._buffers import POINTER_SIZE, Buffer, lend_to, memory, pointers, text, unpack, view, word
-from ._config import Config, OwnedConn, OwnedListener, Prepared, check
+from ._config import Config, OwnedConn, OwnedListener, Prepared, check, last_sentence
 from ._library import quick, quick_raw, waiting
 from ._tables import Kind, Option, Role, State, Status
 from .exceptions import Close, InvalidURI
@@ -77,7 +77,7 @@ class Handle:
         conn = OwnedConn()
         status = make(byref(conn))
         if status == Status.ERR_URL:
-            raise InvalidURI(url, "it cannot be used here")
+            raise InvalidURI(url, last_sentence())
         check(status)
         self._conn = conn
         self.parts = False
@@ -458,7 +458,7 @@ class Listener:
         self._listener = OwnedListener()
         status = waiting.ws_listen(config, address(url), byref(self._listener))
         if status == Status.ERR_URL:
-            raise InvalidURI(url, "it cannot be listened at")
+            raise InvalidURI(url, last_sentence())
         if status == Status.ERR_IO:
             errno = ctypes.get_errno()
             raise OSError(errno, f"{url} cannot be listened at: {os.strerror(errno) if errno else 'no such host'}")
