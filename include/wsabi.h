@@ -183,8 +183,10 @@ typedef enum ws_option {
   // TCP_NODELAY on sockets that the library opens. Only in a configuration. Default on.
   WS_OPT_TCP_NODELAY = 24,
   // ws_connect() goes through the proxy that the environment names, unless ws_config_set_proxy() names one:
-  // https_proxy or HTTPS_PROXY for wss, http_proxy for ws, else all_proxy or ALL_PROXY; none for what no_proxy or
-  // NO_PROXY lists. The environment is read in ws_connect(): not for a program that calls setenv() in other threads.
+  // https_proxy or HTTPS_PROXY for wss, http_proxy for ws (not HTTP_PROXY, which a CGI program has from a header of
+  // its client's), else all_proxy or ALL_PROXY. Without a scheme it is an HTTP proxy. None for what no_proxy or NO_PROXY
+  // lists: `*`, or names, which stand for their subdomains, too, addresses, and blocks like 10.0.0.0/8, with commas or
+  // spaces between, each with a port or without. ws_proxy_for() tells. The environment is read in ws_connect(): not for a program that calls setenv() in other threads.
   // Only in a configuration. Default off.
   WS_OPT_PROXY_FROM_ENVIRONMENT = 25,
   // Several listeners, in one process or many, listen at one port, and the system spreads the connections over them
@@ -325,6 +327,19 @@ ws_status_t ws_config_add_protocol(ws_config *config,
 // WS_OK; WS_ERR_INVALID_ARGUMENT: `config` is NULL, or this is not such a URL; the configuration stays as it was.
 ws_status_t ws_config_set_proxy(ws_config *config,
                                 const char *url);
+
+// Copies the URL of the proxy that the environment names for a URL to `buf`, by the rules of WS_OPT_PROXY_FROM_ENVIRONMENT:
+// for a program that connects by itself, and is to go the same way. It is as ws_config_set_proxy() takes it, with scheme,
+// host and port, and with user name and password where the variable has them, and ends with a NUL. *out_len is its
+// length without that, 0 where there is no proxy; where that is not below `capacity`, nothing but a NUL is copied, if that.
+// `buf` may be NULL where `capacity` is 0.
+//
+// WS_OK; WS_ERR_URL; WS_ERR_PROXY: the variable has no proxy in it that can be used, be it that TLS is to be spoken with it
+// (https://): ws_last_error_message() names the variable, and not its value; WS_ERR_INVALID_ARGUMENT: NULL.
+ws_status_t ws_proxy_for(const char *url,
+                         char *buf,
+                         size_t capacity,
+                         size_t *out_len);
 
 // Sets the certificates to trust for wss://, one or many in PEM, instead of the system's. A client takes a server whose
 // certificate they vouch for, or are; a listener asks its clients for such a certificate, and refuses those without.

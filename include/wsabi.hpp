@@ -585,6 +585,27 @@ private:
   detail::owner<ws_config, ws_config_free> config_;
 };
 
+/// The URL of the proxy that the environment names for a URL, by the rules of option::proxy_from_environment, as
+/// config::set_proxy() takes it; "" for none. For a program that connects by itself. A copy.
+///
+/// errc::url; errc::proxy: the variable has none in it that can be used; errc::invalid_argument: a NUL in the URL;
+/// errc::no_memory, errc::abi_mismatch.
+[[nodiscard]] inline result<std::string> proxy_for(std::string_view url) {
+  if (auto abi = check_abi(); !abi) return abi.take_failure();
+  const detail::c_string c_url(url);
+  if (!c_url) return c_url.why();
+  std::string proxy;
+  std::size_t len = 0;
+  do {
+    proxy.resize(len);
+    // A string has room for its NUL.
+    const ws_status_t status = ws_proxy_for(c_url.get(), proxy.data(), proxy.size() + 1, &len);
+    if (status != WS_OK) return detail::last_failure(status);
+  } while (len > proxy.size());
+  proxy.resize(len);
+  return proxy;
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // CONNECTIONS.
 

@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::ffi::guard;
 use crate::ffi::types::{ws_option, ws_status_t};
 use crate::net::connect::proxy::Proxy;
-use crate::net::setup::{Settings, Setup};
+use crate::net::setup::{self, Settings, Setup};
+use crate::proto::handshake::Url;
 use std::ffi::{CString, c_char};
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,6 +179,38 @@ pub unsafe extern "C" fn ws_config_set_proxy(config: *mut ws_config, url: *const
             Ok(())
         })
     }
+}
+
+/// Copies the URL of the proxy that the environment names for a URL to `buf`, by the rules of WS_OPT_PROXY_FROM_ENVIRONMENT:
+/// for a program that connects by itself, and is to go the same way. It is as ws_config_set_proxy() takes it, with scheme,
+/// host and port, and with user name and password where the variable has them, and ends with a NUL. *out_len is its
+/// length without that, 0 where there is no proxy; where that is not below `capacity`, nothing but a NUL is copied, if that.
+/// `buf` may be NULL where `capacity` is 0.
+///
+/// WS_OK; WS_ERR_URL; WS_ERR_PROXY: the variable has no proxy in it that can be used, be it that TLS is to be spoken with it
+/// (https://): ws_last_error_message() names the variable, and not its value; WS_ERR_INVALID_ARGUMENT: NULL.
+///
+/// # Safety
+/// `url` is NULL or NUL-terminated; `buf` is NULL or has room for `capacity` bytes; `out_len` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_proxy_for(
+    url: *const c_char,
+    buf: *mut c_char,
+    capacity: usize,
+    out_len: *mut usize,
+) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (url, room, out_len) =
+            unsafe { (guard::string(url)?, guard::room(buf.cast::<u8>(), capacity)?, guard::out(out_len)?) };
+        let proxy = setup::proxy_url_for(&Url::parse(url)?)?.unwrap_or_default();
+        let shown = if proxy.len() < room.len() { proxy.as_bytes() } else { &[] };
+        for (place, byte) in room.iter_mut().zip(shown.iter().chain(&[0])) {
+            *place = *byte;
+        }
+        *out_len = proxy.len();
+        Ok(())
+    })
 }
 
 /// Sets the certificates to trust for wss://, one or many in PEM, instead of the system's. A client takes a server whose

@@ -1,4 +1,5 @@
-/* What failed where there is no connection to ask: a sentence on the configuration, and one for each thread. */
+/* What failed where there is no connection to ask: a sentence on the configuration, and one for each thread. And what the
+ * environment says, which needs no connection either. */
 
 #include "certificates.h"
 #include "check.h"
@@ -190,6 +191,46 @@ static void each_thread_has_a_sentence_of_its_own(void) {
   CHECK(before == ws_last_error_message()); /* in a place that stays */
 }
 
+/* What the environment says of proxies, without connecting. */
+static void the_proxy_of_the_environment_can_be_asked_for(void) {
+  static const char *names[] = {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+                                "no_proxy", "NO_PROXY"};
+  char room[64];
+  size_t len = 99, i;
+  ws_config *config = ws_config_new();
+  for (i = 0; i < LENGTH(names); i++) unsetenv(names[i]);
+  CHECK_IS(ws_proxy_for("ws://example.com/", room, sizeof room, &len), WS_OK);
+  CHECK(len == 0 && strcmp(room, "") == 0);
+  setenv("all_proxy", "me:s3cret@proxy.test", 1);
+  setenv("no_proxy", "10.0.0.0/8", 1);
+  CHECK_IS(ws_proxy_for("wss://example.com/", room, sizeof room, &len), WS_OK);
+  CHECK(strcmp(room, "http://me:s3cret@proxy.test:1080") == 0);
+  CHECK_IS(len, strlen(room));
+  CHECK_IS(ws_config_set_proxy(config, room), WS_OK);
+  CHECK_IS(ws_proxy_for("wss://10.1.2.3/", room, sizeof room, &len), WS_OK);
+  CHECK_IS(len, 0);
+  CHECK_IS(ws_proxy_for("ws+unix:///nowhere/at/all:/", room, sizeof room, &len), WS_OK);
+  CHECK_IS(len, 0);
+  /* Whole or not at all. */
+  CHECK_IS(ws_proxy_for("ws://example.com/", NULL, 0, &len), WS_OK);
+  CHECK_IS(len, 32);
+  room[0] = room[1] = room[32] = 'x';
+  CHECK_IS(ws_proxy_for("ws://example.com/", room, 32, &len), WS_OK);
+  CHECK(len == 32 && room[0] == 0 && room[1] == 'x' && room[32] == 'x');
+  CHECK_IS(ws_proxy_for("ws://example.com/", room, 33, &len), WS_OK);
+  CHECK(strlen(room) == 32);
+  setenv("all_proxy", "https://me:s3cret@proxy.test", 1);
+  CHECK_IS(ws_proxy_for("ws://example.com/", room, sizeof room, &len), WS_ERR_PROXY);
+  CHECK(last_says("all_proxy") && last_says("TLS") && !strstr(ws_last_error_message(), "s3cret"));
+  CHECK_IS(ws_proxy_for("http://example.com/", room, sizeof room, &len), WS_ERR_URL);
+  CHECK(last_says("scheme"));
+  CHECK_IS(ws_proxy_for(NULL, room, sizeof room, &len), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_proxy_for("ws://h/", NULL, 1, &len), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_proxy_for("ws://h/", room, sizeof room, NULL), WS_ERR_INVALID_ARGUMENT);
+  unsetenv("all_proxy"), unsetenv("no_proxy");
+  ws_config_free(config);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   RUN(each_bad_url_says_what_is_wrong_with_it);
@@ -197,5 +238,6 @@ int main(int argc, char **argv) {
   RUN(a_listener_that_cannot_be_made_says_why);
   RUN(what_else_has_no_handle_says_why);
   RUN(each_thread_has_a_sentence_of_its_own);
+  RUN(the_proxy_of_the_environment_can_be_asked_for);
   return check_end();
 }

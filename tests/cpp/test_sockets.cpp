@@ -92,6 +92,18 @@ TEST_CASE("what cannot be made says what is wrong with it") {
   CHECK(std::string(ws::listen("ws://127.0.0.1:0/", unblocked())->accept().sentence()).empty());
 }
 
+TEST_CASE("the proxy of the environment can be asked for") {
+  CHECK(ws::proxy_for("ws://example.com/").value_or("?").empty());
+  const std::string login(300, 'x');
+  REQUIRE(setenv("all_proxy", (login + "@proxy.test").c_str(), 1) == 0);
+  CHECK(ws::proxy_for("ws://example.com/").value_or("?") == "http://" + login + "@proxy.test:1080");
+  REQUIRE(setenv("all_proxy", "https://proxy.test", 1) == 0);
+  const auto none = ws::proxy_for("ws://example.com/");
+  CHECK(none.error() == errc::proxy);
+  CHECK(std::strstr(none.sentence(), "all_proxy"));
+  REQUIRE(unsetenv("all_proxy") == 0);
+}
+
 TEST_CASE("nobody waits who was told not to") {
   ws::listener listener = *ws::listen("ws://127.0.0.1:0/", unblocked());
   CHECK(listener.accept().error() == errc::would_block);

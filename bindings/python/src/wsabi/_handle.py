@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from ctypes import byref, c_char, c_size_t, c_ubyte, c_uint64, c_void_p, string_at
+from ctypes import byref, c_char, c_size_t, c_ubyte, c_uint64, c_void_p, create_string_buffer, string_at
 from threading import Lock
 from typing import Any, Callable, NamedTuple, Optional, Union
 
@@ -27,7 +27,7 @@ from ._tables import Kind, Option, Role, State, Status
 from .exceptions import Close, InvalidURI
 from .http import Headers
 
-__all__ = ["Buffer", "Close", "Config", "Event", "Handle", "Listener", "Part", "Ping", "Pong", "Prepared"]
+__all__ = ["Buffer", "Close", "Config", "Event", "Handle", "Listener", "Part", "Ping", "Pong", "Prepared", "proxy_for"]
 
 # How to read, and how to ask whether to read on: WAITING hands out a batch at a time, since a socket may never run dry.
 Calls = tuple[Callable[..., int], Callable[..., int]]
@@ -495,6 +495,22 @@ def now_ms() -> int:
     """The library's own clock."""
     now: int = quick.ws_now()
     return now
+
+
+def proxy_for(url: str) -> Optional[str]:
+    """The URL of the proxy that the environment names for this one; None: none. InvalidProxy: it cannot be used."""
+    size = c_size_t()
+    room = create_string_buffer(256)
+    while True:
+        status = quick.ws_proxy_for(address(url), room, len(room), byref(size))
+        if status == Status.ERR_PROXY:
+            raise exceptions.InvalidProxy("the environment's", last_sentence())
+        if status == Status.ERR_URL:
+            raise InvalidURI(url, last_sentence())
+        check(status)
+        if size.value < len(room):
+            return text(room.value) or None
+        room = create_string_buffer(size.value + 1)
 
 
 # Details

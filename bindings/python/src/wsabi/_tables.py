@@ -154,6 +154,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("ws_config_add_header", c_int32, (c_void_p, c_char_p, c_char_p)),
     ("ws_config_add_protocol", c_int32, (c_void_p, c_char_p)),
     ("ws_config_set_proxy", c_int32, (c_void_p, c_char_p)),
+    ("ws_proxy_for", c_int32, (c_char_p, c_char_p, c_size_t, c_void_p)),
     ("ws_config_set_tls_roots", c_int32, (c_void_p, c_void_p, c_size_t)),
     ("ws_config_set_tls_identity", c_int32, (c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)),
     ("ws_config_error_message", c_char_p, (c_void_p,)),
