@@ -8,7 +8,7 @@ use crate::simd::process::Process;
 use socket2::SockAddr;
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
 /// See the module.
@@ -98,6 +98,15 @@ pub fn unix_address(path: &[u8]) -> Result<SockAddr> {
     }
     SockAddr::unix(OsStr::from_bytes(&path))
         .map_err(|_| Error::InvalidArgument("the path of the Unix socket is too long"))
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.fd {
+            Fd::Owned(fd) => fd.as_fd(),
+            Fd::Borrowed(fd) => *fd,
+        }
+    }
 }
 
 impl AsRawFd for Socket {
