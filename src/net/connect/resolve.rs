@@ -1,5 +1,5 @@
 //! What must not hold the caller up, on threads of its own: looking names up, and reading the certificates of the
-//! system. At most [`MOST_THREADS`] of those are there in a process, whatever hangs; what finds none free queues for its
+//! system. At most 32 of those are there in a process, whatever hangs; what finds none free queues for its
 //! turn, and leaves the queue when nobody waits for it any more. A thread ends when the queue is empty.
 //!
 //! A thread leaves what it found in a queue of completions and wakes whoever waits for that. Nobody waits for the thread:
