@@ -37,8 +37,17 @@ const PREFACE: &str = "\
  * holds nobody up. One thread at a time reads; a second gets WS_ERR_MISUSE, and so does a callback that calls back into
  * its own connection. Different handles share nothing.
  *
+ * fork(): what a process has opened stays its own. In the child, ws_free() and ws_listener_free() close the child's
+ * descriptor and do no more: nothing is sent or read, and no file is removed. The child may open connections of its own,
+ * and accept from its parent's listener; a connection is not handed over in this way (make one with ws_set_socket()
+ * instead), and a poller of its parent's can only be freed: both would share one list of descriptors. Masking keys are
+ * unpredictable in both. What another thread was using at that moment must not be used or freed in the child.
+ *
+ * pthread_cancel(): not while the thread is in a call of this library, which would abort the process. To end a call that
+ * waits use ws_close(), ws_poller_wake() or a timeout, or have cancellation disabled during calls.
+ *
  * NULL with length 0 is an empty slice. A failure of one connection ends that connection and says why in
- * ws_error_message(); no failure ends the program.
+ * ws_error_message(); where there is no connection to ask, ws_last_error_message() says why. No failure ends the program.
  */
 ";
 

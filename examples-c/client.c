@@ -282,7 +282,7 @@ static int open_connection(void)
     if (status == WS_ERR_UNSUPPORTED)
         fail(url, "TLS is not supported: the library was built without");
     if (status != WS_OK)
-        fail(url, ws_status_message(status));
+        fail(url, ws_last_error_message());
 
     status = ws_handshake(conn); /* blocking, that being the default */
     if (status == WS_ERR_HANDSHAKE)

@@ -149,7 +149,7 @@ static void listen_at(const char *url, const ws_config *config)
     if (status == WS_ERR_TLS)
         fail(url, "wants --cert and --key");
     if (status != WS_OK)
-        fail(url, status == WS_ERR_IO && errno != 0 ? strerror(errno) : ws_status_message(status));
+        fail(url, ws_last_error_message());
     if (ws_poller_new(&poller) != WS_OK || ws_poller_add_listener(poller, listener, LISTENER) != WS_OK)
         fail("poller", strerror(errno));
 

@@ -71,7 +71,7 @@ static ws_conn *open_connection(const char *url)
     status = ws_connect(config, url, &conn); /* before the loop, since it looks the name up */
     ws_config_free(config);
     if (status != WS_OK) {
-        fprintf(stderr, "game_loop: %s: %s\n", url, ws_status_message(status));
+        fprintf(stderr, "game_loop: %s: %s\n", url, ws_last_error_message());
         exit(1);
     }
     return conn;

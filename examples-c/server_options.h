@@ -85,7 +85,7 @@ static ws_listener *open_listener(const ws_config *config, const char *url)
 
     status = ws_listen(config, url, &listener);
     if (status != WS_OK)
-        fail(url, status == WS_ERR_IO && errno != 0 ? strerror(errno) : ws_status_message(status));
+        fail(url, ws_last_error_message());
     host = host ? host + strlen("://") : url;
     host += *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/?");
     printf("listening on %.*s:%d/\n", (int)(host - url), url, ws_listener_port(listener));

@@ -34,9 +34,7 @@ static const char *trust(ws_config *config, const char *path)
     free(pem);
     if (!pem)
         return "cannot be read";
-    if (status == WS_ERR_UNSUPPORTED)
-        return ws_status_message(status);
-    return status == WS_OK ? NULL : "no certificates in it (PEM)";
+    return status == WS_OK ? NULL : ws_config_error_message(config);
 }
 
 /* Shows the certificate of one file, with the key of the other. NULL, or what is wrong. */
@@ -51,9 +49,7 @@ static const char *identify(ws_config *config, const char *certificate, const ch
     free(key_pem);
     if (!is_read)
         return "certificate or key cannot be read";
-    if (status == WS_ERR_UNSUPPORTED)
-        return ws_status_message(status);
-    return status == WS_OK ? NULL : "not a certificate and its key (PEM, not encrypted)";
+    return status == WS_OK ? NULL : ws_config_error_message(config);
 }
 
 #endif

@@ -11,8 +11,17 @@
  * holds nobody up. One thread at a time reads; a second gets WS_ERR_MISUSE, and so does a callback that calls back into
  * its own connection. Different handles share nothing.
  *
+ * fork(): what a process has opened stays its own. In the child, ws_free() and ws_listener_free() close the child's
+ * descriptor and do no more: nothing is sent or read, and no file is removed. The child may open connections of its own,
+ * and accept from its parent's listener; a connection is not handed over in this way (make one with ws_set_socket()
+ * instead), and a poller of its parent's can only be freed: both would share one list of descriptors. Masking keys are
+ * unpredictable in both. What another thread was using at that moment must not be used or freed in the child.
+ *
+ * pthread_cancel(): not while the thread is in a call of this library, which would abort the process. To end a call that
+ * waits use ws_close(), ws_poller_wake() or a timeout, or have cancellation disabled during calls.
+ *
  * NULL with length 0 is an empty slice. A failure of one connection ends that connection and says why in
- * ws_error_message(); no failure ends the program.
+ * ws_error_message(); where there is no connection to ask, ws_last_error_message() says why. No failure ends the program.
  */
 #ifndef WSABI_H
 #define WSABI_H
@@ -174,8 +183,10 @@ typedef enum ws_option {
   // TCP_NODELAY on sockets that the library opens. Only in a configuration. Default on.
   WS_OPT_TCP_NODELAY = 24,
   // ws_connect() goes through the proxy that the environment names, unless ws_config_set_proxy() names one:
-  // https_proxy or HTTPS_PROXY for wss, http_proxy for ws, else all_proxy or ALL_PROXY; none for what no_proxy or
-  // NO_PROXY lists. The environment is read in ws_connect(): not for a program that calls setenv() in other threads.
+  // https_proxy or HTTPS_PROXY for wss, http_proxy for ws (not HTTP_PROXY, which a CGI program has from a header of
+  // its client's), else all_proxy or ALL_PROXY. Without a scheme it is an HTTP proxy. None for what no_proxy or NO_PROXY
+  // lists: `*`, or names, which stand for their subdomains, too, addresses, and blocks like 10.0.0.0/8, with commas or
+  // spaces between, each with a port or without. ws_proxy_for() tells. The environment is read in ws_connect(): not for a program that calls setenv() in other threads.
   // Only in a configuration. Default off.
   WS_OPT_PROXY_FROM_ENVIRONMENT = 25,
   // Several listeners, in one process or many, listen at one port, and the system spreads the connections over them
@@ -258,8 +269,15 @@ const char *ws_version_string(void);
 // The name of a status, for instance "WS_ERR_IO"; "unknown status" for a number that is none. Static.
 const char *ws_status_name(ws_status_t status);
 
-// The meaning of a status in a few words. ws_error_message() says more about a particular failure. Static.
+// The meaning of a status in a few words. ws_error_message() says more about a particular failure of a connection,
+// ws_last_error_message() about one that no connection keeps. Static.
 const char *ws_status_message(ws_status_t status);
+
+// What went wrong last on this thread where no connection keeps it, in a sentence: in ws_connect(), ws_listen() and what
+// else makes a handle, in calls on configurations, listeners and pollers, and where a handle was NULL. "" where nothing
+// did, and after WS_ERR_WOULD_BLOCK; never NULL. A call that succeeds leaves it as it is. It stays until the next of these
+// calls on this thread that fails, at most 511 bytes, and needs no memory.
+const char *ws_last_error_message(void);
 
 // 1 where a connection that gave this status can carry no more messages, else 0.
 int32_t ws_status_is_fatal(ws_status_t status);
@@ -310,6 +328,19 @@ ws_status_t ws_config_add_protocol(ws_config *config,
 ws_status_t ws_config_set_proxy(ws_config *config,
                                 const char *url);
 
+// Copies the URL of the proxy that the environment names for a URL to `buf`, by the rules of WS_OPT_PROXY_FROM_ENVIRONMENT:
+// for a program that connects by itself, and is to go the same way. It is as ws_config_set_proxy() takes it, with scheme,
+// host and port, and with user name and password where the variable has them, and ends with a NUL. *out_len is its
+// length without that, 0 where there is no proxy; where that is not below `capacity`, nothing but a NUL is copied, if that.
+// `buf` may be NULL where `capacity` is 0.
+//
+// WS_OK; WS_ERR_URL; WS_ERR_PROXY: the variable has no proxy in it that can be used, be it that TLS is to be spoken with it
+// (https://): ws_last_error_message() names the variable, and not its value; WS_ERR_INVALID_ARGUMENT: NULL.
+ws_status_t ws_proxy_for(const char *url,
+                         char *buf,
+                         size_t capacity,
+                         size_t *out_len);
+
 // Sets the certificates to trust for wss://, one or many in PEM, instead of the system's. A client takes a server whose
 // certificate they vouch for, or are; a listener asks its clients for such a certificate, and refuses those without.
 // The bytes are copied; a second call replaces the first.
@@ -332,6 +363,11 @@ ws_status_t ws_config_set_tls_identity(ws_config *config,
                                        const uint8_t *key_pem,
                                        size_t key_len);
 
+// What went wrong last in a call on this configuration, in a sentence: what is wrong with a header, a proxy, a
+// certificate or a value. "" where nothing did, or for NULL; never NULL. It stays until the next such call that fails, or
+// ws_config_free(). What goes wrong where a configuration is used, ws_last_error_message() says.
+const char *ws_config_error_message(const ws_config *config);
+
 
 /* CONNECTIONS. A connection is made here, is given a transport, and is freed. Any thread may call any function on it;
  * calls are serialised inside, and a thread that waits for the peer holds nobody up. One thread at a time reads.
@@ -345,7 +381,10 @@ ws_status_t ws_config_set_tls_identity(ws_config *config,
 // it and tells what went wrong on the way, be it that the name is not known or that nobody listens; reading does it, too.
 //
 // Names are looked up on threads of the library's own, and so are the system's certificates read for wss://, once for
-// each configuration; addresses are tried as in RFC 8305. Blocking, unless WS_OPT_BLOCKING says otherwise; then drive it
+// each configuration: on 32 threads of a process at most, of which each connection needs two for a name. Where the
+// resolver does not answer and all of them wait for it, other names wait for their turn, until WS_OPT_CONNECT_TIMEOUT_MS
+// or WS_OPT_HANDSHAKE_TIMEOUT_MS is over at the latest; addresses written out in the URL need no turn. A connection that
+// is freed, or whose time is over, gives its turn up. Addresses are tried as in RFC 8305. Blocking, unless WS_OPT_BLOCKING says otherwise; then drive it
 // with ws_handshake(), as ws_get_socket(), ws_interest() and ws_next_deadline() say, or with ws_wait() or a poller.
 // `config` may be NULL.
 //
@@ -400,7 +439,8 @@ ws_status_t ws_set_socket(ws_conn *conn,
 
 // Frees a connection, and closes the socket if the library opened it: at once, without a Close of its own. For a closing
 // handshake call ws_close() and read until CONNECTION_CLOSED first. A poller forgets it. NULL is fine. No other thread may be in a call on
-// the connection, nor may one of its callbacks make this call: it does nothing then.
+// the connection, nor may one of its callbacks make this call: it does nothing then. In the child of a fork() the
+// descriptor is closed, and the connection of the parent goes on.
 void ws_free(ws_conn *conn);
 
 
@@ -408,9 +448,12 @@ void ws_free(ws_conn *conn);
 
 // Listens at the host and port of a ws:// URL, of a wss:// URL with the certificate of ws_config_set_tls_identity(), or
 // at the path of a ws+unix:// URL (see ws_connect()); what is asked of the host is not looked at. Port 0 takes a free
-// one (ws_listener_port). The file of a Unix socket is removed with the listener, and replaced where one was left behind.
-// `config` is that of the connections, and may be NULL; WS_OPT_BLOCKING and WS_OPT_READ_TIMEOUT_MS hold for accepting,
-// too.
+// one (ws_listener_port). `config` is that of the connections, and may be NULL; WS_OPT_BLOCKING and
+// WS_OPT_READ_TIMEOUT_MS hold for accepting, too.
+//
+// Of a Unix socket, the file is removed with the listener, unless something else is at the path by then. A socket that a
+// listener left behind when it died is replaced. Nothing else is ever removed: WS_ERR_IO with EADDRINUSE where somebody
+// listens at the path, with EEXIST where a file, a directory, a FIFO or a symbolic link is there.
 //
 // WS_OK: *out is the listener, to be freed with ws_listener_free(); WS_ERR_IO: the address cannot be listened at, errno
 // says why (0: no such host); WS_ERR_URL; WS_ERR_TLS: wss:// without a certificate that can be used;
@@ -785,7 +828,8 @@ ws_status_t ws_wait(ws_conn *conn,
 // WS_OK: *out is the poller, to be freed with ws_poller_free(); WS_ERR_IO: errno says why; WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_poller_new(ws_poller **out);
 
-// Frees a poller. Connections and listeners that were with it go on, and can be added to another one. NULL is fine.
+// Frees a poller. Connections and listeners that were with it go on, and can be added to another one. NULL is fine. In the
+// child of a fork() this is all that a poller of the parent's is good for: it closes the child's descriptors.
 void ws_poller_free(ws_poller *poller);
 
 // Waits for this connection, too: one that ws_connect() opened or a listener accepted, at any stage, or one over a socket

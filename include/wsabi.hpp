@@ -10,8 +10,8 @@
 // Views (bytes_view, message, messages, std::string_view) own nothing; each function says how long what it gives stays.
 // Arguments are used before a call returns, and a std::string_view is never expected to end with a NUL.
 //
-// Errors are values: a result holds what was asked for, or a std::error_code and, where something is wrong with a
-// connection, a sentence. Nothing throws, and all of this compiles with -fno-exceptions -fno-rtti. With WS_EXCEPTIONS
+// Errors are values: a result holds what was asked for, or a std::error_code and, where there is more to say, a
+// sentence. Nothing throws, and all of this compiles with -fno-exceptions -fno-rtti. With WS_EXCEPTIONS
 // defined, result::value() throws a ws::error. Files with and without it can be linked together, and so can those of
 // C++17 and later.
 //
@@ -175,18 +175,28 @@ using milliseconds = std::chrono::milliseconds;
   return {static_cast<int>(error), category()};
 }
 
-/// Why something failed. Copies nothing but, where a connection had more to say, its sentence.
+/// What went wrong last on this thread where no connection keeps it (ws_last_error_message): results have it already.
+/// Stays until the next such failure on this thread.
+[[nodiscard]] inline const char *last_error_message() noexcept { return ws_last_error_message(); }
+
+/// Why something failed. Copies nothing but, where there is more to say, a sentence.
 class failure {
 public:
   failure() noexcept = default;
   failure(errc error) noexcept : code_(make_error_code(error)) {}
   failure(std::error_code code) noexcept : code_(code) {}
+  /// With a copy of what else there is to say; without, where there is no memory for it.
+  failure(errc error, const char *sentence) noexcept : failure(error) {
+    const std::size_t size = std::strlen(sentence) + 1;
+    if (size > 1) sentence_.reset(new (std::nothrow) char[size]);
+    if (sentence_) std::memcpy(sentence_.get(), sentence, size);
+  }
 
   /// The error; false where there is none.
   [[nodiscard]] std::error_code code() const noexcept { return code_; }
 
-  /// What the connection said: what is wrong, and where in the stream. "" where there is nothing to be said beyond the
-  /// message of code(). Stays as long as this failure.
+  /// What is wrong, and of a connection where in the stream. "" where there is nothing to be said beyond the message of
+  /// code(). Stays as long as this failure.
   [[nodiscard]] const char *sentence() const noexcept { return sentence_ ? sentence_.get() : ""; }
 
 private:
@@ -219,7 +229,7 @@ public:
   /// The error; false where there is none.
   [[nodiscard]] std::error_code error() const noexcept { return failure_.code(); }
 
-  /// The sentence of a connection: see failure::sentence().
+  /// What is wrong: see failure::sentence().
   [[nodiscard]] const char *sentence() const noexcept { return failure_.sentence(); }
 
   /// The failure, for another result: `if (!conn) return conn.take_failure();`
@@ -259,7 +269,7 @@ public:
   /// The error; false where there is none.
   [[nodiscard]] std::error_code error() const noexcept { return failure_.code(); }
 
-  /// The sentence of a connection: see failure::sentence().
+  /// What is wrong: see failure::sentence().
   [[nodiscard]] const char *sentence() const noexcept { return failure_.sentence(); }
 
   /// The failure, for another result.
@@ -275,7 +285,7 @@ private:
 };
 
 #ifdef WS_EXCEPTIONS
-/// What result::value() throws: code() is the error, what() the connection's sentence and the message.
+/// What result::value() throws: code() is the error, what() the sentence and the message.
 class error : public std::system_error {
 public:
   error(std::error_code code, const char *sentence) : std::system_error(code, sentence) {}
@@ -426,16 +436,21 @@ template <auto Free> struct deleter {
 };
 template <class T, auto Free> using owner = std::unique_ptr<T, deleter<Free>>;
 
-/// A status as a result, for calls that leave nothing more to be asked.
+/// Why a call failed that has no connection to remember it: the thread does.
+inline failure last_failure(ws_status_t status) noexcept {
+  return failure(static_cast<errc>(status), ws_last_error_message());
+}
+
+/// The same as a result.
 inline result<void> done(ws_status_t status) noexcept {
-  if (status != WS_OK) return static_cast<errc>(status);
+  if (status != WS_OK) return last_failure(status);
   return {};
 }
 
-/// The same for a call without a connection to remember why the system refused: errno does.
+/// The same for a call that the system may refuse: errno says why.
 inline failure system_failure(ws_status_t status) noexcept {
   if (status == WS_ERR_IO && errno != 0) return std::error_code(errno, std::system_category());
-  return static_cast<errc>(status);
+  return last_failure(status);
 }
 
 /// A milliseconds parameter of C: what is out of its range stands for the nearest in it.
@@ -553,6 +568,10 @@ public:
     return done(ws_config_set_tls_identity(get(), chain_pem.data(), chain_pem.size(), key_pem.data(), key_pem.size()));
   }
 
+  /// What went wrong last in a call on this, in a sentence: what is wrong with a header, a proxy, a certificate or a
+  /// value. "" where nothing did. Stays until the next such call that fails.
+  [[nodiscard]] const char *error_message() const noexcept { return ws_config_error_message(get()); }
+
   [[nodiscard]] explicit operator bool() const noexcept { return config_ != nullptr; }
   [[nodiscard]] ws_config *get() const noexcept { return config_.get(); }
 
@@ -565,6 +584,27 @@ private:
 
   detail::owner<ws_config, ws_config_free> config_;
 };
+
+/// The URL of the proxy that the environment names for a URL, by the rules of option::proxy_from_environment, as
+/// config::set_proxy() takes it; "" for none. For a program that connects by itself. A copy.
+///
+/// errc::url; errc::proxy: the variable has none in it that can be used; errc::invalid_argument: a NUL in the URL;
+/// errc::no_memory, errc::abi_mismatch.
+[[nodiscard]] inline result<std::string> proxy_for(std::string_view url) {
+  if (auto abi = check_abi(); !abi) return abi.take_failure();
+  const detail::c_string c_url(url);
+  if (!c_url) return c_url.why();
+  std::string proxy;
+  std::size_t len = 0;
+  do {
+    proxy.resize(len);
+    // A string has room for its NUL.
+    const ws_status_t status = ws_proxy_for(c_url.get(), proxy.data(), proxy.size() + 1, &len);
+    if (status != WS_OK) return detail::last_failure(status);
+  } while (len > proxy.size());
+  proxy.resize(len);
+  return proxy;
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // CONNECTIONS.
@@ -1125,7 +1165,7 @@ inline result<connection> connect(const ws_config *config, std::string_view url)
   if (auto abi = check_abi(); !abi) return abi.take_failure();
   ws_prepared *out = nullptr;
   const ws_status_t status = ws_prepare_message(static_cast<std::int32_t>(kind), payload.data(), payload.size(), &out);
-  if (status != WS_OK) return static_cast<errc>(status);
+  if (status != WS_OK) return detail::last_failure(status);
   return prepared(out);
 }
 

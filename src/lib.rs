@@ -1,8 +1,9 @@
 //! wsabi: a WebSocket engine (RFC 6455) for programs that link it from C and C++, load it from Python, or embed it.
 //!
 //! This is its Rust face; `include/wsabi.h` is the C one. [`WebSocket`] joins a connection to any stream that reads and
-//! writes. It is made by [`connect`](connect()), [`client`] or [`accept`](accept()), or without an opening handshake by
-//! [`WebSocket::from_raw_socket`] and [`WebSocket::from_partially_read`].
+//! writes. It is made by [`connect`](connect()), over a [`Stream`] of the library's own, by [`client`] or
+//! [`accept`](accept()), or without an opening handshake by [`WebSocket::from_raw_socket`] and
+//! [`WebSocket::from_partially_read`].
 //!
 //! The layers, each with one reason to change: `ffi` (C) → `net` (sockets, time, waiting) → [`proto`] (bytes and
 //! rules, without I/O). An arrow is never reversed.
@@ -17,6 +18,7 @@ pub mod net;
 mod opening;
 pub mod proto;
 mod simd;
+mod stream;
 mod websocket;
 
 pub use config::{DeflateConfig, WebSocketConfig};
@@ -31,6 +33,7 @@ pub use opening::{
 pub use proto::connection::Enqueue;
 pub use proto::handshake::{HandshakeOptions, Url};
 pub use proto::prepared::Prepared;
+pub use stream::{ConnectOptions, Stream};
 pub use websocket::WebSocket;
 
 /// The examples of the README, compiled.

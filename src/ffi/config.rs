@@ -6,26 +6,34 @@ use crate::error::{Error, Result};
 use crate::ffi::guard;
 use crate::ffi::types::{ws_option, ws_status_t};
 use crate::net::connect::proxy::Proxy;
-use crate::net::setup::{Settings, Setup};
-use std::ffi::c_char;
+use crate::net::setup::{self, Settings, Setup};
+use crate::proto::handshake::Url;
+use std::ffi::{CString, c_char};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ws_config {
     pub(super) setup: Setup,
     /// WS_OPT_BLOCKING, where it was set.
     blocking: Option<bool>,
     /// What permessage-deflate is configured with, be it on or off.
     deflate: DeflateConfig,
+    /// What went wrong last.
+    sentence: CString,
 }
 
 impl ws_config {
     fn new() -> Self {
         let websocket = WebSocketConfig { deliver_control: false, ..WebSocketConfig::default() };
         let setup = Setup { websocket: Arc::new(websocket), ..Setup::default() };
-        Self { setup, blocking: None, deflate: DeflateConfig::default() }
+        Self { setup, blocking: None, deflate: DeflateConfig::default(), sentence: CString::default() }
+    }
+
+    /// Keeps the words of an error.
+    pub(super) fn remember(&mut self, error: &Error) {
+        self.sentence = CString::new(error.to_string()).unwrap_or_default();
     }
 
     /// A copy of the caller's configuration, or the defaults; `blocking` unless it says otherwise.
@@ -34,9 +42,11 @@ impl ws_config {
     /// `config` is NULL or a configuration that has not been freed.
     pub(super) unsafe fn setup(config: *const Self, blocking: bool) -> Arc<Setup> {
         // SAFETY: passed on from the caller.
-        let config = unsafe { config.as_ref() }.cloned().unwrap_or_else(Self::new);
-        let mut setup = config.setup;
-        setup.settings.blocking = config.blocking.unwrap_or(blocking);
+        let (mut setup, chosen) = match unsafe { config.as_ref() } {
+            Some(config) => (config.setup.clone(), config.blocking),
+            None => (Self::new().setup, None),
+        };
+        setup.settings.blocking = chosen.unwrap_or(blocking);
         Arc::new(setup)
     }
 }
@@ -69,9 +79,7 @@ pub unsafe extern "C" fn ws_config_free(config: *mut ws_config) {
 /// `config` is NULL or a configuration that has not been freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_config_set(config: *mut ws_config, option: i32, value: u64) -> ws_status_t {
-    guard::call(|| {
-        // SAFETY: by the caller's word.
-        let config = unsafe { guard::out(config) }?;
+    let set = |config: &mut ws_config| {
         let setup = &mut config.setup;
         let websocket = Arc::make_mut(&mut setup.websocket);
         if is_deflate(option) {
@@ -87,7 +95,9 @@ pub unsafe extern "C" fn ws_config_set(config: *mut ws_config, option: i32, valu
             setup.tls.set_verify(setup.settings.tls_verify);
         }
         Ok(())
-    })
+    };
+    // SAFETY: by the caller's word.
+    unsafe { guard::call_on_config(config, set) }
 }
 
 /// Reads an option into *out.
@@ -98,9 +108,7 @@ pub unsafe extern "C" fn ws_config_set(config: *mut ws_config, option: i32, valu
 /// `config` is NULL or a configuration that has not been freed; `out` is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_config_get(config: *const ws_config, option: i32, out: *mut u64) -> ws_status_t {
-    guard::call(|| {
-        // SAFETY: by the caller's word.
-        let config = unsafe { config.as_ref() }.ok_or(Error::InvalidArgument("the configuration is NULL"))?;
+    let get = |config: &mut ws_config| {
         // SAFETY: by the caller's word.
         let out = unsafe { guard::out(out) }?;
         let websocket = &config.setup.websocket;
@@ -109,7 +117,9 @@ pub unsafe extern "C" fn ws_config_get(config: *const ws_config, option: i32, ou
             false => get(websocket, &config.setup.settings, option)?,
         };
         Ok(())
-    })
+    };
+    // SAFETY: by the caller's word; it came out of ws_config_new(), and no other thread uses it.
+    unsafe { guard::call_on_config(config.cast_mut(), get) }
 }
 
 /// Adds a header to the request of a client, or to the response of a server; one name may be added several times.
@@ -125,12 +135,13 @@ pub unsafe extern "C" fn ws_config_add_header(
     name: *const c_char,
     value: *const c_char,
 ) -> ws_status_t {
-    guard::call(|| {
-        // SAFETY: by the caller's word.
-        let (config, name, value) =
-            unsafe { (guard::out(config)?, guard::string(name)?, guard::string(value)?) };
-        Arc::make_mut(&mut config.setup.handshake).add_header(name, value)
-    })
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::call_on_config(config, |config| {
+            let (name, value) = (guard::string(name)?, guard::string(value)?);
+            Arc::make_mut(&mut config.setup.handshake).add_header(name, value)
+        })
+    }
 }
 
 /// Adds a subprotocol, the favourite first: a client offers them all, a server takes the first of its own that was
@@ -142,11 +153,12 @@ pub unsafe extern "C" fn ws_config_add_header(
 /// `config` is NULL or a configuration that has not been freed; `name` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_config_add_protocol(config: *mut ws_config, name: *const c_char) -> ws_status_t {
-    guard::call(|| {
-        // SAFETY: by the caller's word.
-        let (config, name) = unsafe { (guard::out(config)?, guard::string(name)?) };
-        Arc::make_mut(&mut config.setup.handshake).add_protocol(name)
-    })
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::call_on_config(config, |config| {
+            Arc::make_mut(&mut config.setup.handshake).add_protocol(guard::string(name)?)
+        })
+    }
 }
 
 /// Sets the proxy that ws_connect() goes through: "http://user:password@host:port", for CONNECT, or the same with socks5
@@ -160,10 +172,43 @@ pub unsafe extern "C" fn ws_config_add_protocol(config: *mut ws_config, name: *c
 /// `config` is NULL or a configuration that has not been freed; `url` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_config_set_proxy(config: *mut ws_config, url: *const c_char) -> ws_status_t {
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::call_on_config(config, |config| {
+            config.setup.proxy = guard::optional_string(url)?.map(Proxy::parse).transpose()?;
+            Ok(())
+        })
+    }
+}
+
+/// Copies the URL of the proxy that the environment names for a URL to `buf`, by the rules of WS_OPT_PROXY_FROM_ENVIRONMENT:
+/// for a program that connects by itself, and is to go the same way. It is as ws_config_set_proxy() takes it, with scheme,
+/// host and port, and with user name and password where the variable has them, and ends with a NUL. *out_len is its
+/// length without that, 0 where there is no proxy; where that is not below `capacity`, nothing but a NUL is copied, if that.
+/// `buf` may be NULL where `capacity` is 0.
+///
+/// WS_OK; WS_ERR_URL; WS_ERR_PROXY: the variable has no proxy in it that can be used, be it that TLS is to be spoken with it
+/// (https://): ws_last_error_message() names the variable, and not its value; WS_ERR_INVALID_ARGUMENT: NULL.
+///
+/// # Safety
+/// `url` is NULL or NUL-terminated; `buf` is NULL or has room for `capacity` bytes; `out_len` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_proxy_for(
+    url: *const c_char,
+    buf: *mut c_char,
+    capacity: usize,
+    out_len: *mut usize,
+) -> ws_status_t {
     guard::call(|| {
         // SAFETY: by the caller's word.
-        let (config, url) = unsafe { (guard::out(config)?, guard::optional_string(url)?) };
-        config.setup.proxy = url.map(Proxy::parse).transpose()?;
+        let (url, room, out_len) =
+            unsafe { (guard::string(url)?, guard::room(buf.cast::<u8>(), capacity)?, guard::out(out_len)?) };
+        let proxy = setup::proxy_url_for(&Url::parse(url)?)?.unwrap_or_default();
+        let shown = if proxy.len() < room.len() { proxy.as_bytes() } else { &[] };
+        for (place, byte) in room.iter_mut().zip(shown.iter().chain(&[0])) {
+            *place = *byte;
+        }
+        *out_len = proxy.len();
         Ok(())
     })
 }
@@ -183,11 +228,8 @@ pub unsafe extern "C" fn ws_config_set_tls_roots(
     pem: *const u8,
     len: usize,
 ) -> ws_status_t {
-    guard::call(|| {
-        // SAFETY: by the caller's word.
-        let (config, pem) = unsafe { (guard::out(config)?, guard::bytes(pem, len)?) };
-        config.setup.tls.set_roots(pem)
-    })
+    // SAFETY: by the caller's word.
+    unsafe { guard::call_on_config(config, |config| config.setup.tls.set_roots(guard::bytes(pem, len)?)) }
 }
 
 /// Sets the certificate that this end shows, in PEM: the chain, its own certificate first, and the private key to that
@@ -207,13 +249,25 @@ pub unsafe extern "C" fn ws_config_set_tls_identity(
     key_pem: *const u8,
     key_len: usize,
 ) -> ws_status_t {
-    guard::call(|| {
-        // SAFETY: by the caller's word.
-        let (config, chain, key) = unsafe {
-            (guard::out(config)?, guard::bytes(chain_pem, chain_len)?, guard::bytes(key_pem, key_len)?)
-        };
-        config.setup.tls.set_identity(chain, key)
-    })
+    // SAFETY: by the caller's word.
+    unsafe {
+        guard::call_on_config(config, |config| {
+            let (chain, key) = (guard::bytes(chain_pem, chain_len)?, guard::bytes(key_pem, key_len)?);
+            config.setup.tls.set_identity(chain, key)
+        })
+    }
+}
+
+/// What went wrong last in a call on this configuration, in a sentence: what is wrong with a header, a proxy, a
+/// certificate or a value. "" where nothing did, or for NULL; never NULL. It stays until the next such call that fails, or
+/// ws_config_free(). What goes wrong where a configuration is used, ws_last_error_message() says.
+///
+/// # Safety
+/// `config` is NULL or a configuration that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_config_error_message(config: *const ws_config) -> *const c_char {
+    // SAFETY: by the caller's word.
+    unsafe { config.as_ref() }.map_or(c"".as_ptr(), |config| config.sentence.as_ptr())
 }
 
 /// Sets an option by its number.

@@ -142,7 +142,10 @@ impl fmt::Debug for ws_conn {
 /// it and tells what went wrong on the way, be it that the name is not known or that nobody listens; reading does it, too.
 ///
 /// Names are looked up on threads of the library's own, and so are the system's certificates read for wss://, once for
-/// each configuration; addresses are tried as in RFC 8305. Blocking, unless WS_OPT_BLOCKING says otherwise; then drive it
+/// each configuration: on 32 threads of a process at most, of which each connection needs two for a name. Where the
+/// resolver does not answer and all of them wait for it, other names wait for their turn, until WS_OPT_CONNECT_TIMEOUT_MS
+/// or WS_OPT_HANDSHAKE_TIMEOUT_MS is over at the latest; addresses written out in the URL need no turn. A connection that
+/// is freed, or whose time is over, gives its turn up. Addresses are tried as in RFC 8305. Blocking, unless WS_OPT_BLOCKING says otherwise; then drive it
 /// with ws_handshake(), as ws_get_socket(), ws_interest() and ws_next_deadline() say, or with ws_wait() or a poller.
 /// `config` may be NULL.
 ///
@@ -312,7 +315,8 @@ pub unsafe extern "C" fn ws_set_socket(conn: *mut ws_conn, socket: ws_socket) ->
 
 /// Frees a connection, and closes the socket if the library opened it: at once, without a Close of its own. For a closing
 /// handshake call ws_close() and read until CONNECTION_CLOSED first. A poller forgets it. NULL is fine. No other thread may be in a call on
-/// the connection, nor may one of its callbacks make this call: it does nothing then.
+/// the connection, nor may one of its callbacks make this call: it does nothing then. In the child of a fork() the
+/// descriptor is closed, and the connection of the parent goes on.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed, and nobody uses it any more.

@@ -2,25 +2,46 @@
 //! remembers the words of.
 
 use crate::error::{Error, Result};
+use crate::ffi::config::ws_config;
 use crate::ffi::connection::ws_conn;
+use crate::ffi::sentence;
 use crate::ffi::status;
 use crate::ffi::types::{ws_status, ws_status_t};
 use crate::proto::utf8;
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs a call that has no handle to remember its error: errno says why the system refused.
+/// Runs a call that has no connection to remember its error: the thread does, and errno says why the system refused.
 pub fn call(body: impl FnOnce() -> Result<()>) -> ws_status_t {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => ws_status::WS_OK as i32,
-        Ok(Err(error)) => {
-            if let Error::Io(error) = &error {
-                set_errno(error.raw_os_error().unwrap_or_default());
-            }
-            status::of(&error) as i32
-        }
-        Err(_) => ws_status::WS_ERR_INTERNAL as i32,
+        Ok(Err(error)) => failed(&error),
+        Err(_) => failed(&Error::Internal),
     }
+}
+
+/// Runs a call on a configuration, which remembers what went wrong, as the thread does.
+///
+/// # Safety
+/// `config` is NULL or a configuration that has not been freed.
+pub unsafe fn call_on_config(
+    config: *mut ws_config,
+    body: impl FnOnce(&mut ws_config) -> Result<()>,
+) -> ws_status_t {
+    call(|| {
+        // SAFETY: passed on from the caller.
+        let config = unsafe { config.as_mut() }.ok_or(Error::InvalidArgument("the configuration is NULL"))?;
+        body(config).inspect_err(|error| config.remember(error))
+    })
+}
+
+/// The status of an error that the thread remembers.
+fn failed(error: &Error) -> ws_status_t {
+    sentence::keep(error);
+    if let Error::Io(error) = error {
+        set_errno(error.raw_os_error().unwrap_or_default());
+    }
+    status::of(error) as i32
 }
 
 /// Runs a call on a connection, which remembers what went wrong.
@@ -29,7 +50,7 @@ pub fn call(body: impl FnOnce() -> Result<()>) -> ws_status_t {
 /// `conn` is NULL or a handle that has not been freed.
 pub unsafe fn call_on(conn: *const ws_conn, body: impl FnOnce(&ws_conn) -> Result<()>) -> ws_status_t {
     // SAFETY: passed on from the caller.
-    let Some(conn) = (unsafe { conn.as_ref() }) else { return ws_status::WS_ERR_INVALID_ARGUMENT as i32 };
+    let Some(conn) = (unsafe { conn.as_ref() }) else { return no_connection() };
     match catch_unwind(AssertUnwindSafe(|| body(conn))) {
         Ok(Ok(())) => ws_status::WS_OK as i32,
         Ok(Err(error)) => conn.remember(&error) as i32,
@@ -38,6 +59,21 @@ pub unsafe fn call_on(conn: *const ws_conn, body: impl FnOnce(&ws_conn) -> Resul
             ws_status::WS_ERR_INTERNAL as i32
         }
     }
+}
+
+/// Runs a call on a connection and another handle: the connection and the thread remember what went wrong.
+///
+/// # Safety
+/// `conn` is NULL or a handle that has not been freed.
+pub unsafe fn call_on_both(conn: *const ws_conn, body: impl FnOnce(&ws_conn) -> Result<()>) -> ws_status_t {
+    // SAFETY: passed on from the caller.
+    unsafe { call_on(conn, |conn| body(conn).inspect_err(sentence::keep)) }
+}
+
+/// The status of a call on NULL.
+#[cold]
+pub fn no_connection() -> ws_status_t {
+    failed(&Error::InvalidArgument("the connection is NULL"))
 }
 
 /// Asks a connection something; `otherwise` for NULL, a dead handle, or a panic.

@@ -1,5 +1,6 @@
 //! LIBRARY. Version and words. These functions may be called at any time from any thread.
 
+use crate::ffi::sentence;
 use crate::ffi::status;
 use crate::ffi::types::{WS_ABI_VERSION, ws_status, ws_status_t};
 use std::ffi::{CStr, c_char};
@@ -36,10 +37,20 @@ pub extern "C" fn ws_status_name(status: ws_status_t) -> *const c_char {
     status::name(status).as_ptr()
 }
 
-/// The meaning of a status in a few words. ws_error_message() says more about a particular failure. Static.
+/// The meaning of a status in a few words. ws_error_message() says more about a particular failure of a connection,
+/// ws_last_error_message() about one that no connection keeps. Static.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_status_message(status: ws_status_t) -> *const c_char {
     status::meaning(status).as_ptr()
+}
+
+/// What went wrong last on this thread where no connection keeps it, in a sentence: in ws_connect(), ws_listen() and what
+/// else makes a handle, in calls on configurations, listeners and pollers, and where a handle was NULL. "" where nothing
+/// did, and after WS_ERR_WOULD_BLOCK; never NULL. A call that succeeds leaves it as it is. It stays until the next of these
+/// calls on this thread that fails, at most 511 bytes, and needs no memory.
+#[unsafe(no_mangle)]
+pub extern "C" fn ws_last_error_message() -> *const c_char {
+    sentence::last()
 }
 
 /// 1 where a connection that gave this status can carry no more messages, else 0.

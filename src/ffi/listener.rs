@@ -22,9 +22,12 @@ pub struct ws_listener {
 
 /// Listens at the host and port of a ws:// URL, of a wss:// URL with the certificate of ws_config_set_tls_identity(), or
 /// at the path of a ws+unix:// URL (see ws_connect()); what is asked of the host is not looked at. Port 0 takes a free
-/// one (ws_listener_port). The file of a Unix socket is removed with the listener, and replaced where one was left behind.
-/// `config` is that of the connections, and may be NULL; WS_OPT_BLOCKING and WS_OPT_READ_TIMEOUT_MS hold for accepting,
-/// too.
+/// one (ws_listener_port). `config` is that of the connections, and may be NULL; WS_OPT_BLOCKING and
+/// WS_OPT_READ_TIMEOUT_MS hold for accepting, too.
+///
+/// Of a Unix socket, the file is removed with the listener, unless something else is at the path by then. A socket that a
+/// listener left behind when it died is replaced. Nothing else is ever removed: WS_ERR_IO with EADDRINUSE where somebody
+/// listens at the path, with EEXIST where a file, a directory, a FIFO or a symbolic link is there.
 ///
 /// WS_OK: *out is the listener, to be freed with ws_listener_free(); WS_ERR_IO: the address cannot be listened at, errno
 /// says why (0: no such host); WS_ERR_URL; WS_ERR_TLS: wss:// without a certificate that can be used;

@@ -1,10 +1,11 @@
 //! The C ABI: pointers, handles, status codes, panics. Knows no rule of the protocol: every function is a few lines over
-//! a safe call. [`guard`] and [`status`] hold the mechanism, [`types`] what C sees, and each other file is a chapter of
+//! a safe call. [`guard`], [`status`] and [`sentence`] hold the mechanism, [`types`] what C sees, and each other file is a chapter of
 //! `include/wsabi.h`, whose text its opening lines are.
 
 #![allow(non_camel_case_types)]
 
 mod guard;
+mod sentence;
 mod status;
 
 pub mod config;

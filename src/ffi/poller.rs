@@ -46,7 +46,8 @@ pub unsafe extern "C" fn ws_poller_new(out: *mut *mut ws_poller) -> ws_status_t 
     })
 }
 
-/// Frees a poller. Connections and listeners that were with it go on, and can be added to another one. NULL is fine.
+/// Frees a poller. Connections and listeners that were with it go on, and can be added to another one. NULL is fine. In the
+/// child of a fork() this is all that a poller of the parent's is good for: it closes the child's descriptors.
 ///
 /// # Safety
 /// `poller` is NULL or a poller that has not been freed, and nobody uses it any more.
@@ -74,7 +75,9 @@ pub unsafe extern "C" fn ws_poller_add(
 ) -> ws_status_t {
     // SAFETY: by the caller's word.
     unsafe {
-        guard::call_on(conn, |conn| get(poller)?.add(Source::Connection(Arc::clone(conn.alive()?)), token))
+        guard::call_on_both(conn, |conn| {
+            get(poller)?.add(Source::Connection(Arc::clone(conn.alive()?)), token)
+        })
     }
 }
 
@@ -88,7 +91,7 @@ pub unsafe extern "C" fn ws_poller_add(
 pub unsafe extern "C" fn ws_poller_remove(poller: *mut ws_poller, conn: *mut ws_conn) -> ws_status_t {
     // SAFETY: by the caller's word.
     unsafe {
-        guard::call_on(conn, |conn| {
+        guard::call_on_both(conn, |conn| {
             let poller = get(poller)?;
             conn.alive()?.deregister_from(poller)
         })
@@ -107,7 +110,7 @@ pub unsafe extern "C" fn ws_poller_remove(poller: *mut ws_poller, conn: *mut ws_
 pub unsafe extern "C" fn ws_poller_read(conn: *mut ws_conn, on: i32) -> ws_status_t {
     // SAFETY: by the caller's word.
     unsafe {
-        guard::call_on(conn, |conn| match on {
+        guard::call_on_both(conn, |conn| match on {
             0 | 1 => conn.alive()?.set_paused(on == 0),
             _ => Err(Error::InvalidArgument("reading is on or off, 1 or 0")),
         })

@@ -161,8 +161,10 @@ pub enum ws_option {
     /// TCP_NODELAY on sockets that the library opens. Only in a configuration. Default on.
     WS_OPT_TCP_NODELAY = 24,
     /// ws_connect() goes through the proxy that the environment names, unless ws_config_set_proxy() names one:
-    /// https_proxy or HTTPS_PROXY for wss, http_proxy for ws, else all_proxy or ALL_PROXY; none for what no_proxy or
-    /// NO_PROXY lists. The environment is read in ws_connect(): not for a program that calls setenv() in other threads.
+    /// https_proxy or HTTPS_PROXY for wss, http_proxy for ws (not HTTP_PROXY, which a CGI program has from a header of
+    /// its client's), else all_proxy or ALL_PROXY. Without a scheme it is an HTTP proxy. None for what no_proxy or NO_PROXY
+    /// lists: `*`, or names, which stand for their subdomains, too, addresses, and blocks like 10.0.0.0/8, with commas or
+    /// spaces between, each with a port or without. ws_proxy_for() tells. The environment is read in ws_connect(): not for a program that calls setenv() in other threads.
     /// Only in a configuration. Default off.
     WS_OPT_PROXY_FROM_ENVIRONMENT = 25,
     /// Several listeners, in one process or many, listen at one port, and the system spreads the connections over them

@@ -4,20 +4,19 @@ use crate::error::{Error, Result};
 use crate::net::clock::{self, Now};
 use crate::net::poller::{Key, Shared, Sides, SourceStatus};
 use crate::net::setup::Setup;
-use crate::net::socket::{self, Socket};
+use crate::net::socket::Socket;
+use crate::net::socket_file::{self, SocketFile};
 use crate::net::stream::Stream;
 use crate::net::sys::RawSocket;
 use crate::net::tls::ServerTls;
 use crate::net::wait::{self, Interest};
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::Url;
-use socket2::{Domain, SockAddr, Type};
-use std::ffi::OsStr;
+use crate::simd::process::Process;
+use socket2::{SockAddr, Type};
 use std::io;
 use std::net::ToSocketAddrs;
 use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -35,7 +34,8 @@ pub struct Listener {
     nodelay: bool,
     tls: Option<ServerTls>,
     /// The file of a Unix socket, which goes with it.
-    file: Option<PathBuf>,
+    file: Option<SocketFile>,
+    opener: Process,
     /// None waits, as far as is known.
     drained: AtomicBool,
     /// Nothing can be accepted before this.
@@ -48,7 +48,7 @@ impl Listener {
     pub fn bind(url: &Url, setup: &Setup) -> Result<Self> {
         let tls = if url.secure() { Some(setup.tls.server()?) } else { None };
         let (socket, file) = match url.socket_path() {
-            Some(path) => bind_unix(path)?,
+            Some(path) => socket_file::bind(path, listen)?,
             None => (bind_tcp(url.host(), url.port(), setup.settings.reuse_port)?, None),
         };
         Ok(Self {
@@ -56,6 +56,7 @@ impl Listener {
             nodelay: setup.settings.nodelay && url.socket_path().is_none(),
             tls,
             file,
+            opener: Process::current(),
             drained: AtomicBool::new(false),
             paused_until: AtomicU64::new(0),
             registration: Mutex::default(),
@@ -162,9 +163,10 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(file) = &self.file {
-            // Somebody may have removed it already.
-            let _ = std::fs::remove_file(file);
+        if let Some(file) = &self.file
+            && self.opener == Process::current()
+        {
+            file.remove();
         }
     }
 }
@@ -186,29 +188,6 @@ fn bind_tcp(host: &str, port: u16, reuse_port: bool) -> io::Result<socket2::Sock
         }
     }
     Err(last)
-}
-
-/// Listens at a path. A file that a listener left behind when it died is replaced, one that somebody listens at is not.
-fn bind_unix(path: &[u8]) -> Result<(socket2::Socket, Option<PathBuf>)> {
-    let address = socket::unix_address(path)?;
-    let file = (!path.starts_with(b"@")).then(|| PathBuf::from(OsStr::from_bytes(path)));
-    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    match (socket.bind(&address), &file) {
-        (Err(error), Some(file)) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind(&address) => {
-            std::fs::remove_file(file)?;
-            socket.bind(&address)?;
-        }
-        (bound, _) => bound?,
-    }
-    Ok((listen(socket)?, file))
-}
-
-fn is_left_behind(address: &SockAddr) -> bool {
-    let probe = socket2::Socket::new(Domain::UNIX, Type::STREAM, None).and_then(|probe| {
-        probe.set_nonblocking(true)?;
-        probe.connect(address)
-    });
-    matches!(probe, Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn listen(socket: socket2::Socket) -> io::Result<socket2::Socket> {

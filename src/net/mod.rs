@@ -14,6 +14,7 @@ pub mod setup;
 pub mod shared;
 pub mod signal;
 pub mod socket;
+mod socket_file;
 pub mod stream;
 pub mod sys;
 #[cfg_attr(not(feature = "tls"), path = "tls/none.rs")]

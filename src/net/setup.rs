@@ -6,7 +6,7 @@ use crate::net::connect::proxy::Proxy;
 use crate::net::shared::Pool;
 use crate::net::tls::TlsOptions;
 use crate::net::wait::Wakers;
-use crate::proto::handshake::HandshakeOptions;
+use crate::proto::handshake::{HandshakeOptions, Url};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,12 +74,22 @@ impl Setup {
         match &self.proxy {
             Some(proxy) => Ok(Some(proxy.clone())),
             None if self.settings.proxy_from_environment => {
-                Proxy::from_environment(secure, host, port, |name| {
-                    // What is not Unicode is no URL either, and has to be told rather than passed over.
-                    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-                })
+                Proxy::from_environment(secure, host, port, variable)
             }
             None => Ok(None),
         }
     }
+}
+
+/// The URL of the proxy that the environment names for this URL, if it does.
+pub fn proxy_url_for(url: &Url) -> Result<Option<String>> {
+    match url.socket_path() {
+        Some(_) => Ok(None),
+        None => Proxy::url_from_environment(url.secure(), url.host(), url.port(), variable),
+    }
+}
+
+/// What is not Unicode is no URL either, and has to be told rather than passed over.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }

@@ -4,16 +4,19 @@
 use crate::error::{Error, Result};
 use crate::net::readiness::Readiness;
 use crate::net::sys::{self, RawSocket};
+use crate::simd::process::Process;
 use socket2::SockAddr;
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Socket {
     fd: Fd,
+    /// In another process than the one that opened it, it is closed and no more: it is still the other's.
+    opener: u16,
     readiness: Readiness,
 }
 
@@ -35,7 +38,7 @@ impl Socket {
     }
 
     fn new(fd: Fd) -> Self {
-        Self { fd, readiness: Readiness::UNWATCHED }
+        Self { fd, opener: Process::current().short(), readiness: Readiness::UNWATCHED }
     }
 
     /// Its number.
@@ -62,9 +65,22 @@ impl Socket {
         sent
     }
 
+    /// The descriptor, where the stream is the library's to be ended: not a borrowed one, nor one that a fork() copied.
+    fn ours(&self) -> Option<&OwnedFd> {
+        match &self.fd {
+            Fd::Owned(fd) if self.opener == Process::current().short() => Some(fd),
+            _ => None,
+        }
+    }
+
+    /// Whether [`end`](Self::end) does anything.
+    pub fn can_end(&self) -> bool {
+        self.ours().is_some()
+    }
+
     /// Ends the stream for the peer, where the socket is the library's: nothing more will be sent.
     pub fn end(&self) {
-        if let Fd::Owned(fd) = &self.fd {
+        if let Some(fd) = self.ours() {
             // It fails where the peer has ended the stream itself.
             let _ = socket2::SockRef::from(fd).shutdown(std::net::Shutdown::Write);
         }
@@ -82,6 +98,15 @@ pub fn unix_address(path: &[u8]) -> Result<SockAddr> {
     }
     SockAddr::unix(OsStr::from_bytes(&path))
         .map_err(|_| Error::InvalidArgument("the path of the Unix socket is too long"))
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.fd {
+            Fd::Owned(fd) => fd.as_fd(),
+            Fd::Borrowed(fd) => *fd,
+        }
+    }
 }
 
 impl AsRawFd for Socket {
@@ -143,7 +168,7 @@ impl Drop for Socket {
     /// so the end of sending is said first, and what has arrived is taken off.
     fn drop(&mut self) {
         self.end();
-        if let Fd::Owned(fd) = &self.fd {
+        if let Some(fd) = self.ours() {
             let mut scratch = [0; 4096];
             for _ in 0..256 {
                 if !matches!(sys::recv(fd.as_raw_fd(), &mut scratch), Ok(1..)) {

@@ -2,6 +2,7 @@
 //! the caller's matter.
 
 use crate::net::sys::{self, RawSocket, WakePair};
+use crate::simd::process::{self, Process};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,11 +39,13 @@ pub struct Wakers(());
 
 #[derive(Debug)]
 struct Kept {
+    /// In the child of a fork() the wakers are still those of this process.
+    opener: Process,
     shares: usize,
     wakers: Vec<Arc<WakePair>>,
 }
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept { shares: 0, wakers: Vec::new() });
+static KEPT: Mutex<Kept> = Mutex::new(Kept { opener: Process::NONE, shares: 0, wakers: Vec::new() });
 
 impl Wakers {
     /// One for a thread that is about to wait; none where the system has no descriptors left.
@@ -88,7 +91,12 @@ impl Drop for Wakers {
 }
 
 fn kept() -> MutexGuard<'static, Kept> {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = Process::current();
+    if kept.opener != process {
+        (kept.opener, kept.wakers) = (process, Vec::new());
+    }
+    kept
 }
 
 /// Waits until the socket is ready or the waker called, or until then.
@@ -98,6 +106,7 @@ pub fn wait(
     until: Option<Instant>,
     waker: Option<&WakePair>,
 ) -> io::Result<Waited> {
+    process::look();
     // With nothing to wait for, the end of the socket must not end the wait either.
     let socket = (interest.read || interest.write).then_some(socket);
     let mut entries = [
@@ -115,6 +124,7 @@ pub fn wait(
 
 /// Waits for a socket that no other thread changes anything about; false where `until` came first.
 pub fn wait_alone(socket: RawSocket, interest: Interest, until: Option<Instant>) -> io::Result<bool> {
+    process::look();
     loop {
         let left = left(until);
         let mut entries = [sys::poll_entry(Some(socket), interest.read, interest.write)];

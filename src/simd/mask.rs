@@ -4,6 +4,7 @@
 //! Knows bytes and keys only. Loops over blocks of 16, 32 or 64 bytes: NEON (which is always there), AVX2 and AVX-512 (which
 //! are looked for); elsewhere two words, of which the compiler makes what it can.
 
+use super::process::Process;
 use crate::error::{Error, Result};
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
@@ -21,13 +22,11 @@ pub struct MaskKey(u32);
 impl MaskKey {
     /// A key that nobody can predict (RFC 6455 section 10.3), a new one at every call and no system call for most.
     pub fn random() -> Result<Self> {
-        KEYS.with_borrow_mut(|generator| {
-            if generator.is_none() {
-                let mut seed = [0; 32];
-                getrandom::fill(&mut seed).map_err(|error| Error::Io(error.into()))?;
-                *generator = Some(ManuallyDrop::new(ChaCha8Rng::from_seed(seed)));
+        KEYS.with_borrow_mut(|keys| {
+            if !keys.process.is_current() {
+                keys.seed()?;
             }
-            Ok(Self(generator.as_mut().map_or(0, |generator| generator.next_u32())))
+            Ok(Self(keys.generator.as_mut().map_or(0, |generator| generator.next_u32())))
         })
     }
 
@@ -146,10 +145,27 @@ unsafe fn copy_long(target: *mut u8, source: &[u8], key: MaskKey) {
 
 thread_local! {
     /// One generator a thread: handles share nothing. It has no destructor, so that the library can be unloaded.
-    static KEYS: RefCell<Generator> = const { RefCell::new(None) };
+    static KEYS: RefCell<Keys> = const { RefCell::new(Keys { process: Process::NONE, generator: None }) };
 }
-type Generator = Option<ManuallyDrop<ChaCha8Rng>>;
-const _: () = assert!(!std::mem::needs_drop::<Generator>());
+const _: () = assert!(!std::mem::needs_drop::<Keys>());
+
+struct Keys {
+    /// Where the generator was seeded: in the child of a fork() it would go on as in the parent.
+    process: Process,
+    generator: Option<ManuallyDrop<ChaCha8Rng>>,
+}
+
+impl Keys {
+    #[cold]
+    fn seed(&mut self) -> Result<()> {
+        let process = Process::current();
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| Error::Io(error.into()))?;
+        self.generator = Some(ManuallyDrop::new(ChaCha8Rng::from_seed(seed)));
+        self.process = process;
+        Ok(())
+    }
+}
 
 /// The block that needs no looking for. Where words are looked at on their way, the compiler does not make NEON of them.
 #[cfg(not(all(target_arch = "aarch64", target_endian = "little")))]

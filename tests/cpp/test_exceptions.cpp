@@ -43,6 +43,11 @@ TEST_CASE("what is thrown is a std::system_error") {
     CHECK(error.code() == std::errc::address_in_use);
   }
   CHECK_THROWS_AS(ws::connect("no url").value(), const ws::error &);
+  try {
+    ws::connect("http://example.com/").value();
+  } catch (const ws::error &error) {
+    CHECK(std::string(error.what()).find("scheme") != std::string::npos);
+  }
 }
 
 TEST_CASE("nothing throws that was not asked to") {

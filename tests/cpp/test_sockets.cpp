@@ -72,6 +72,38 @@ TEST_CASE("the system's reasons are told as they are") {
   CHECK(ws::listen("ws+unix:///no/such/directory/socket:/").error() == std::errc::no_such_file_or_directory);
 }
 
+TEST_CASE("what cannot be made says what is wrong with it") {
+  const auto says = [](const char *sentence, const char *words) { return std::strstr(sentence, words) != nullptr; };
+  CHECK(says(ws::connect("http://example.com/").sentence(), "scheme"));
+  CHECK(says(ws::connect("ws://me:secret@example.com/").sentence(), "user name"));
+  CHECK(says(ws::connection::client("ws://example.com:0/").sentence(), "port"));
+  CHECK(says(ws::last_error_message(), "port"));
+  CHECK(says(ws::listen("ws://example.com/#part").sentence(), "fragment"));
+  CHECK(says(ws::listen("wss://127.0.0.1:0/").sentence(), "certificate"));
+  CHECK(says(ws::prepare_message(ws::kind::ping, "").sentence(), "can be prepared"));
+  ws::config config;
+  CHECK(std::string(config.error_message()).empty());
+  CHECK(says(config.set_proxy("https://proxy").sentence(), "TLS"));
+  CHECK(says(config.error_message(), "TLS"));
+  CHECK(says(config.add_header("a", "b\rc").sentence(), "control characters"));
+  CHECK(says(config.set_tls_roots("garbage").sentence(), "no certificate"));
+  CHECK(says(config.set_tls_identity(localhost_chain, elsewhere_key).sentence(), "does not fit"));
+  CHECK(says(config.error_message(), "does not fit"));
+  CHECK(std::string(ws::listen("ws://127.0.0.1:0/", unblocked())->accept().sentence()).empty());
+}
+
+TEST_CASE("the proxy of the environment can be asked for") {
+  CHECK(ws::proxy_for("ws://example.com/").value_or("?").empty());
+  const std::string login(300, 'x');
+  REQUIRE(setenv("all_proxy", (login + "@proxy.test").c_str(), 1) == 0);
+  CHECK(ws::proxy_for("ws://example.com/").value_or("?") == "http://" + login + "@proxy.test:1080");
+  REQUIRE(setenv("all_proxy", "https://proxy.test", 1) == 0);
+  const auto none = ws::proxy_for("ws://example.com/");
+  CHECK(none.error() == errc::proxy);
+  CHECK(std::strstr(none.sentence(), "all_proxy"));
+  REQUIRE(unsetenv("all_proxy") == 0);
+}
+
 TEST_CASE("nobody waits who was told not to") {
   ws::listener listener = *ws::listen("ws://127.0.0.1:0/", unblocked());
   CHECK(listener.accept().error() == errc::would_block);

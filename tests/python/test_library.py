@@ -17,7 +17,7 @@ import pytest
 from conftest import ROOT, run_python
 
 from wsabi import exceptions
-from wsabi._handle import Config, Handle
+from wsabi._handle import Config, Handle, Listener
 from wsabi._library import LIBRARY, quick
 from wsabi._tables import Kind, Option, Status
 from wsabi.protocol import ClientProtocol, Close, Ping, Pong, Protocol, ServerProtocol
@@ -309,6 +309,26 @@ def test_arguments_that_cannot_be_are_refused() -> None:
     for uri in ("http://example.com/", "ws:///", "ws://example.com:99999/", "", "ws://a/\0b", "\ud800"):
         with pytest.raises(exceptions.InvalidURI):
             ClientProtocol(uri)
+
+
+def test_what_is_refused_says_what_is_wrong_with_it() -> None:
+    config = Config()
+    for url, words in (
+        ("http://example.com/", "scheme"),
+        ("ws://example.com/#part", "fragment"),
+        ("ws://me:secret@example.com/", "user name"),
+        ("ws://example.com:0/", "port"),
+    ):
+        with pytest.raises(exceptions.InvalidURI, match=words):
+            Handle.client(config, url)
+    with pytest.raises(ValueError, match="no certificate"):
+        config.set_tls_roots(b"garbage")
+    with pytest.raises(ValueError, match="control characters"):
+        config.add_header("a", "b\r\nc: d")
+    with pytest.raises(exceptions.InvalidProxy, match="over TLS is not supported"):
+        config.set_proxy("https://proxy")
+    with pytest.raises(exceptions.TLSError, match="certificate"):
+        Listener(config, "wss://127.0.0.1:0/")
 
 
 def test_a_refusal_tells_status_headers_and_body() -> None:

@@ -697,6 +697,23 @@ def test_unix_sockets(tmp_path: Path) -> None:
             assert ws.recv() == "hello"
 
 
+def test_serving_at_a_unix_socket_deletes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "ws.sock"
+    path.write_text("dear")
+    with pytest.raises(OSError):
+        unix_serve(echo, str(path))
+    assert path.read_text() == "dear"
+    path.rename(tmp_path / "other")
+    path.symlink_to(tmp_path / "other")
+    with pytest.raises(OSError):
+        unix_serve(echo, str(path))
+    assert path.is_symlink() and path.read_text() == "dear"
+    path.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
+        dead.bind(str(path))
+    unix_serve(echo, str(path)).shutdown()
+
+
 def test_a_socket_of_the_callers(serving: Any) -> None:
     server, url = serving(echo)
     with socket.create_connection(("127.0.0.1", server.port)) as sock, connect(url, sock=sock) as ws:
@@ -940,3 +957,124 @@ def test_a_hundred_connections_at_once(serving: Any) -> None:
     assert len(server.connections) == 100
     for ws in connections:
         ws.close()
+
+
+FORKS = """
+import gc, os, socket, ssl, sys, threading
+from wsabi import TLS
+from wsabi.sync import connect, serve
+
+kind, chain, key = sys.argv[1:]
+def echo(ws):
+    for message in ws:
+        ws.send(message)
+
+options, more, scheme = {}, {}, "ws"
+if kind == "context":
+    options["ssl"] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    options["ssl"].load_cert_chain(chain, key)
+    more["ssl"], scheme = ssl.create_default_context(cafile=chain), "wss"
+server = serve(echo, "127.0.0.1", 0, **options)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+if kind == "socket":
+    more["sock"] = socket.create_connection(("127.0.0.1", server.port))
+ws = connect(f"{scheme}://127.0.0.1:{server.port}/", **more)
+ws.send("before")
+for ending in "collected", "ended":
+    child = os.fork()
+    if child == 0:
+        if ending == "collected":
+            ws._over = True  # no warning that it was not closed
+            ws._link.close()
+            ws = more = None
+            gc.collect()
+            os._exit(0)
+        ws._over = True
+        sys.exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+assert ws.recv() == "before"
+ws.send("after")
+assert ws.recv() == "after"
+ws.close()
+assert ws.close_code == 1000
+server.shutdown()
+"""
+
+
+@pytest.mark.parametrize("kind", ["library", "socket", "context"])
+def test_a_forked_child_that_ends_leaves_the_connections_of_its_parent_alone(kind: str, certificate: Any) -> None:
+    done = run_python(FORKS, kind, *map(str, certificate))
+    assert done.returncode == 0, done.stderr
+
+
+# What the environment says, a host (of which nothing can be reached but the proxy), and whether the proxy is asked.
+PROXIES = [
+    ("ws", {"http_proxy": "http://PLACE"}, "a.test", True),
+    ("ws", {"HTTP_PROXY": "http://PLACE"}, "127.0.0.1", False),  # a header of a CGI program's client
+    ("ws", {"https_proxy": "http://PLACE"}, "127.0.0.1", False),
+    ("ws", {"http_proxy": "PLACE"}, "a.test", True),
+    ("ws", {"all_proxy": "http://PLACE/"}, "a.test", True),
+    ("ws", {"ALL_PROXY": "me:secret@PLACE"}, "a.test", True),
+    ("wss", {"https_proxy": "http://PLACE"}, "a.test", True),
+    ("wss", {"HTTPS_PROXY": "http://PLACE"}, "a.test", True),
+    ("wss", {"http_proxy": "http://PLACE"}, "127.0.0.1", False),
+    ("wss", {"all_proxy": "PLACE", "https_proxy": " "}, "a.test", True),
+    ("wss", {"all_proxy": "PLACE", "no_proxy": "127.0.0.0/8"}, "127.0.0.1", False),
+    ("wss", {"all_proxy": "PLACE", "no_proxy": "127.0.1.0/24"}, "127.0.0.1", True),
+    ("wss", {"all_proxy": "PLACE", "no_proxy": "*.localhost"}, "localhost", False),
+    ("wss", {"all_proxy": "PLACE", "no_proxy": "a.test, .localhost"}, "localhost", False),
+    ("wss", {"all_proxy": "PLACE", "no_proxy": "host"}, "localhost", True),
+    ("wss", {"all_proxy": "PLACE", "no_proxy": "localhost."}, "localhost", False),
+    ("wss", {"all_proxy": "PLACE", "no_proxy": "localhost"}, "localhost.", False),
+    ("wss", {"all_proxy": "PLACE", "no_proxy": "[::1]"}, "[::1]", False),
+    ("wss", {"all_proxy": "PLACE", "no_proxy": "::1"}, "[::1]", False),
+    ("wss", {"all_proxy": "PLACE", "no_proxy": "localhost:1"}, "localhost", False),
+    ("wss", {"all_proxy": "PLACE", "no_proxy": "localhost:2"}, "localhost", True),
+    ("wss", {"all_proxy": "PLACE", "no_proxy": "x", "NO_PROXY": "*"}, "a.test", True),
+    ("wss", {"all_proxy": "PLACE", "NO_PROXY": "*"}, "127.0.0.1", False),
+]
+
+
+@pytest.mark.parametrize("way", ["library", "python", "asyncio"])
+def test_the_proxy_of_the_environment_is_the_same_one_for_all(monkeypatch: Any, way: str) -> None:
+    import asyncio
+
+    from wsabi.asyncio import connect as connect_soon
+
+    asked: list[bytes] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                conn, _ = listener.accept()
+            except OSError:
+                return
+            with conn:
+                asked.append(conn.recv(4096))
+
+    def attempt(url: str) -> None:
+        if way == "asyncio":
+            asyncio.run(connect_soon(url).__aenter__())
+        elif way == "library":
+            connect(url)
+        elif url.startswith("wss"):
+            connect(url, ssl=ssl.create_default_context())
+        else:
+            connect(url, source_address=("127.0.0.1", 0))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        place = f"127.0.0.1:{listener.getsockname()[1]}"
+        for scheme, variables, host, expected in PROXIES:
+            asked.clear()
+            with monkeypatch.context() as environment:
+                for name, value in variables.items():
+                    environment.setenv(name, value.replace("PLACE", place))
+                with pytest.raises((OSError, exceptions.ProxyError)):
+                    attempt(f"{scheme}://{host}:1/")
+            assert [head.split()[0] for head in asked] == [b"CONNECT"] * expected, (scheme, variables, host)
+        monkeypatch.setenv("all_proxy", "https://me:secret@proxy.test")
+        with pytest.raises(exceptions.InvalidProxy, match="all_proxy .*over TLS is not supported") as refused:
+            attempt("wss://a.test/")
+        assert "secret" not in str(refused.value)
+        listener.shutdown(socket.SHUT_RDWR)

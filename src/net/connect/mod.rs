@@ -147,6 +147,11 @@ impl Connector {
         self.has_events || self.outcome.is_some()
     }
 
+    /// Nobody waits for it any more: what has not been begun need not be.
+    pub fn give_up(&mut self) {
+        self.completions = None;
+    }
+
     /// Goes as far as it can. The stream, once; `None` while it takes its time.
     pub fn poll(&mut self) -> Result<Option<Stream>> {
         if let Some(outcome) = self.outcome.take() {

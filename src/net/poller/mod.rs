@@ -22,6 +22,7 @@ use crate::net::shared::{Pool, SharedConnection};
 use crate::net::signal::{Doorbell, Events};
 use crate::net::sys::RawSocket;
 use crate::proto::deadline::NEVER;
+use crate::simd::process::{self, Process};
 use mio::unix::SourceFd;
 use mio::{Poll, Registry, Token, Waker};
 use std::collections::VecDeque;
@@ -74,6 +75,8 @@ pub enum Sides {
 pub struct Shared {
     registry: Registry,
     waker: Waker,
+    /// In the child of a fork() the system has the same list of descriptors: that of this process.
+    opener: Process,
     bell: Doorbell,
     entries: Mutex<Entries>,
     /// What to look at: something was done to these sources elsewhere.
@@ -99,6 +102,7 @@ impl Poller {
         let shared = Shared {
             registry: poll.registry().try_clone()?,
             waker: Waker::new(poll.registry(), WAKER)?,
+            opener: Process::current(),
             bell: Doorbell::default(),
             entries: Mutex::default(),
             dirty: Mutex::default(),
@@ -153,6 +157,7 @@ impl Poller {
                 true => patience(until, next_timer),
                 false => Some(Duration::ZERO),
             };
+            process::look();
             let polled = waiting.poll.poll(&mut waiting.events, patience);
             let after = self.shared.bell.after_wait();
             match polled {
@@ -296,8 +301,10 @@ impl Shared {
 
     /// The system tells of it no more. The descriptor is still open.
     pub(in crate::net) fn deregister(&self, socket: RawSocket) {
-        // It fails where it was never registered.
-        let _ = self.registry.deregister(&mut SourceFd(&socket));
+        if self.opener == Process::current() {
+            // It fails where it was never registered.
+            let _ = self.registry.deregister(&mut SourceFd(&socket));
+        }
     }
 
     /// Something was done to this source that the poller does not know of.

@@ -315,14 +315,20 @@ impl Inner {
         }
         let now = clock::now_ms();
         let would_judge = self.connection_mut().would_judge_silence(now);
-        match &self.transport {
+        let outcome = match &self.transport {
             Transport::Connecting(connector) if connector.is_late(now) && self.state() == State::Active => {
-                return Err(self.connection_mut().give_up_waiting(Deadline::Connect));
+                Err(self.connection_mut().give_up_waiting(Deadline::Connect))
             }
-            Transport::Stream(_) if would_judge => self.listen()?,
-            _ => {}
+            Transport::Stream(_) if would_judge => {
+                self.listen()?;
+                self.connection_mut().tick(now)
+            }
+            _ => self.connection_mut().tick(now),
+        };
+        if let (Err(_), Transport::Connecting(connector)) = (&outcome, &mut self.transport) {
+            connector.give_up();
         }
-        self.connection_mut().tick(now)
+        outcome
     }
 
     /// Before the silence of the peer is judged, what lies in the transport is received.

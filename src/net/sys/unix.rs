@@ -1,5 +1,6 @@
 //! Unix: the system calls that std lacks. The `unsafe` of `net` is here and nowhere else.
 
+use crate::simd::process::Process;
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -109,7 +110,11 @@ impl WakePair {
 /// std's threads leave a destructor behind in the thread that starts one, which would keep the library from being
 /// unloaded for as long as that lives.
 #[derive(Debug)]
-pub struct Thread(libc::pthread_t);
+pub struct Thread {
+    id: libc::pthread_t,
+    /// In the child of a fork() there is no such thread.
+    process: Process,
+}
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -137,7 +142,10 @@ impl Thread {
                     code = libc::pthread_create(&mut thread, &attributes, run, work.cast());
                     libc::pthread_attr_destroy(&mut attributes);
                 }
-                if code == 0 { Ok(Self(thread)) } else { Err(io::Error::from_raw_os_error(code)) }
+                match code {
+                    0 => Ok(Self { id: thread, process: Process::current() }),
+                    code => Err(io::Error::from_raw_os_error(code)),
+                }
             }
         });
         if started.is_err() {
@@ -149,17 +157,20 @@ impl Thread {
 
     /// Waits until it has ended.
     pub fn join(self) {
-        let thread = self.0;
-        std::mem::forget(self);
-        // SAFETY: it has been started, and is neither joined nor detached elsewhere.
-        unsafe { libc::pthread_join(thread, std::ptr::null_mut()) };
+        let thread = std::mem::ManuallyDrop::new(self);
+        if thread.process == Process::current() {
+            // SAFETY: it has been started here, and is neither joined nor detached elsewhere.
+            unsafe { libc::pthread_join(thread.id, std::ptr::null_mut()) };
+        }
     }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        // SAFETY: it has been started, and is neither joined nor detached elsewhere.
-        unsafe { libc::pthread_detach(self.0) };
+        if self.process == Process::current() {
+            // SAFETY: it has been started here, and is neither joined nor detached elsewhere.
+            unsafe { libc::pthread_detach(self.id) };
+        }
     }
 }
 

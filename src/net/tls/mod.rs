@@ -238,6 +238,9 @@ impl Tls {
 
     /// Ends the stream for the peer: says so in TLS, sends what the socket takes, and ends the socket.
     pub fn end(&mut self) {
+        if !self.socket.can_end() {
+            return;
+        }
         if self.failure.is_none() {
             self.session.send_close_notify();
         }

@@ -6,11 +6,11 @@ from ctypes import byref, c_uint64, c_void_p
 from typing import Any, Callable, Optional, Union
 
 from . import exceptions
-from ._buffers import Buffer, lend_to, word
+from ._buffers import Buffer, lend_to, text, word
 from ._library import quick, waiting
 from ._tables import Option
 
-__all__ = ["Config", "Owned", "OwnedConn", "OwnedListener", "Prepared", "check"]
+__all__ = ["Config", "Owned", "OwnedConn", "OwnedListener", "Prepared", "check", "last_sentence"]
 
 NEVER = 2**64 - 1
 
@@ -69,32 +69,27 @@ class Config:
     def add_header(self, name: str, value: str) -> None:
         """Adds a header to the request of a client, or the response of a server."""
         if quick.ws_config_add_header(self._as_parameter_, word(name), word(value)):
-            raise ValueError(f"not a header that can be added: {name!r}: {value!r}")
+            raise ValueError(f"not a header that can be added: {name!r}: {value!r}: {last_sentence()}")
 
     def add_protocol(self, name: str) -> None:
         """Adds a subprotocol, the favourite first."""
         if quick.ws_config_add_protocol(self._as_parameter_, word(name)):
-            raise ValueError(f"not a subprotocol, or there already: {name!r}")
+            raise ValueError(f"{name!r} cannot be added: {last_sentence()}")
 
     def set_proxy(self, url: Optional[str]) -> None:
         """Sets the proxy of ws_connect: http, socks5 or socks5h."""
         if quick.ws_config_set_proxy(self._as_parameter_, None if url is None else word(url)):
             assert url is not None
-            raise exceptions.InvalidProxy(url, "neither http://, socks5:// nor socks5h:// with a host and a port")
+            raise exceptions.InvalidProxy(url, last_sentence())
 
     def set_tls_roots(self, pem: bytes) -> None:
         """Sets the certificates to trust instead of the system's."""
-        refused = waiting.ws_config_set_tls_roots(self._as_parameter_, pem, len(pem))
-        if refused:
-            raise exceptions.from_status(refused, "not certificates in PEM")
+        check(waiting.ws_config_set_tls_roots(self._as_parameter_, pem, len(pem)))
 
     def set_tls_identity(self, chain_pem: bytes, key_pem: bytes) -> None:
         """Sets the certificate that this end shows, and its key."""
-        refused = waiting.ws_config_set_tls_identity(
-            self._as_parameter_, chain_pem, len(chain_pem), key_pem, len(key_pem)
-        )
-        if refused:
-            raise exceptions.from_status(refused, "not a certificate and its key in PEM")
+        pair = chain_pem, len(chain_pem), key_pem, len(key_pem)
+        check(waiting.ws_config_set_tls_identity(self._as_parameter_, *pair))
 
 
 class Prepared:
@@ -108,4 +103,9 @@ class Prepared:
 def check(status: int) -> None:
     """Raises what `status` stands for, where there is no connection to ask."""
     if status:
-        raise exceptions.from_status(status)
+        raise exceptions.from_status(status, last_sentence())
+
+
+def last_sentence() -> str:
+    """What went wrong last on this thread, where there is no connection to ask."""
+    return text(quick.ws_last_error_message()) or ""

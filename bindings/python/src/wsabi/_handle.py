@@ -15,19 +15,19 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from ctypes import byref, c_char, c_size_t, c_ubyte, c_uint64, c_void_p, string_at
+from ctypes import byref, c_char, c_size_t, c_ubyte, c_uint64, c_void_p, create_string_buffer, string_at
 from threading import Lock
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from . import exceptions
 from ._buffers import POINTER_SIZE, Buffer, lend_to, memory, pointers, text, unpack, view, word
-from ._config import Config, OwnedConn, OwnedListener, Prepared, check
+from ._config import Config, OwnedConn, OwnedListener, Prepared, check, last_sentence
 from ._library import quick, quick_raw, waiting
 from ._tables import Kind, Option, Role, State, Status
 from .exceptions import Close, InvalidURI
 from .http import Headers
 
-__all__ = ["Buffer", "Close", "Config", "Event", "Handle", "Listener", "Part", "Ping", "Pong", "Prepared"]
+__all__ = ["Buffer", "Close", "Config", "Event", "Handle", "Listener", "Part", "Ping", "Pong", "Prepared", "proxy_for"]
 
 # How to read, and how to ask whether to read on: WAITING hands out a batch at a time, since a socket may never run dry.
 Calls = tuple[Callable[..., int], Callable[..., int]]
@@ -77,7 +77,7 @@ class Handle:
         conn = OwnedConn()
         status = make(byref(conn))
         if status == Status.ERR_URL:
-            raise InvalidURI(url, "it cannot be used here")
+            raise InvalidURI(url, last_sentence())
         check(status)
         self._conn = conn
         self.parts = False
@@ -458,7 +458,7 @@ class Listener:
         self._listener = OwnedListener()
         status = waiting.ws_listen(config, address(url), byref(self._listener))
         if status == Status.ERR_URL:
-            raise InvalidURI(url, "it cannot be listened at")
+            raise InvalidURI(url, last_sentence())
         if status == Status.ERR_IO:
             errno = ctypes.get_errno()
             raise OSError(errno, f"{url} cannot be listened at: {os.strerror(errno) if errno else 'no such host'}")
@@ -495,6 +495,22 @@ def now_ms() -> int:
     """The library's own clock."""
     now: int = quick.ws_now()
     return now
+
+
+def proxy_for(url: str) -> Optional[str]:
+    """The URL of the proxy that the environment names for this one; None: none. InvalidProxy: it cannot be used."""
+    size = c_size_t()
+    room = create_string_buffer(256)
+    while True:
+        status = quick.ws_proxy_for(address(url), room, len(room), byref(size))
+        if status == Status.ERR_PROXY:
+            raise exceptions.InvalidProxy("the environment's", last_sentence())
+        if status == Status.ERR_URL:
+            raise InvalidURI(url, last_sentence())
+        check(status)
+        if size.value < len(room):
+            return text(room.value) or None
+        room = create_string_buffer(size.value + 1)
 
 
 # Details

@@ -6,6 +6,7 @@ it knows no messages, no exceptions of the connection's end, and no protocol rul
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import ssl
@@ -28,11 +29,12 @@ class NativeLink:
     def __init__(self, handle: Handle, sock: Optional[socket.socket] = None) -> None:
         self.handle = handle
         self._socket = sock
+        self._opener = os.getpid()
 
     def close(self) -> None:
         """Closes Python's socket. The library's is closed with the last reference to its handle."""
         if self._socket is not None:
-            close(self._socket)
+            close(self._socket, self._opener)
 
     def fileno(self) -> int:
         return self.handle.fileno()
@@ -89,6 +91,7 @@ class TLSLink:
     def __init__(self, handle: Handle, sock: ssl.SSLSocket) -> None:
         self.handle = handle
         self._socket = sock
+        self._opener = os.getpid()
         self._lock = Lock()
         self._unsent = b""
         self._unfed = b""
@@ -102,11 +105,12 @@ class TLSLink:
             # Whoever writes from now on reaches nothing: behind unwrap() the socket is a plain one.
             self._closed = True
             self._unsent = self._unfed = b""
-            try:
-                self._socket.unwrap()  # says that this is the end, and does not wait for the peer's answer
-            except (OSError, ValueError):
-                pass
-            close(self._socket)
+            if os.getpid() == self._opener:
+                try:
+                    self._socket.unwrap()  # says that this is the end, and does not wait for the peer's answer
+                except (OSError, ValueError):
+                    pass
+            close(self._socket, self._opener)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -286,15 +290,19 @@ Link = Union[NativeLink, TLSLink, NoLink]
 NO_LINK = NoLink()
 
 
-def close(sock: socket.socket) -> None:
-    """Closes a socket so that what was sent last is not overtaken by a reset: it is emptied first."""
-    try:
-        sock.setblocking(False)
-        socket.socket.shutdown(sock, socket.SHUT_WR)
-        while socket.socket.recv(sock, READ_SIZE):
+def close(sock: socket.socket, opener: int) -> None:
+    """Closes a socket so that what was sent last is not overtaken by a reset: it is emptied first.
+
+    In the child of a fork it is closed and no more, for it is still that of the process that opened it.
+    """
+    if os.getpid() == opener:
+        try:
+            sock.setblocking(False)
+            socket.socket.shutdown(sock, socket.SHUT_WR)
+            while socket.socket.recv(sock, READ_SIZE):
+                pass
+        except (OSError, ValueError):
             pass
-    except (OSError, ValueError):
-        pass
     sock.close()
 
 

@@ -5,13 +5,13 @@ use super::{Proxy, address};
 use crate::error::{Error, ProxyError};
 use std::net::IpAddr;
 
-/// See [`Proxy::from_environment`].
+/// See [`Proxy::from_environment`]. The proxy, and its URL as the variable has it, with nothing left out.
 pub(super) fn find(
     secure: bool,
     host: &str,
     port: u16,
     variable: impl Fn(&str) -> Option<String>,
-) -> Result<Option<Proxy>, Error> {
+) -> Result<Option<(Proxy, String)>, Error> {
     // One that is set to nothing counts as not set.
     let first = |names: &[&'static str]| {
         names.iter().find_map(|&name| {
@@ -29,11 +29,27 @@ pub(super) fn find(
     }
     let url = if value.contains("://") { value } else { format!("http://{value}") };
     match Proxy::parse(&url) {
-        Ok(proxy) => Ok(Some(proxy)),
+        Ok(proxy) => {
+            let url = whole(&url, proxy.port());
+            Ok(Some((proxy, url)))
+        }
         // The caller's arguments are in order: this is about the place where the program runs.
         Err(Error::InvalidArgument(why)) => Err(ProxyError::Variable { name, why }.into()),
         Err(error) => Err(error),
     }
+}
+
+/// The URL of a proxy with its port, and without a path.
+fn whole(url: &str, port: u16) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (login, place) = authority.rsplit_once('@').map_or(("", authority), |(login, place)| (login, place));
+    let host = match place.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => host,
+        _ => place,
+    };
+    let at = if login.is_empty() { "" } else { "@" };
+    format!("{}://{login}{at}{host}:{port}", scheme.to_ascii_lowercase())
 }
 
 /// Whether an element of the list stands for this destination.
@@ -131,6 +147,25 @@ mod tests {
         ] {
             let result = [false, true].map(|secure| through(variables, secure, "example.com", 80).unwrap());
             assert_eq!(result, [ws, wss], "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn the_url_of_a_proxy_is_given_whole() {
+        for (value, url) in [
+            ("a", "http://a:1080"),
+            ("a:", "http://a:1080"),
+            ("a:8080/", "http://a:8080"),
+            ("HTTP://a:8080", "http://a:8080"),
+            ("me:s3c%40ret@a", "http://me:s3c%40ret@a:1080"),
+            ("@a", "http://a:1080"),
+            ("socks5h://m%3Ae:x@[::1]", "socks5h://m%3Ae:x@[::1]:1080"),
+            ("socks5://[::1]:9", "socks5://[::1]:9"),
+        ] {
+            let variable = |name: &str| (name == "all_proxy").then(|| value.to_owned());
+            let (proxy, found) = find(false, "example.com", 80, variable).unwrap().unwrap();
+            assert_eq!(found, url);
+            assert!(Proxy::parse(&found).unwrap() == proxy);
         }
     }
 

@@ -89,7 +89,18 @@ impl Proxy {
         port: u16,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Self>, Error> {
-        environment::find(secure, host, port, variable)
+        Ok(environment::find(secure, host, port, variable)?.map(|(proxy, _)| proxy))
+    }
+
+    /// The same as a URL that [`parse`](Self::parse) takes, with the port, and with user name and password where it has
+    /// them.
+    pub fn url_from_environment(
+        secure: bool,
+        host: &str,
+        port: u16,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<String>, Error> {
+        Ok(environment::find(secure, host, port, variable)?.map(|(_, url)| url))
     }
 
     /// The host to connect to: a name or an address, IPv6 without brackets.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import urllib.request
 from typing import Any, Callable, Optional, Union
 
 from .._handle import now_ms
@@ -17,20 +16,7 @@ from .._library import waiting
 from .._tables import Flag, Option
 from ._memory import Memory
 
-__all__ = ["ProxyTransport", "connect", "of_the_system"]
-
-
-def of_the_system(secure: bool, host: str, port: int) -> Optional[str]:
-    """The URL of the proxy that the environment or the system names for this server; None: none."""
-    if urllib.request.proxy_bypass(f"{host}:{port}"):
-        return None
-    proxies = urllib.request.getproxies()
-    for scheme in ("wss", "socks", "https") if secure else ("ws", "socks", "https", "http"):
-        proxy = proxies.get(scheme)
-        if proxy is not None:
-            # Systems that keep the proxy for SOCKS apart give it as http.
-            return proxy.replace("http://", "socks5h://", 1) if scheme == "socks" else proxy
-    return None
+__all__ = ["ProxyTransport", "connect"]
 
 
 async def connect(uri: str, config: Any, proxy: str, create: Callable[[Memory], Any]) -> Any:

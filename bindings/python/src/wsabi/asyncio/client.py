@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Callable, Literal, Optional, Union
 
 from .._address import Address
-from .._handle import Config
+from .._handle import Config, proxy_for
 from .._library import quick
 from .._options import USER_AGENT, Limit, configure
 from .._tables import Option
@@ -244,7 +244,7 @@ class connect:
             return connection
         proxy = None if kwargs.get("sock") is not None else self.proxy
         if proxy is True:
-            proxy = _proxy.of_the_system(address.secure, address.host, address.port)
+            proxy = proxy_for(address.uri)
         if proxy is None:
             if kwargs.get("sock") is None:
                 kwargs.setdefault("host", address.host)

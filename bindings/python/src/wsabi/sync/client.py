@@ -15,13 +15,12 @@ import socket
 import ssl as ssl_module
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Sequence
 from typing import Any, Literal, Optional, Union
 
 from .. import exceptions
 from .._address import Address
-from .._handle import Config, Handle
+from .._handle import Config, Handle, proxy_for
 from .._link import Link, NativeLink, TLSLink
 from .._log import LoggerLike
 from .._options import TLS, USER_AGENT, Limit, Queue, configure
@@ -32,6 +31,7 @@ from .connection import Connection
 __all__ = ["ClientConnection", "connect", "unix_connect"]
 
 MAX_REDIRECTS = 10
+PROXY_PORT = 1080  # where its URL has none, as everywhere in the library
 
 
 class ClientConnection(Connection):
@@ -99,6 +99,8 @@ def connect(
         if isinstance(ssl, TLS):
             ssl.apply(config)
         link: Link
+        way = None if sock is not None or unix else proxy_for(uri) if proxy is True else proxy
+        config.set_proxy(way)
         by_python = sock or unix or kwargs or server_hostname or isinstance(ssl, ssl_module.SSLContext)
         if by_python:
             try:
@@ -107,15 +109,11 @@ def connect(
                 elif sock is not None:
                     stream = sock
                 else:
-                    stream = open_tcp(uri, proxy, deadline, kwargs)
+                    stream = open_tcp(uri, way, deadline, kwargs)
                 link = link_over(stream, config, uri, ssl, server_hostname, deadline)
             except socket.timeout as error:  # not a TimeoutError before Python 3.10
                 raise TimeoutError("timed out during opening handshake") from error
         else:
-            if proxy is True:
-                config.set(Option.PROXY_FROM_ENVIRONMENT, 1)
-            elif proxy is not None:
-                config.set_proxy(proxy)
             link = NativeLink(Handle.connect(config, uri))
         logger = logger or logging.getLogger("wsabi.client")
         connection = (create_connection or ClientConnection)(link, logger, max_queue)
@@ -167,15 +165,13 @@ def open_unix(path: Optional[str], deadline: Optional[float]) -> socket.socket:
 
 def open_tcp(
     uri: str,
-    proxy: Union[str, Literal[True], None],
+    proxy: Optional[str],
     deadline: Optional[float],
     kwargs: dict[str, Any],
 ) -> socket.socket:
     """Opens TCP to the server of the URL, through an HTTP proxy if there is one."""
     address = Address(uri)
-    host, port, secure = address.host, address.port, address.secure
-    if proxy is True:
-        proxy = proxy_of_environment(host, port, secure)
+    host, port = address.host, address.port
     if proxy is None:
         more = {name: value for name, value in kwargs.items() if name != "address"}
         stream = socket.create_connection(kwargs.get("address", (host, port)), left(deadline), **more)
@@ -184,7 +180,7 @@ def open_tcp(
     parts = urllib.parse.urlsplit(proxy)
     if parts.scheme != "http" or not parts.hostname:
         raise exceptions.InvalidProxy(proxy, "with an SSLContext or a socket of Python's, it has to be an HTTP proxy")
-    tunnel = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=left(deadline))
+    tunnel = http.client.HTTPConnection(parts.hostname, parts.port or PROXY_PORT, timeout=left(deadline))
     headers = {}
     if parts.username is not None:
         words = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
@@ -235,13 +231,6 @@ def link_over(
 
 
 # Details: ways.
-
-
-def proxy_of_environment(host: str, port: int, secure: bool) -> Optional[str]:
-    if urllib.request.proxy_bypass(f"{host}:{port}"):
-        return None
-    proxies = urllib.request.getproxies()
-    return proxies.get("https" if secure else "http") or proxies.get("all")
 
 
 def redirected(uri: str, error: exceptions.InvalidStatus, pinned: bool) -> Optional[str]:

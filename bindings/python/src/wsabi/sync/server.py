@@ -11,6 +11,7 @@ import os
 import select
 import socket
 import ssl as ssl_module
+import stat
 import threading
 import time
 from collections.abc import Sequence
@@ -447,7 +448,12 @@ def listening(host: Optional[str], port: Optional[int], kwargs: dict[str, Any]) 
 
 
 def remove_stale(path: str) -> None:
-    """Removes the file of a Unix socket at which nobody listens any more."""
+    """Removes the file of a Unix socket at which nobody listens any more; nothing but a socket."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return
+    except OSError:
+        return
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         probe.connect(path)
