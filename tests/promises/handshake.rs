@@ -3,7 +3,7 @@
 use crate::common::lab::shake;
 use crate::common::wire::{self, BINARY, TEXT};
 use crate::common::{Fault, Role, Transport, binary, config, everywhere, everywhere_on, plain, text};
-use wsabi::{Decision, HandshakeOptions, Kind};
+use wsabi::{Decision, DeflateConfig, HandshakeOptions, Kind};
 
 const URL: &str = "ws://example.com:8080/chat?room=1";
 
@@ -89,6 +89,81 @@ fn a_request_against_the_rules_is_answered_before_it_fails() {
             let answer = String::from_utf8_lossy(&answer);
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {answer}");
             assert!(answer.contains("\r\n\r\n"), "{what}: whole, not {answer}");
+        }
+    });
+}
+
+#[test]
+fn what_http_wants_a_server_to_take_is_taken() {
+    everywhere(|lab| {
+        for (what, request) in [
+            ("an empty line before the request", format!("\r\n{}", request(""))),
+            ("many of them", format!("{}{}", "\r\n".repeat(20), request(""))),
+            ("HTTP/1.2", request("").replace("HTTP/1.1", "HTTP/1.2")),
+            ("both", format!("\r\n{}", request("").replace("HTTP/1.1", "HTTP/1.9"))),
+        ] {
+            let (mut server, peer) = lab.server(Decision::accept(), plain());
+            peer.send_raw(request.as_bytes());
+            peer.send(TEXT, b"first");
+            assert_eq!(server.handshake(), Ok(()), "{what}");
+            assert_eq!(server.seen().target, "/chat", "{what}");
+            assert_eq!(server.read(), Ok(text("first")), "{what}");
+        }
+    });
+}
+
+#[test]
+fn what_kubernetes_and_later_versions_of_http_say_in_a_101_is_taken() {
+    everywhere(|lab| {
+        let with = |response: String, lines: &str| response.replacen("\r\n", &format!("\r\n{lines}\r\n"), 1);
+        for (protocols, lines) in [
+            (&[][..], "Sec-WebSocket-Protocol:"),
+            (&["chat"], "Sec-WebSocket-Protocol: "),
+            (&[], "Sec-WebSocket-Extensions:"),
+            (&["chat"], "Sec-WebSocket-Extensions: \t\r\nSec-WebSocket-Protocol:"),
+        ] {
+            for deflate in [None, Some(DeflateConfig::default())] {
+                let configured = config(|c| c.deflate = deflate);
+                let (mut client, peer) = lab.client(URL, options(&[], protocols), configured);
+                assert_eq!(client.handshake(), Err(Fault::WouldBlock));
+                peer.send_raw(
+                    with(response_to(&peer.raw()), lines).replace("HTTP/1.1", "HTTP/1.2").as_bytes(),
+                );
+                peer.send(TEXT, b"first");
+                assert_eq!(client.handshake(), Ok(()), "{lines}");
+                assert_eq!(client.seen().protocol, None, "{lines}");
+                assert_eq!(client.read(), Ok(text("first")), "{lines}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_bad_parameter_in_an_offer_declines_the_offer_and_nothing_else() {
+    everywhere(|lab| {
+        for (offers, agreed) in [
+            ("permessage-deflate; server_max_window_bits=16", None),
+            (
+                "permessage-deflate; client_no_context_takeover=1, permessage-deflate",
+                Some("permessage-deflate"),
+            ),
+            (
+                "permessage-deflate; server_max_window_bits=7\r\nSec-WebSocket-Extensions: \
+                 permessage-deflate; server_no_context_takeover",
+                Some("permessage-deflate; server_no_context_takeover"),
+            ),
+        ] {
+            let deflating = config(|c| c.deflate = Some(DeflateConfig::default()));
+            let (mut server, peer) = lab.server(Decision::accept(), deflating);
+            peer.send_raw(request(&format!("Sec-WebSocket-Extensions: {offers}\r\n")).as_bytes());
+            peer.send(TEXT, b"first");
+            assert_eq!(server.handshake(), Ok(()), "{offers}");
+            assert_eq!(server.read(), Ok(text("first")), "{offers}");
+            assert_eq!(server.write_pending(), Ok(()));
+            let answer = String::from_utf8(peer.raw()).unwrap();
+            let extensions =
+                answer.split("\r\n").find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "));
+            assert_eq!(extensions, agreed, "{offers}: {answer}");
         }
     });
 }

@@ -158,11 +158,8 @@ impl ClientHandshake {
     /// Checks a 101 (RFC 6455 section 4.1, the second list): what it agrees to, or what is wrong with it.
     fn verify(&self, head: &Head) -> Result<Verdict, HandshakeError> {
         self.verify_upgrade(head).map_err(HandshakeError::Rule)?;
-        let deflate = match &self.offered_deflate {
-            Some(config) => negotiate::verify(head.values_bytes("Sec-WebSocket-Extensions"), config)?,
-            None if head.header_bytes("Sec-WebSocket-Extensions").is_none() => None,
-            None => return Err(negotiate::NOT_OFFERED),
-        };
+        let extensions = head.values_bytes("Sec-WebSocket-Extensions");
+        let deflate = negotiate::verify(extensions, self.offered_deflate.as_ref())?;
         Ok((self.verify_protocol(head).map_err(HandshakeError::Rule)?, deflate))
     }
 
@@ -188,7 +185,9 @@ impl ClientHandshake {
     }
 
     fn verify_protocol(&self, head: &Head) -> Result<Option<String>, &'static str> {
-        let mut protocols = head.values_bytes("Sec-WebSocket-Protocol");
+        // Some servers send an empty one where they choose none.
+        let mut protocols =
+            head.values_bytes("Sec-WebSocket-Protocol").filter(|protocol| !protocol.is_empty());
         match (protocols.next(), protocols.next()) {
             (None, _) => Ok(None),
             (_, Some(_)) => Err("the response has more than one Sec-WebSocket-Protocol"),
@@ -389,7 +388,6 @@ mod tests {
     fn a_subprotocol_that_was_not_asked_for_fails() {
         for (offered, lines) in [
             (&[][..], "Sec-WebSocket-Protocol: chat\r\n"),
-            (&[], "Sec-WebSocket-Protocol:\r\n"),
             (&["chat"], "Sec-WebSocket-Protocol: Chat\r\n"),
             (&["chat"], "Sec-WebSocket-Protocol: other\r\n"),
             (&["chat", "b"], "Sec-WebSocket-Protocol: chat, b\r\n"),
@@ -406,9 +404,31 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_subprotocol_or_extension_in_a_101_is_as_if_it_were_not_there() {
+        for empty in ["", " \t ", "\r\nX: y"] {
+            let protocol = format!("Sec-WebSocket-Protocol:{empty}\r\n");
+            let extensions = format!("Sec-WebSocket-Extensions:{empty}\r\n");
+            for make in [|| client(&[]), || client(&["chat"]), deflating] {
+                for lines in [protocol.clone(), extensions.clone(), format!("{protocol}{extensions}")] {
+                    let mut client = make();
+                    answer(&mut client, &format!("{GOOD}{lines}")).unwrap();
+                    assert_eq!((client.protocol(), client.agreed_deflate()), (None, None), "{lines}");
+                }
+            }
+            for lines in [
+                format!("{protocol}Sec-WebSocket-Protocol: chat\r\n"),
+                format!("sec-websocket-protocol: chat\r\n{protocol}"),
+            ] {
+                let mut client = client(&["chat"]);
+                answer(&mut client, &format!("{GOOD}{lines}")).unwrap();
+                assert_eq!(client.protocol(), Some("chat"), "{lines}");
+            }
+        }
+    }
+
+    #[test]
     fn an_extension_that_was_not_offered_fails() {
         refused(&[], &format!("{GOOD}Sec-WebSocket-Extensions: permessage-deflate\r\n"));
-        refused(&[], &format!("{GOOD}Sec-WebSocket-Extensions:\r\n"));
         let error =
             answer(&mut deflating(), &format!("{GOOD}Sec-WebSocket-Extensions: foo\r\n")).unwrap_err();
         assert!(matches!(error, Error::Handshake(HandshakeError::Rule(_))), "{error:?}");

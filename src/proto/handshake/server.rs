@@ -615,19 +615,41 @@ mod tests {
     }
 
     #[test]
-    fn an_illegal_offer_of_permessage_deflate_is_refused_by_name_where_it_is_configured() {
-        for (offer, name) in [
-            ("permessage-deflate; server_max_window_bits=16", "server_max_window_bits"),
-            (
-                "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
-                "client_no_context_takeover",
-            ),
-            ("permessage-deflate;", "Sec-WebSocket-Extensions"),
-        ] {
+    fn an_offer_of_permessage_deflate_with_a_bad_parameter_is_declined_and_the_next_one_taken() {
+        for bad in
+            ["server_max_window_bits=16", "client_no_context_takeover; client_no_context_takeover", "x=1"]
+        {
+            for (behind, answer) in [
+                ("", None),
+                (", foo", None),
+                (", permessage-deflate", Some("permessage-deflate; server_max_window_bits=12")),
+                (
+                    "\r\nSec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9",
+                    Some("permessage-deflate; server_max_window_bits=9"),
+                ),
+            ] {
+                let request = with(&format!("Sec-WebSocket-Extensions: permessage-deflate; {bad}{behind}"));
+                let mut server = deflating();
+                assert_eq!(
+                    server.advance(request.as_bytes(), false).unwrap().0,
+                    Progress::Request,
+                    "{request}"
+                );
+                let response = server.accept(None, &HandshakeOptions::default()).unwrap();
+                let head = response_head(&response).0;
+                assert_eq!(head.header("sec-websocket-extensions"), answer, "{request}");
+                assert_eq!(server.agreed_deflate().is_some(), answer.is_some(), "{request}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_extensions_is_refused_where_permessage_deflate_is_configured() {
+        for offer in ["permessage-deflate;", "permessage-deflate; server_max_window_bits=16;"] {
             let request = with(&format!("Sec-WebSocket-Extensions: {offer}"));
             let mut server = deflating();
             let error = server.advance(request.as_bytes(), false).unwrap_err();
-            assert!(error.to_string().contains(name), "{error}");
+            assert!(error.to_string().contains("Sec-WebSocket-Extensions"), "{error}");
             let (head, body) = response_head(&server.take_refusal());
             assert_eq!((head.status(), body), (400, format!("{error}\n").into_bytes()));
             assert!(self::server(&request).is_ok(), "{offer}");
