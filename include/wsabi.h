@@ -458,8 +458,12 @@ const char *ws_header(const ws_conn *conn,
 
 // Name and value of header number `index`, counted from 0, that the peer sent.
 //
-// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or there are no more. *name and *value are NULL then.
-ws_status_t ws_header_at(const ws_conn *conn, size_t index, const char **name, const char **value);
+// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or there are no more, which is no failure: ws_error_message() stays as it was.
+// *name and *value are NULL then.
+ws_status_t ws_header_at(const ws_conn *conn,
+                         size_t index,
+                         const char **name,
+                         const char **value);
 
 // The subprotocol agreed on. NULL where there is none.
 const char *ws_protocol(const ws_conn *conn);
@@ -650,8 +654,10 @@ int64_t ws_latency(const ws_conn *conn);
 // errno, or what a callback returned, of the last WS_ERR_IO. 0 where there was none, or the system gave no number.
 int32_t ws_io_error(const ws_conn *conn);
 
-// What went wrong last on this connection, in a sentence: what, and where in the stream. "" where nothing did; never
-// NULL. It stays until the next call on this connection that fails, on whichever thread.
+// What the last call on this connection that did not give WS_OK has to say, in a sentence: what went wrong, and where in the
+// stream. "" where every call gave WS_OK, and after WS_ERR_WOULD_BLOCK, which is no failure; never NULL. The string stays until
+// the next call on this connection that fails, on whichever thread. WS_ERR_CONNECTION_CLOSED says why the connection was given
+// up, if it was.
 const char *ws_error_message(const ws_conn *conn);
 
 // Copies what ws_error_message() says to `buf`, for a connection on which other threads may fail meanwhile: as much as

@@ -921,8 +921,8 @@ public:
   /// Why the transport failed with the last errc::io: errno, or what a callable returned. False where nothing is known.
   [[nodiscard]] std::error_code io_error() const noexcept { return {ws_io_error(get()), std::system_category()}; }
 
-  /// What went wrong last, in a sentence: what, and where in the stream. "" where nothing did. A copy: other threads
-  /// may fail meanwhile.
+  /// What the last call that failed has to say, in a sentence: what went wrong, and where in the stream. "" where none
+  /// failed, and after errc::would_block, which is no failure. A copy: other threads may fail meanwhile.
   [[nodiscard]] std::string error_message() const {
     const auto sentence = last_sentence();
     return sentence ? sentence.get() : std::string();

@@ -1,9 +1,9 @@
 //! THE OPENING HANDSHAKE. Strings and pointers that these functions return stay until ws_free().
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
-use crate::ffi::types::ws_status_t;
+use crate::ffi::types::{ws_status, ws_status_t};
 use crate::http::Head;
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -49,7 +49,8 @@ pub unsafe extern "C" fn ws_header(conn: *const ws_conn, name: *const c_char) ->
 
 /// Name and value of header number `index`, counted from 0, that the peer sent.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or there are no more. *name and *value are NULL then.
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or there are no more, which is no failure: ws_error_message() stays as it was.
+/// *name and *value are NULL then.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `name` and `value` are NULL or writable.
@@ -60,21 +61,22 @@ pub unsafe extern "C" fn ws_header_at(
     name: *mut *const c_char,
     value: *mut *const c_char,
 ) -> ws_status_t {
+    let mut found = true;
     // SAFETY: by the caller's word.
-    unsafe {
+    let status = unsafe {
         guard::null_first(name.cast::<*mut c_char>());
         guard::null_first(value.cast::<*mut c_char>());
         guard::call_on(conn, |conn| {
             let (name, value) = (guard::out(name)?, guard::out(value)?);
             conn.alive()?.look(|inner| {
-                let header = inner.view().head().and_then(|head| head.header_cstr_at(index));
-                let (found_name, found_value) =
-                    header.ok_or(Error::InvalidArgument("there is no such header"))?;
-                (*name, *value) = (found_name.as_ptr(), found_value.as_ptr());
-                Ok(())
-            })?
+                match inner.view().head().and_then(|head| head.header_cstr_at(index)) {
+                    Some((its_name, its_value)) => (*name, *value) = (its_name.as_ptr(), its_value.as_ptr()),
+                    None => found = false,
+                }
+            })
         })
-    }
+    };
+    if found { status } else { ws_status::WS_ERR_INVALID_ARGUMENT as i32 }
 }
 
 /// The subprotocol agreed on. NULL where there is none.

@@ -1163,6 +1163,85 @@ static void misuse_and_bad_arguments_are_told_in_words(void) {
   ws_free(conn);
 }
 
+static void a_status_without_a_sentence_of_its_own_does_not_tell_an_older_failures(void) {
+  ws_config *config = config_with(WS_OPT_MAX_SEND_QUEUE, 1);
+  ws_conn *conn = new_open(config, WS_SERVER);
+  ws_prepared *prepared;
+  const ws_message *message, *const *messages;
+  const char *older;
+  size_t count;
+  CHECK_IS(ws_prepare_message(WS_TEXT, "a", 1, &prepared), WS_OK);
+  CHECK_IS(ws_write_message(conn, WS_TEXT, "a", 1), WS_OK);
+  for (int way = 0; way < 8; way++) {
+    int full = way >= 3;
+    CHECK_IS(ws_set_option(conn, 99, 0), WS_ERR_INVALID_ARGUMENT);
+    older = ws_error_message(conn);
+    CHECK(strcmp(older, "no such option") == 0);
+    if (way == 0) CHECK_IS(ws_read_message(conn, &message), WS_ERR_WOULD_BLOCK);
+    if (way == 1) CHECK_IS(ws_read_messages(conn, &messages, &count), WS_ERR_WOULD_BLOCK);
+    if (way == 2) CHECK_IS(ws_write_pending(conn), WS_ERR_WOULD_BLOCK);
+    if (way == 3) CHECK_IS(ws_write_message(conn, WS_TEXT, "b", 1), WS_ERR_SEND_QUEUE_FULL);
+    if (way == 4) CHECK_IS(ws_queue_message(conn, WS_TEXT, "b", 1), WS_ERR_SEND_QUEUE_FULL);
+    if (way == 5) CHECK_IS(ws_write_fragment(conn, WS_TEXT, "b", 1, 0), WS_ERR_SEND_QUEUE_FULL);
+    if (way == 6) CHECK_IS(ws_write_prepared(conn, prepared), WS_ERR_SEND_QUEUE_FULL);
+    if (way == 7) CHECK_IS(ws_write_message(conn, WS_PING, "b", 1), WS_ERR_SEND_QUEUE_FULL);
+    /* "Not now" is no failure, and leaves the string that was handed out alone. */
+    if (full) CHECK(says(conn, "the send queue is full"));
+    if (!full) CHECK(*ws_error_message(conn) == '\0' && ws_copy_error_message(conn, NULL, 0) == 0);
+    if (!full) CHECK(strcmp(older, "no such option") == 0);
+  }
+  ws_prepared_free(prepared);
+  ws_free(conn);
+  ws_config_free(config);
+}
+
+static void the_end_says_why_the_connection_was_given_up_and_not_what_else_went_wrong(void) {
+  for (int gave_up = 0; gave_up < 2; gave_up++) {
+    ws_conn *conn = new_open(NULL, WS_SERVER);
+    const ws_message *message;
+    uint8_t sink[64];
+    size_t n;
+    CHECK_IS(feed_frame(conn, WS_CLIENT, gave_up ? 0xc1 : 0x88, gave_up ? "x" : ""), gave_up ? 7 : 6);
+    CHECK_IS(ws_read_message(conn, &message), gave_up ? WS_ERR_PROTOCOL : WS_OK);
+    CHECK_IS(ws_set_option(conn, 99, 0), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_write_pending(conn), WS_ERR_WOULD_BLOCK);
+    CHECK(*ws_error_message(conn) == '\0');
+    CHECK_IS(ws_output_take(conn, sink, sizeof sink, &n), WS_OK);
+    CHECK_IS(ws_write_pending(conn), WS_ERR_CONNECTION_CLOSED);
+    CHECK(says(conn, gave_up ? "reserved bit" : "the connection is closed"));
+    CHECK_IS(ws_write_pending(conn), WS_ERR_ALREADY_CLOSED);
+    CHECK(says(conn, gave_up ? "reserved bit" : "already closed"));
+    ws_free(conn);
+  }
+}
+
+static void the_end_of_the_headers_is_no_failure(void) {
+  ws_config *config = config_with(WS_OPT_AUTO_ACCEPT, 0);
+  pair both = new_pair(NULL, config);
+  const char *name, *value, *why;
+  char copy[128];
+  size_t i;
+  CHECK_IS(ws_header_at(both.client, 0, &name, &value), WS_ERR_INVALID_ARGUMENT); /* nothing has come yet */
+  CHECK(*ws_error_message(both.client) == '\0');
+  carry(both.client, both.server);
+  CHECK_IS(ws_handshake(both.server), WS_OK);
+  CHECK_IS(ws_reject(both.server, 403, NULL, 0), WS_OK);
+  carry(both.server, both.client);
+  CHECK_IS(ws_handshake(both.client), WS_ERR_HANDSHAKE);
+  why = ws_error_message(both.client);
+  CHECK(strstr(why, "403") != NULL);
+  snprintf(copy, sizeof copy, "%s", why);
+  for (i = 0; ws_header_at(both.client, i, &name, &value) == WS_OK; i++) continue;
+  CHECK(i > 0 && name == NULL && value == NULL);
+  CHECK_IS(ws_header_at(both.client, SIZE_MAX, &name, &value), WS_ERR_INVALID_ARGUMENT);
+  CHECK(ws_error_message(both.client) == why && strcmp(why, copy) == 0);
+  /* A mistake still is one. */
+  CHECK_IS(ws_header_at(both.client, 0, NULL, &value), WS_ERR_INVALID_ARGUMENT);
+  CHECK(says(both.client, "NULL"));
+  free_pair(&both);
+  ws_config_free(config);
+}
+
 /* Time */
 
 static void a_handshake_that_takes_too_long_is_given_up(void) {
@@ -1558,6 +1637,9 @@ int main(int argc, char **argv) {
   RUN(an_end_of_the_stream_in_the_handshake_is_told);
   RUN(a_broken_rule_is_told_in_words_and_to_the_peer);
   RUN(misuse_and_bad_arguments_are_told_in_words);
+  RUN(a_status_without_a_sentence_of_its_own_does_not_tell_an_older_failures);
+  RUN(the_end_says_why_the_connection_was_given_up_and_not_what_else_went_wrong);
+  RUN(the_end_of_the_headers_is_no_failure);
   RUN(a_handshake_that_takes_too_long_is_given_up);
   RUN(a_close_that_is_not_answered_is_given_up);
   RUN(a_ping_goes_out_each_interval_and_silence_ends_the_connection);

@@ -319,10 +319,26 @@ def test_a_refusal_tells_status_headers_and_body() -> None:
     assert isinstance(error, exceptions.InvalidStatus)
     assert (error.status, error.headers["www-authenticate"], error.body) == (401, "Basic", b"nope")
     assert error.response.status_code == 401
+    assert "401" in str(error), "not what the end of the headers says"
     client = ClientProtocol("ws://example.com/")
     client.receive_data(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     client.events_received()
     assert isinstance(client.handshake_exc, exceptions.HandshakeError)
+
+
+def test_a_full_queue_and_nothing_to_read_do_not_tell_an_older_failure() -> None:
+    client, server = pair(options={Option.MAX_SEND_QUEUE: 1})
+    for _ in range(2):
+        with pytest.raises(ValueError):
+            client.handle.set(Option.MAX_HEAD_SIZE, 1)
+        assert "256" in client.handle.message()
+        status = client.handle.read([])
+        assert status == Status.ERR_WOULD_BLOCK and "256" not in str(client.handle.error(status))
+    client.send_text("a")
+    with pytest.raises(ValueError):
+        client.handle.set(Option.MAX_HEAD_SIZE, 1)
+    with pytest.raises(exceptions.SendQueueFull, match="the send queue is full"):
+        client.send_text("b")
 
 
 def test_handles_come_and_go_without_a_leak() -> None:
