@@ -258,6 +258,12 @@ pub enum ProxyError {
     /// HTTP status 407, or a SOCKS login that failed.
     #[error("the proxy refused the user name and the password that were given")]
     CredentialsRefused,
+    /// HTTP status 407, and Basic is not among the ways to log in that the proxy offers.
+    #[error("the proxy wants a login by {schemes}, and only Basic is supported")]
+    LoginUnsupported {
+        /// The first of those that it offers.
+        schemes: String,
+    },
     /// SOCKS: neither without a login nor with user name and password.
     #[error("the proxy takes neither a user name and a password nor a client without")]
     NoWayToLogIn,
