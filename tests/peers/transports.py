@@ -64,6 +64,8 @@ def rows():
             yield Row(words, ["openssl"], partial(s_server, version, asks))
             yield Row(words.replace("server", "client"), ["openssl"], partial(s_client, version, asks))
     yield Row("openssl s_server without TLS 1.2", ["openssl"], s_server_of_old)
+    yield Row("openssl s_server renegotiates", ["openssl"], s_server_renegotiates)
+    yield Row("openssl s_server has nothing in common", ["openssl"], s_server_of_another_kind)
     yield Row("openssl s_client offers another ALPN", ["openssl"], s_client_with_other_alpn)
     for peer, client, server, need in (("websockets", PYTHON_CLIENT, PYTHON_SERVER, PYTHON),
                                        ("ws", NODE_CLIENT, NODE_SERVER, NODE_MODULES / "ws")):
@@ -212,16 +214,11 @@ def s_server(version, asks):
     with running(command, stdin=subprocess.PIPE) as (process, output):
         url = "wss://localhost:%s/" % wait_for(output, r"ACCEPT [\d.]+:(\d+)")[1]
         if asks:
-            # In TLS 1.2 that is one of the reasons for the one alert; in TLS 1.3 there is an alert for it.
-            without = "the client must present a certificate" if version == "tls1_3" else "the peer refused the TLS .*"
-            is_refused(without, *trusting(), url)
+            is_refused("the client must present a certificate", *trusting(), url)
             is_refused("the peer refused our certificate: it is signed by .*", *trusting(), *showing("unknown"), url)
         client = partial(echoes, *trusting(), *(showing("client") if asks else []), url)
         with in_background(client):
-            accepted = accept_of(wait_for(output, "Sec-WebSocket-Key: (.*)\r")[1])
-            process.stdin.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                b"Sec-WebSocket-Accept: " + accepted + b"\r\n\r\n\x81\x05hello")
-            process.stdin.flush()
+            accept_by_hand(process, output, b"\x81\x05hello")
             time.sleep(0.2)  # its Close has come by then
             process.stdin.write(CLOSE_FRAME)
             process.stdin.close()  # ends the connection, too
@@ -229,6 +226,40 @@ def s_server(version, asks):
         wait_for(output, "CIPHER is " + ("TLS_" if version == "tls1_3" else "ECDHE-"))
         if asks:
             wait_for(output, "subject=CN = client")
+
+
+def accept_by_hand(process, output, then=b""):
+    """s_server takes the request that it has shown, and goes on with these bytes."""
+    accepted = accept_of(wait_for(output, "Sec-WebSocket-Key: (.*)\r")[1])
+    process.stdin.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        b"Sec-WebSocket-Accept: " + accepted + b"\r\n\r\n" + then)
+    process.stdin.flush()
+
+
+def s_server_renegotiates():
+    """As servers do with TLS 1.2 that want a certificate for some paths only."""
+    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-tls1_2", "-cert", pem("server"), "-key", key("server")]
+    with running(command, stdin=subprocess.PIPE) as (process, output):
+        url = "wss://localhost:%s/" % wait_for(output, r"ACCEPT [\d.]+:(\d+)")[1]
+
+        def client():
+            said = talk(*trusting(), url)
+            must(said.status == 1 and "the peer wants to renegotiate (TLS 1.2), which is not supported" in said.err,
+                 "another sentence", said)
+
+        with in_background(client):
+            accept_by_hand(process, output)
+            time.sleep(0.2)
+            process.stdin.write(b"r\n")
+            process.stdin.flush()
+
+
+def s_server_of_another_kind():
+    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-tls1_2", "-cipher", "AES128-SHA", "-cert", pem("rsa"),
+               "-key", key("rsa")]
+    with running(command, stdin=subprocess.PIPE) as (_, output):
+        url = "wss://localhost:%s/" % wait_for(output, r"ACCEPT [\d.]+:(\d+)")[1]
+        is_refused("the peer refused the TLS handshake: it has nothing in common with us that it would use", *trusting(), url)
 
 
 def s_server_of_old():
