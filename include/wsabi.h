@@ -244,7 +244,7 @@ typedef struct ws_listener ws_listener;
 typedef struct ws_prepared ws_prepared;
 typedef struct ws_poller ws_poller;
 
-/* LIBRARY. Version and words. These functions may be called at any time from any thread. */
+/* LIBRARY. Version, words and URLs. These functions may be called at any time from any thread. */
 
 // The ABI version of the library that was loaded. Where it is not WS_ABI_VERSION, the header belongs to another one.
 uint32_t ws_abi_version(void);
@@ -263,6 +263,21 @@ const char *ws_status_message(ws_status_t status);
 
 // 1 where a connection that gave this status can carry no more messages, else 0.
 int32_t ws_status_is_fatal(ws_status_t status);
+
+// Checks a URL as ws_connect() does, opens nothing, and says where it leads.
+//
+// The host is copied to `host`, room for `capacity` bytes, with a NUL at the end: in small letters,
+// names in other scripts by IDNA, addresses in their usual form, IPv6 without brackets; "localhost"
+// for ws+unix://. It is what will be looked up and what the server is told, so a program that
+// allows some hosts only compares this: "ws://0x7f.1/" leads to 127.0.0.1. *port is 80, or 443 for
+// wss://, where the URL names none.
+//
+// WS_OK; WS_ERR_URL: it cannot be used; WS_ERR_INVALID_ARGUMENT: NULL, not UTF-8, or too little
+// room for the host.
+ws_status_t ws_url_check(const char *url,
+                         char *host,
+                         size_t capacity,
+                         uint16_t *port);
 
 
 /* CONFIGURATION. What a connection or listener begins with. It is copied when it is used: change or free it at any time
@@ -343,6 +358,11 @@ ws_status_t ws_config_set_tls_identity(ws_config *config,
 // Starts a connection to a URL: ws:// over TCP, wss:// over TLS, ws+unix://PATH:/TARGET over a Unix socket (a colon in
 // the path is %3A; a path that begins with @ is an abstract name of Linux's). It never waits: ws_handshake() completes
 // it and tells what went wrong on the way, be it that the name is not known or that nobody listens; reading does it, too.
+//
+// URLs are UTF-8, and read as browsers read them (WHATWG's URL standard): names in other scripts become
+// IDNA, "127.1" is 127.0.0.1, and characters that a request cannot have are percent-encoded. What that
+// standard would mend in silence (a control character, a missing host), a fragment (#), a user name
+// and port 0 are refused. See ws_url_check().
 //
 // Names are looked up on threads of the library's own, and so are the system's certificates read for wss://, once for
 // each configuration; addresses are tried as in RFC 8305. Blocking, unless WS_OPT_BLOCKING says otherwise; then drive it

@@ -1088,6 +1088,27 @@ private:
   detail::owner<ws_conn, ws_free> conn_;
 };
 
+/// Where a URL leads to.
+struct destination {
+  std::string host;        ///< As it is looked up and told to the server; IPv6 without brackets.
+  std::uint16_t port = 0;  ///< 80, or 443 for wss://, where the URL names none.
+};
+
+/// Checks a URL as connect() does, opens nothing, and says where it leads: the host in small letters, names in other scripts by
+/// IDNA, addresses in their usual form, "localhost" for ws+unix://. A program that allows some hosts only compares this.
+///
+/// errc::url: it cannot be used; errc::invalid_argument: a NUL in it, not UTF-8, or a host of more than a thousand bytes;
+/// errc::no_memory.
+[[nodiscard]] inline result<destination> check_url(std::string_view url) {
+  const detail::c_string c_url(url);
+  if (!c_url) return c_url.why();
+  char host[1024];
+  std::uint16_t port = 0;
+  const ws_status_t status = ws_url_check(c_url.get(), host, sizeof host, &port);
+  if (status != WS_OK) return static_cast<errc>(status);
+  return destination{host, port};
+}
+
 namespace detail {
 
 inline result<connection> connect(const ws_config *config, std::string_view url) noexcept {

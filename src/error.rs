@@ -181,7 +181,7 @@ pub enum ProtocolError {
 /// Why a URL cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// Not a URL by RFC 3986.
+    /// Not a URL: no scheme, control characters, or spaces around it.
     #[error("not a valid URL")]
     Malformed,
     /// Another scheme than `ws`, `wss` or `ws+unix`.
@@ -193,6 +193,9 @@ pub enum UrlError {
     /// No host to connect to.
     #[error("the URL has no host")]
     NoHost,
+    /// The host is one that WHATWG's URL standard refuses: an IPv4 address out of its bounds, malformed `xn--`, `a b`.
+    #[error("the host of the URL is neither a name nor an address")]
+    Host,
     /// A port outside 1 to 65535.
     #[error("the port of the URL is not a number from 1 to 65535")]
     Port,

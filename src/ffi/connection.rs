@@ -164,6 +164,11 @@ impl fmt::Debug for ws_conn {
 /// the path is %3A; a path that begins with @ is an abstract name of Linux's). It never waits: ws_handshake() completes
 /// it and tells what went wrong on the way, be it that the name is not known or that nobody listens; reading does it, too.
 ///
+/// URLs are UTF-8, and read as browsers read them (WHATWG's URL standard): names in other scripts become
+/// IDNA, "127.1" is 127.0.0.1, and characters that a request cannot have are percent-encoded. What that
+/// standard would mend in silence (a control character, a missing host), a fragment (#), a user name
+/// and port 0 are refused. See ws_url_check().
+///
 /// Names are looked up on threads of the library's own, and so are the system's certificates read for wss://, once for
 /// each configuration; addresses are tried as in RFC 8305. Blocking, unless WS_OPT_BLOCKING says otherwise; then drive it
 /// with ws_handshake(), as ws_get_socket(), ws_interest() and ws_next_deadline() say, or with ws_wait() or a poller.

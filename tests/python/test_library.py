@@ -12,11 +12,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Optional
 
 import pytest
 from conftest import ROOT, run_python
 
 from wsabi import exceptions
+from wsabi._address import Address
 from wsabi._handle import Config, Handle
 from wsabi._library import LIBRARY, quick
 from wsabi._tables import Kind, Option, Status
@@ -309,6 +311,35 @@ def test_arguments_that_cannot_be_are_refused() -> None:
     for uri in ("http://example.com/", "ws:///", "ws://example.com:99999/", "", "ws://a/\0b", "\ud800"):
         with pytest.raises(exceptions.InvalidURI):
             ClientProtocol(uri)
+
+
+@pytest.mark.parametrize(
+    "uri, without_user, host, port",
+    [
+        ("ws://h", "ws://h", "h", 80),
+        ("WSS://H/?", "WSS://H/?", "h", 443),
+        ("ws://me:secret@h/?", "ws://h/?", "h", 80),
+        ("ws://m%40e:s%3a@h:1?", "ws://h:1?", "h", 1),
+        ("ws://me:secret@[0::1]:9/a@b?c@d", "ws://[0::1]:9/a@b?c@d", "::1", 9),
+        ("ws://127.1/", "ws://127.1/", "127.0.0.1", 80),
+        ("ws://\uff4c\uff4f\uff43\uff41\uff4c\uff48\uff4f\uff53\uff54/", None, "localhost", 80),
+        ("wss://b\xfccher.example/\xe4?\xf6=\xfc", None, "xn--bcher-kva.example", 443),
+        ("ws://h\\@x/", "ws://h\\@x/", "h", 80),
+    ],
+)
+def test_a_url_leads_where_the_library_goes(uri: str, without_user: Optional[str], host: str, port: int) -> None:
+    address = Address(uri)
+    assert (address.uri, address.host, address.port) == (without_user or uri, host, port)
+    assert (address.authorization is not None) == (":s" in uri)
+    client = ClientProtocol(address.uri)
+    assert f"\r\nHost: {'[' + host + ']' if ':' in host else host}".encode() in client.data_to_send()
+
+
+@pytest.mark.parametrize("uri", ["ws://h/#f", "ws://h/#", "ws://h:0/", "ws://me:secret@h:0/", "ws://me:secret@/", "ws:h", "ws:///h",
+                                 "ws://.0/", "ws://xn--a/", "ws://h/\n", "ws://h\n/", "ws://me@h/", "http://h/", "ws://\udc80/"])
+def test_a_url_that_cannot_be_used_is_found_without_opening_anything(uri: str) -> None:
+    with pytest.raises(exceptions.InvalidURI):
+        Address(uri)
 
 
 def test_a_refusal_tells_status_headers_and_body() -> None:

@@ -604,6 +604,10 @@ def test_what_cannot_be_connected_to(serving: Any) -> None:
     closed.close()
     with pytest.raises(ConnectionRefusedError):
         connect(f"ws://127.0.0.1:{port}/")
+    for uri in (f"ws://127.0.0.1:{port}/#f", "ws://h/#f", "ws://h:0/", "ws://.0/"):
+        for options in ({}, {"source_address": ("127.0.0.1", 0)}):  # over the library's socket, and over one of Python's
+            with pytest.raises(exceptions.InvalidURI):
+                connect(uri, **options)
     for uri in ("http://127.0.0.1/", "ws://[::1/", "ws://a\0b/", "ws:///", "ws://127.0.0.1:99999/", "ws://a b/", "ws://a\nb/"):
         with pytest.raises(exceptions.InvalidURI):
             connect(uri)
@@ -613,6 +617,20 @@ def test_what_cannot_be_connected_to(serving: Any) -> None:
         connect(f"ws://127.0.0.1:{port}/", proxy=f"http://127.0.0.1:{port}")
     with pytest.raises(ValueError):
         connect(f"ws://127.0.0.1:{port}/", ssl=ssl.create_default_context())
+
+
+def test_a_url_in_any_script_is_converted(serving: Any) -> None:
+    def handler(ws: Any) -> None:
+        ws.send(ws.request.path + " " + ws.request.headers["Host"].partition(":")[0])
+
+    _, url = serving(handler)
+    place = url.replace("127.0.0.1", "\uff11\uff12\uff17.1")
+    assert place != url
+    for options in ({}, {"source_address": ("127.0.0.1", 0)}):  # over the library's socket, and over one of Python's
+        with connect(place + '\xe4 |^?\xf6=\xfc&ids[]=1&q={"a":1}', **options) as ws:
+            path, host = ws.recv(timeout=5).split()
+            assert path.startswith("/%C3%A4%20|") and path.endswith("?%C3%B6=%C3%BC&ids[]=1&q={%22a%22:1}")
+            assert host == "127.0.0.1"
 
 
 def test_limits_close_with_1009(serving: Any) -> None:

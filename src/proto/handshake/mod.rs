@@ -19,6 +19,7 @@ pub use key::{accept_key, generate_key};
 pub use options::HandshakeOptions;
 pub use server::{Acceptance, ServerHandshake};
 pub use url::Url;
+pub(crate) use url::split as split_url;
 
 use crate::error::Error;
 use crate::http::Head;

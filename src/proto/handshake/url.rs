@@ -1,9 +1,11 @@
 //! `ws` and `wss` URLs (RFC 6455 section 3), and `ws+unix` ones for Unix sockets: text in, the parts a handshake needs
-//! out. Resolves no names, opens nothing, and does not know whether TLS is there.
+//! out. They are read as browsers read them (WHATWG's URL standard), so that a host means here what it means to a program
+//! that checks it there; what that standard would mend in silence is refused. Resolves no names, opens nothing, and does
+//! not know whether TLS is there.
 
 use crate::error::UrlError;
-use fluent_uri::Uri;
-use fluent_uri::pct_enc::{EStr, encoder::Path};
+use percent_encoding::percent_decode_str;
+use url::{ParseError, Position};
 
 /// What the `Host` header of a request over a Unix socket says.
 const UNIX_HOST: &str = "localhost";
@@ -20,7 +22,9 @@ pub struct Url {
 }
 
 impl Url {
-    /// Reads a URL. Characters that RFC 3986 does not allow have to be percent-encoded by the caller.
+    /// Reads a URL. The host is normalised: small letters, names in other scripts by IDNA (`bücher.example` is
+    /// `xn--bcher-kva.example`), addresses in their usual form (`0x7f.1` is `127.0.0.1`). In path and query, characters that
+    /// a request cannot have are percent-encoded, in UTF-8, and `.` and `..` are resolved.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         match Self::parse_local(text)? {
             Self { port: 0, .. } => Err(UrlError::Port),
@@ -30,61 +34,60 @@ impl Url {
 
     /// Like [`parse`](Self::parse), for a place to listen at: port 0 stands for any free one.
     pub fn parse_local(text: &str) -> Result<Self, UrlError> {
-        let uri = Uri::parse(text).map_err(|_| UrlError::Malformed)?;
-        let scheme = uri.scheme().as_str();
-        if scheme.eq_ignore_ascii_case("ws+unix") {
-            return match uri.has_fragment() {
-                true => Err(UrlError::Fragment),
-                false => Self::parse_unix(&text[scheme.len() + 1..]),
-            };
-        }
-        let secure = if scheme.eq_ignore_ascii_case("ws") {
-            false
-        } else if scheme.eq_ignore_ascii_case("wss") {
-            true
-        } else {
-            return Err(UrlError::Scheme);
+        let (scheme, authority, rest) = split(text).ok_or(UrlError::Malformed)?;
+        let secure = match scheme.to_ascii_lowercase().as_str() {
+            "ws" => false,
+            "wss" => true,
+            "ws+unix" => return Self::parse_unix(&text[scheme.len() + 1..]),
+            _ => return Err(UrlError::Scheme),
         };
-        if uri.has_fragment() {
+        if rest.contains('#') {
             return Err(UrlError::Fragment);
         }
-        let authority = uri.authority().ok_or(UrlError::NoHost)?;
-        if authority.has_userinfo() {
-            return Err(UrlError::UserInfo);
+        match authority {
+            Some(authority) if authority.contains('@') => return Err(UrlError::UserInfo),
+            // The standard would decode it, and no name has to be written like this.
+            Some(authority) if authority.contains('%') => return Err(UrlError::Host),
+            None | Some("") => return Err(UrlError::NoHost),
+            Some(_) => {}
         }
-        let bracketed = authority.host();
-        let host = match bracketed.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(address) if address.starts_with(['v', 'V']) => return Err(UrlError::Malformed), // of a future kind
-            Some(address) => address,
-            None => bracketed,
-        };
-        if host.is_empty() {
-            return Err(UrlError::NoHost);
+        let url = url::Url::parse(text).map_err(|error| match error {
+            ParseError::EmptyHost => UrlError::NoHost,
+            ParseError::InvalidPort => UrlError::Port,
+            ParseError::IdnaError
+            | ParseError::InvalidIpv4Address
+            | ParseError::InvalidIpv6Address
+            | ParseError::InvalidDomainCharacter => UrlError::Host,
+            _ => UrlError::Malformed,
+        })?;
+        let bracketed = url.host_str().ok_or(UrlError::NoHost)?;
+        // The standard takes these, RFC 3986 does not, and in a Host header they help nobody.
+        if bracketed.contains(['"', '`', '{', '}']) {
+            return Err(UrlError::Host);
         }
-        if host.contains('%') {
-            return Err(UrlError::Malformed); // no name that a resolver knows has to be written like this
-        }
-        let default_port = if secure { 443 } else { 80 };
-        let port = authority.port_to_u16().map_err(|_| UrlError::Port)?.unwrap_or(default_port);
-        let mut target = uri.path().as_str().to_owned();
-        if target.is_empty() {
-            target.push('/');
-        }
-        if let Some(query) = uri.query() {
-            target.push('?');
-            target.push_str(query.as_str());
-        }
-        let authority =
-            if port == default_port { bracketed.to_owned() } else { format!("{bracketed}:{port}") };
-        Ok(Self { secure, host: host.to_owned(), port, authority, target, socket_path: None })
+        let host = bracketed.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(bracketed);
+        Ok(Self {
+            secure,
+            host: host.to_owned(),
+            port: url.port_or_known_default().ok_or(UrlError::Port)?,
+            authority: url[Position::BeforeHost..Position::AfterPort].to_owned(),
+            target: target_of(&url),
+            socket_path: None,
+        })
     }
 
     /// What follows `ws+unix:`: `//`, the path of the socket, and after a colon the target. A colon in the path is
     /// written `%3A`.
     fn parse_unix(rest: &str) -> Result<Self, UrlError> {
+        if rest.contains('#') {
+            return Err(UrlError::Fragment);
+        }
         let rest = rest.strip_prefix("//").unwrap_or(rest);
-        let (path, target) = rest.split_once(':').unwrap_or((rest, "/"));
-        let path = EStr::<Path>::new(path).ok_or(UrlError::Malformed)?.decode().to_bytes().into_owned();
+        let (path, target) = rest.split_once(':').unwrap_or((rest, ""));
+        if path.contains('?') {
+            return Err(UrlError::Malformed);
+        }
+        let path: Vec<u8> = percent_decode_str(path).collect();
         if path.is_empty() || path == b"@" {
             return Err(UrlError::NoHost);
         }
@@ -92,12 +95,14 @@ impl Url {
             return Err(UrlError::Malformed);
         }
         let slash = if target.starts_with('/') { "" } else { "/" };
+        let url =
+            url::Url::parse(&format!("ws://{UNIX_HOST}{slash}{target}")).map_err(|_| UrlError::Malformed)?;
         Ok(Self {
             secure: false,
             host: UNIX_HOST.to_owned(),
             port: 80,
             authority: UNIX_HOST.to_owned(),
-            target: format!("{slash}{target}"),
+            target: target_of(&url),
             socket_path: Some(path),
         })
     }
@@ -133,12 +138,34 @@ impl Url {
     }
 }
 
+/// The scheme of a URL, what stands behind `//` up to the path, and what is behind that. Nothing, where it has control
+/// characters in it or spaces around it, which the standard would take away, or no scheme.
+pub(crate) fn split(text: &str) -> Option<(&str, Option<&str>, &str)> {
+    if text.bytes().any(|byte| byte.is_ascii_control()) || text.starts_with(' ') || text.ends_with(' ') {
+        return None;
+    }
+    let (scheme, rest) = text.split_once(':')?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    if !is_scheme {
+        return None;
+    }
+    let Some(behind) = rest.strip_prefix("//") else { return Some((scheme, None, rest)) };
+    let (authority, rest) = behind.split_at(behind.find(['/', '\\', '?', '#']).unwrap_or(behind.len()));
+    Some((scheme, Some(authority), rest))
+}
+
+/// Path and query, with the `?` of an empty one.
+fn target_of(url: &url::Url) -> String {
+    url[Position::BeforePath..Position::AfterQuery].to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parts(text: &str) -> (bool, String, u16, String, String) {
-        let url = Url::parse(text).unwrap();
+        let url = Url::parse(text).expect(text);
         (url.secure, url.host, url.port, url.authority, url.target)
     }
 
@@ -153,8 +180,9 @@ mod tests {
         expect("ws://example.com:80/", false, "example.com", 80, "example.com", "/");
         expect("ws://example.com:/", false, "example.com", 80, "example.com", "/");
         expect("wss://example.com:80", true, "example.com", 80, "example.com:80", "/");
+        expect("wss://example.com:443?", true, "example.com", 443, "example.com", "/?");
         expect(
-            "WSS://example.com/a%20b/?x=1&y=/?",
+            "WSS://Example.com/a%20b/?x=1&y=/?",
             true,
             "example.com",
             443,
@@ -163,7 +191,114 @@ mod tests {
         );
         expect("Ws://127.0.0.1:9001?q", false, "127.0.0.1", 9001, "127.0.0.1:9001", "/?q");
         expect("ws://[::1]:9001/", false, "::1", 9001, "[::1]:9001", "/");
-        expect("ws://[2001:db8::1]//a", false, "2001:db8::1", 80, "[2001:db8::1]", "//a");
+        expect("ws://[2001:DB8:0::1]//a", false, "2001:db8::1", 80, "[2001:db8::1]", "//a");
+        expect("ws://my_host-1.local./", false, "my_host-1.local.", 80, "my_host-1.local.", "/");
+    }
+
+    /// Else a program's list of hosts that are allowed says one thing, and the resolver of the system another.
+    #[test]
+    fn a_host_is_what_the_url_standard_says_it_is() {
+        for (host, normalised) in [
+            ("0", "0.0.0.0"),
+            ("127.1", "127.0.0.1"),
+            ("0x7f.1", "127.0.0.1"),
+            ("2130706433", "127.0.0.1"),
+            ("0177.0.0.01", "127.0.0.1"),
+            ("0X7F000001", "127.0.0.1"),
+            ("127.0.0.1.", "127.0.0.1"),
+            ("1e2", "1e2"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("BÜCHER.example", "xn--bcher-kva.example"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("faß.de", "xn--fa-hia.de"),
+            ("☃.net", "xn--n3h.net"),
+            ("ｅｘａｍｐｌｅ。com", "example.com"),
+            ("１２７.１", "127.0.0.1"),
+            ("soft\u{ad}hyphen", "softhyphen"),
+            ("[::ffff:127.0.0.1]", "::ffff:7f00:1"),
+            ("[0:0:0:0:0:0:0:1]", "::1"),
+        ] {
+            for scheme in ["ws", "wss"] {
+                let url = Url::parse(&format!("{scheme}://{host}:9001/a")).expect(host);
+                assert_eq!((url.host(), url.port()), (normalised, 9001), "{host}");
+                let bracketed =
+                    if normalised.contains(':') { format!("[{normalised}]") } else { normalised.to_owned() };
+                assert_eq!(url.authority(), format!("{bracketed}:9001"), "{host}");
+            }
+        }
+        for host in [
+            ".0",
+            "0.0.0.0.0",
+            "256.0.0.1",
+            "1.2.3.256",
+            "4294967296",
+            "0x1.2.3.0x100",
+            "08",
+            "1.08",
+            "a.0x",
+            "1..2",
+            "..1",
+            "xn--",
+            "xn--a",
+            "xn--a.example",
+            "xn--zzzz-999999",
+            "xn--bücher",
+            "a\u{202e}b",
+            "\u{ad}",
+            "a^b",
+            "a|b",
+            "a b",
+            "a<b",
+            "a\"b",
+            "a`b",
+            "{a}",
+            "[::1",
+            "[::1]x",
+            "[1]",
+            "[v1.x]",
+            "[fe80::1%25eth0]",
+            "[fe80::1%eth0]",
+            "::1",
+            "%00",
+            "ex%41mple.com",
+            "%E2%98%83",
+        ] {
+            let error = Url::parse(&format!("ws://{host}/")).expect_err(host);
+            assert!(matches!(error, UrlError::Host | UrlError::Port | UrlError::NoHost), "{host}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_request_cannot_have_is_encoded_as_browsers_do_it() {
+        for (written, target) in [
+            ("/ä?ö=ü", "/%C3%A4?%C3%B6=%C3%BC"),
+            ("/%C3%A4?%c3%b6", "/%C3%A4?%c3%b6"),
+            ("/?ids[]=1", "/?ids[]=1"),
+            ("/?q={\"a\":1}", "/?q={%22a%22:1}"),
+            ("/{a}\"<b>`", "/%7Ba%7D%22%3Cb%3E%60"),
+            ("/?'<>", "/?%27%3C%3E"),
+            ("/a|b?a|b", "/a|b?a|b"),
+            ("/?a^b", "/?a^b"),
+            ("/a\\b?a\\b", "/a/b?a\\b"),
+            ("/%zz%?%zz%", "/%zz%?%zz%"),
+            ("/a b?c d", "/a%20b?c%20d"),
+            ("/a/./b/../c/%2e%2E/d", "/a/d"),
+            ("/☃/漢?🙂", "/%E2%98%83/%E6%BC%A2?%F0%9F%99%82"),
+            ("?", "/?"),
+            ("/?", "/?"),
+            ("/a?", "/a?"),
+            ("/??", "/??"),
+            ("//a//", "//a//"),
+            ("/:8080/@a", "/:8080/@a"),
+        ] {
+            for (start, end) in [("ws://h", ""), ("wss://h:1", ""), ("ws+unix:///s:", "")] {
+                let text = format!("{start}{written}{end}");
+                let url = Url::parse(&text).expect(&text);
+                assert_eq!(url.target(), target, "{text}");
+                assert!(url.target().bytes().all(|byte| byte.is_ascii_graphic()), "{text}");
+            }
+        }
+        assert!(Url::parse("ws://h/a^b").unwrap().target().starts_with("/a"));
     }
 
     #[test]
@@ -177,6 +312,7 @@ mod tests {
             ("WS+UNIX://./chat%20%3A.sock:/a", "./chat :.sock", "/a"),
             ("ws+unix://chat.sock:/a", "chat.sock", "/a"),
             ("ws+unix://@name:/a", "@name", "/a"),
+            ("ws+unix:///tmp/a b/ä|%zz.sock:/a b", "/tmp/a b/ä|%zz.sock", "/a%20b"),
         ] {
             let url = Url::parse(text).unwrap();
             assert_eq!(url.socket_path(), Some(path.as_bytes()), "{text}");
@@ -185,9 +321,10 @@ mod tests {
         for (text, error) in [
             ("ws+unix://", UrlError::NoHost),
             ("ws+unix:///a%00b", UrlError::Malformed),
-            ("ws+unix:///a b", UrlError::Malformed),
+            ("ws+unix:///a?b", UrlError::Malformed),
             ("ws+unix:///a:/\r\nX: y", UrlError::Malformed),
             ("ws+unix:///a:/#f", UrlError::Fragment),
+            ("ws+unix:///a#:/", UrlError::Fragment),
             ("ws+unix://@:/", UrlError::NoHost),
             ("wss+unix:///a", UrlError::Scheme),
         ] {
@@ -196,18 +333,21 @@ mod tests {
     }
 
     #[test]
-    fn cr_lf_nul_and_space_in_a_url_are_refused() {
-        for bad in ["\r", "\n", "\0", " ", "\r\nX-Evil: 1", "\t", "ä", "\\", "\"", "%", "%0", "%zz"] {
+    fn cr_lf_nul_and_other_control_characters_in_a_url_are_refused() {
+        for bad in ["\r", "\n", "\0", "\r\nX-Evil: 1", "\t", "\x1b", "\x7f"] {
             for url in [
                 format!("ws://h/{bad}"),
+                format!("ws://h/a{bad}b"),
                 format!("ws://h/?{bad}"),
                 format!("ws://h{bad}/"),
                 format!("ws:{bad}//h"),
+                format!("ws+unix:///a:/{bad}"),
+                format!("{bad}ws://h"),
             ] {
                 assert_eq!(Url::parse(&url), Err(UrlError::Malformed), "{url:?}");
             }
         }
-        for url in ["\nws://h/", " ws://h/", "ws://h:\r\n80/", "ws://h\0.example/"] {
+        for url in ["\nws://h/", " ws://h/", "ws://h/ ", "ws://h:\r\n80/", "ws://h\0.example/"] {
             assert_eq!(Url::parse(url), Err(UrlError::Malformed), "{url:?}");
         }
     }
@@ -218,25 +358,68 @@ mod tests {
             ("", UrlError::Malformed),
             ("example.com/chat", UrlError::Malformed),
             ("//example.com/chat", UrlError::Malformed),
+            ("//example.com:80/chat", UrlError::Malformed),
+            ("1ws://example.com", UrlError::Malformed),
+            (":", UrlError::Malformed),
             ("http://example.com", UrlError::Scheme),
             ("wsx://example.com", UrlError::Scheme),
             ("ws://example.com/#", UrlError::Fragment),
             ("ws://example.com/a#b", UrlError::Fragment),
+            ("ws://h/#f", UrlError::Fragment),
+            ("ws://h#f", UrlError::Fragment),
             ("ws:example.com", UrlError::NoHost),
+            ("ws:/example.com", UrlError::NoHost),
+            ("ws:\\\\example.com", UrlError::NoHost),
             ("ws:///path", UrlError::NoHost),
+            ("ws://\\path", UrlError::NoHost),
+            ("ws://?query", UrlError::NoHost),
             ("ws://:80/", UrlError::NoHost),
             ("ws://me:secret@example.com/", UrlError::UserInfo),
             ("ws://@example.com/", UrlError::UserInfo),
-            ("ws://example.com:0/", UrlError::Port),
+            ("ws://h:0/", UrlError::Port),
             ("ws://example.com:65536/", UrlError::Port),
             ("ws://example.com:99999999999999999999/", UrlError::Port),
-            ("ws://example.com:-1/", UrlError::Malformed),
-            ("ws://[::1/", UrlError::Malformed),
-            ("ws://[v1.x]/", UrlError::Malformed),
-            ("ws://[fe80::1%25eth0]/", UrlError::Malformed),
-            ("ws://ex%41mple.com/", UrlError::Malformed),
+            ("ws://example.com:-1/", UrlError::Port),
+            ("ws://[::1/", UrlError::Host),
+            ("ws://[v1.x]/", UrlError::Host),
+            ("ws://[fe80::1%25eth0]/", UrlError::Host),
+            ("ws://ex%41mple.com/", UrlError::Host),
         ] {
             assert_eq!(Url::parse(url), Err(error), "{url:?}");
         }
+        assert_eq!(Url::parse_local("ws://h:0/").unwrap().port(), 0);
+    }
+
+    /// Pieces of URLs in any order: an answer, never a panic, and nothing in it that could end a line of a request.
+    #[test]
+    fn no_text_makes_a_request_that_says_something_else() {
+        let pieces = [
+            "ws", "wss", "ws+unix", ":", "//", "/", "\\", "?", "#", "@", "[", "]", "::1", "h", "%", "%0d",
+            "%0a", "%00", " ", "\r\n", "\t", "ä", "\u{2028}", "\u{ff0f}", "xn--", "0x", "1", ".", "..",
+            ":80", "\u{ad}", "\u{85}",
+        ];
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed % below as u64) as usize
+        };
+        let mut parsed = 0;
+        for round in 0..100_000 {
+            let start = ["", "ws://", "wss://h", "ws+unix:/s:"][round % 4];
+            let rest: String = (0..random(8)).map(|_| pieces[random(pieces.len())]).collect();
+            let Ok(url) = Url::parse_local(&format!("{start}{rest}")) else { continue };
+            parsed += 1;
+            for part in [url.host(), url.authority(), url.target()] {
+                assert!(
+                    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic()),
+                    "{start}{rest}: {url:?}"
+                );
+            }
+            assert!(url.target().starts_with('/') && !url.target().contains('#'), "{start}{rest}");
+            assert!(!url.authority().contains(['/', '\\', '?', '@']), "{start}{rest}");
+        }
+        assert!(parsed > 5_000, "{parsed}");
     }
 }

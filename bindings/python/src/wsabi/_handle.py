@@ -20,6 +20,7 @@ from threading import Lock
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from . import exceptions
+from ._address import encoded
 from ._buffers import POINTER_SIZE, Buffer, lend_to, memory, pointers, text, unpack, view, word
 from ._config import Config, OwnedConn, OwnedListener, Prepared, check
 from ._library import quick, quick_raw, waiting
@@ -94,12 +95,12 @@ class Handle:
     @classmethod
     def connect(cls, config: Config, url: str) -> Handle:
         """Starts a connection over a socket of the library's. It never waits."""
-        return cls(lambda out: waiting.ws_connect(config, address(url), out), url)
+        return cls(lambda out: waiting.ws_connect(config, encoded(url), out), url)
 
     @classmethod
     def client(cls, config: Config, url: str) -> Handle:
         """A client in memory mode, or over what `set_socket` names."""
-        return cls(lambda out: quick.ws_client_new(config, address(url), out), url)
+        return cls(lambda out: quick.ws_client_new(config, encoded(url), out), url)
 
     @classmethod
     def server(cls, config: Config) -> Handle:
@@ -456,7 +457,7 @@ class Listener:
 
     def __init__(self, config: Config, url: str) -> None:
         self._listener = OwnedListener()
-        status = waiting.ws_listen(config, address(url), byref(self._listener))
+        status = waiting.ws_listen(config, encoded(url), byref(self._listener))
         if status == Status.ERR_URL:
             raise InvalidURI(url, "it cannot be listened at")
         if status == Status.ERR_IO:
@@ -510,11 +511,3 @@ output_take = quick_raw("ws_output_take")
 output = quick_raw("ws_output")
 output_advance = quick_raw("ws_output_advance")
 get_state = quick.ws_get_state
-
-
-def address(url: str) -> bytes:
-    """A URL for C."""
-    try:
-        return word(url)
-    except ValueError as error:
-        raise InvalidURI(url, str(error)) from error

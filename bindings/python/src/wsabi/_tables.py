@@ -146,6 +146,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("ws_status_name", c_char_p, (c_int32,)),
     ("ws_status_message", c_char_p, (c_int32,)),
     ("ws_status_is_fatal", c_int32, (c_int32,)),
+    ("ws_url_check", c_int32, (c_char_p, c_char_p, c_size_t, c_void_p)),
     ("ws_config_new", c_void_p, ()),
     ("ws_config_free", None, (c_void_p,)),
     ("ws_config_set", c_int32, (c_void_p, c_int32, c_uint64)),
