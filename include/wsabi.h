@@ -185,6 +185,12 @@ typedef enum ws_option {
   // it is there until ws_handshake() gives WS_OK, or the first message is read; a refusal always is. A connection that waits
   // then needs about 250 bytes, instead of 1,000 and more. Only in a configuration. Default on.
   WS_OPT_KEEP_HEAD = 27,
+  // A server with WS_OPT_AUTO_ACCEPT off stops at WS_STATE_REQUEST with every well-formed HTTP/1.x
+  // request that has no body, not only with those for WebSocket: ws_is_upgrade() tells them apart, and
+  // ws_reject() answers the health check of a load balancer, for instance. A request with a body is
+  // answered with 413. With WS_OPT_AUTO_ACCEPT on this changes nothing. Only in a configuration.
+  // Default off.
+  WS_OPT_PLAIN_REQUESTS = 28,
   // permessage-deflate (RFC 7692): a client offers it, a server takes it where it is offered. This and the options
   // up to 36 are for a configuration only; on a connection they tell what was agreed on. With
   // ws_from_partially_read() it is taken as agreed on. Memory per connection from the first compressed message on:
@@ -468,6 +474,14 @@ void ws_listener_free(ws_listener *listener);
 // it has failed before. WS_ERR_MISUSE: another thread reads. WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_handshake(ws_conn *conn);
 
+// The method of the request that a server has received: "GET", unless WS_OPT_PLAIN_REQUESTS is on. NULL
+// before that, and on a client.
+const char *ws_request_method(const ws_conn *conn);
+
+// 1 where the request that a server has received would open a WebSocket: ws_accept() can take it. 0 for
+// any other, as WS_OPT_PLAIN_REQUESTS lets them come, before there is one, and on a client.
+int32_t ws_is_upgrade(const ws_conn *conn);
+
 // The target of the request that a server has received, for instance "/chat?room=1". NULL before that, and on a client.
 const char *ws_request_target(const ws_conn *conn);
 
@@ -511,12 +525,15 @@ ws_status_t ws_add_header(ws_conn *conn,
 // takes the first of the configuration's that it offered. The response carries the headers of the configuration.
 //
 // WS_OK: messages can flow. WS_ERR_INVALID_ARGUMENT: NULL, or a subprotocol that was not offered: the request still
-// waits. WS_ERR_MISUSE: there is no request. WS_ERR_IO, WS_ERR_NO_MEMORY.
+// waits. WS_ERR_MISUSE: there is no request, or it is not for WebSocket and still waits (see
+// ws_is_upgrade()). WS_ERR_IO, WS_ERR_NO_MEMORY.
 ws_status_t ws_accept(ws_conn *conn,
                       const char *protocol);
 
-// Server, at WS_STATE_REQUEST: refuses the request with an HTTP status from 300 to 599 and a body, plain text unless a
-// header of the configuration says otherwise. Then call ws_write_pending() until it gives CONNECTION_CLOSED.
+// Server, at WS_STATE_REQUEST: answers the request with an HTTP status from 200 to 599 and a body, plain
+// text unless a header of the configuration says otherwise. That is the end: the answer says
+// "Connection: close". Then call ws_write_pending() until it gives CONNECTION_CLOSED. Where HTTP has no
+// body (204, 205, 304, and every answer to HEAD) none is sent; HEAD gets the length of it.
 //
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or another status: the request still waits. WS_ERR_MISUSE: there is no request.
 // WS_ERR_IO, WS_ERR_NO_MEMORY.

@@ -124,6 +124,7 @@ enum class option : std::int32_t {
   proxy_from_environment = WS_OPT_PROXY_FROM_ENVIRONMENT,
   reuse_port = WS_OPT_REUSE_PORT,
   keep_head = WS_OPT_KEEP_HEAD,
+  plain_requests = WS_OPT_PLAIN_REQUESTS,
   deflate = WS_OPT_DEFLATE,
   deflate_level = WS_OPT_DEFLATE_LEVEL,
   deflate_threshold = WS_OPT_DEFLATE_THRESHOLD,
@@ -724,6 +725,15 @@ public:
   /// errc::connection_closed, errc::already_closed. errc::misuse: another thread reads.
   result<void> handshake() noexcept { return done(ws_handshake(get())); }
 
+  /// The method of the request that a server has received: "GET", unless option::plain_requests is on. Stays as long as
+  /// the connection.
+  [[nodiscard]] std::optional<std::string_view> request_method() const noexcept {
+    return detail::optional_text(ws_request_method(get()));
+  }
+
+  /// Whether the request that a server has received would open a WebSocket: accept() can take it.
+  [[nodiscard]] bool is_upgrade() const noexcept { return ws_is_upgrade(get()) == 1; }
+
   /// The target of the request that a server has received, for instance "/chat?room=1". Stays as long as the
   /// connection.
   [[nodiscard]] std::optional<std::string_view> request_target() const noexcept {
@@ -773,7 +783,8 @@ public:
   /// Server, at state::request: takes the request, with one of the subprotocols offered, or the first of the
   /// configuration's.
   ///
-  /// errc::invalid_argument: it was not offered, the request still waits; errc::misuse: there is no request; errc::io.
+  /// errc::invalid_argument: it was not offered, the request still waits; errc::misuse: there is no request, or it is not
+  /// for WebSocket (is_upgrade()) and still waits; errc::io.
   result<void> accept() noexcept { return done(ws_accept(get(), nullptr)); }
   result<void> accept(std::string_view protocol) noexcept {
     const detail::c_string c_protocol(protocol);
@@ -781,8 +792,8 @@ public:
     return done(ws_accept(get(), c_protocol.get()));
   }
 
-  /// Server, at state::request: refuses it with an HTTP status from 300 to 599. Then write_pending() until
-  /// errc::connection_closed.
+  /// Server, at state::request: answers it with an HTTP status from 200 to 599, which is the end. Then write_pending()
+  /// until errc::connection_closed. Where HTTP has no body (204, 205, 304, answers to HEAD) none is sent.
   ///
   /// errc::invalid_argument: another status, the request still waits; errc::misuse: there is no request; errc::io.
   result<void> reject(std::int32_t http_status, std::string_view body = {}) noexcept {

@@ -219,8 +219,8 @@ pub enum HandshakeError {
     /// The stream ended before the handshake was done.
     #[error("the stream ended during the opening handshake")]
     Incomplete,
-    /// This server refused the request with the given HTTP status.
-    #[error("the request was refused with HTTP status {0}")]
+    /// This server answered the request with the given HTTP status.
+    #[error("the request was answered with HTTP status {0}")]
     Refused(u16),
 }
 

@@ -252,6 +252,7 @@ pub(super) fn set(
         WS_OPT_TCP_NODELAY => settings.nodelay = flag(value)?,
         WS_OPT_REUSE_PORT => settings.reuse_port = flag(value)?,
         WS_OPT_KEEP_HEAD => websocket.keep_head = flag(value)?,
+        WS_OPT_PLAIN_REQUESTS => websocket.plain_requests = flag(value)?,
         WS_OPT_PROXY_FROM_ENVIRONMENT => settings.proxy_from_environment = flag(value)?,
         WS_OPT_TLS_VERIFY => settings.tls_verify = flag(value)?,
         _ => return Err(Error::InvalidArgument("this option is for a configuration only")),
@@ -269,6 +270,7 @@ pub(super) fn is_for_opening(option: i32) -> bool {
         WS_OPT_PROXY_FROM_ENVIRONMENT,
         WS_OPT_TLS_VERIFY,
         WS_OPT_KEEP_HEAD,
+        WS_OPT_PLAIN_REQUESTS,
     ];
     these.iter().any(|opening| *opening as i32 == option)
 }
@@ -342,6 +344,7 @@ pub(super) fn get(websocket: &WebSocketConfig, settings: &Settings, option: i32)
         WS_OPT_TCP_NODELAY => settings.nodelay.into(),
         WS_OPT_REUSE_PORT => settings.reuse_port.into(),
         WS_OPT_KEEP_HEAD => websocket.keep_head.into(),
+        WS_OPT_PLAIN_REQUESTS => websocket.plain_requests.into(),
         WS_OPT_PROXY_FROM_ENVIRONMENT => settings.proxy_from_environment.into(),
         WS_OPT_TLS_VERIFY => settings.tls_verify.into(),
         _ => return Err(Error::InvalidArgument("no such option here")),
@@ -376,6 +379,7 @@ fn known(option: i32) -> Result<ws_option> {
         WS_OPT_REUSE_PORT,
         WS_OPT_PROXY_FROM_ENVIRONMENT,
         WS_OPT_KEEP_HEAD,
+        WS_OPT_PLAIN_REQUESTS,
         WS_OPT_DEFLATE,
         WS_OPT_DEFLATE_LEVEL,
         WS_OPT_DEFLATE_THRESHOLD,

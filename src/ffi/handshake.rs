@@ -24,6 +24,28 @@ pub unsafe extern "C" fn ws_handshake(conn: *mut ws_conn) -> ws_status_t {
     unsafe { guard::call_on(conn, |conn| conn.alive()?.handshake().map(|_| ())) }
 }
 
+/// The method of the request that a server has received: "GET", unless WS_OPT_PLAIN_REQUESTS is on. NULL
+/// before that, and on a client.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_method(conn: *const ws_conn) -> *const c_char {
+    // SAFETY: by the caller's word.
+    unsafe { from_head(conn, |head| (head.status() == 0).then(|| head.method_cstr().as_ptr())) }
+}
+
+/// 1 where the request that a server has received would open a WebSocket: ws_accept() can take it. 0 for
+/// any other, as WS_OPT_PLAIN_REQUESTS lets them come, before there is one, and on a client.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_is_upgrade(conn: *const ws_conn) -> i32 {
+    // SAFETY: by the caller's word.
+    unsafe { guard::ask(conn, 0, |conn| conn.alive()?.with(|inner| inner.connection().is_upgrade().into())) }
+}
+
 /// The target of the request that a server has received, for instance "/chat?room=1". NULL before that, and on a client.
 ///
 /// # Safety
@@ -165,7 +187,8 @@ pub unsafe extern "C" fn ws_add_header(
 /// takes the first of the configuration's that it offered. The response carries the headers of the configuration.
 ///
 /// WS_OK: messages can flow. WS_ERR_INVALID_ARGUMENT: NULL, or a subprotocol that was not offered: the request still
-/// waits. WS_ERR_MISUSE: there is no request. WS_ERR_IO, WS_ERR_NO_MEMORY.
+/// waits. WS_ERR_MISUSE: there is no request, or it is not for WebSocket and still waits (see
+/// ws_is_upgrade()). WS_ERR_IO, WS_ERR_NO_MEMORY.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `protocol` is NULL or NUL-terminated.
@@ -180,8 +203,10 @@ pub unsafe extern "C" fn ws_accept(conn: *mut ws_conn, protocol: *const c_char) 
     }
 }
 
-/// Server, at WS_STATE_REQUEST: refuses the request with an HTTP status from 300 to 599 and a body, plain text unless a
-/// header of the configuration says otherwise. Then call ws_write_pending() until it gives CONNECTION_CLOSED.
+/// Server, at WS_STATE_REQUEST: answers the request with an HTTP status from 200 to 599 and a body, plain
+/// text unless a header of the configuration says otherwise. That is the end: the answer says
+/// "Connection: close". Then call ws_write_pending() until it gives CONNECTION_CLOSED. Where HTTP has no
+/// body (204, 205, 304, and every answer to HEAD) none is sent; HEAD gets the length of it.
 ///
 /// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or another status: the request still waits. WS_ERR_MISUSE: there is no request.
 /// WS_ERR_IO, WS_ERR_NO_MEMORY.

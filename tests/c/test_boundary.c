@@ -49,6 +49,7 @@ static const struct option {
   {WS_OPT_PROXY_FROM_ENVIRONMENT, 0, 1, 2, 1},
   {WS_OPT_REUSE_PORT, 0, 1, 2, 1},
   {WS_OPT_KEEP_HEAD, 1, 0, 2, 1},
+  {WS_OPT_PLAIN_REQUESTS, 0, 1, 2, 1},
   {WS_OPT_DEFLATE, 0, 1, 2, 1},
   {WS_OPT_DEFLATE_LEVEL, 1, 9, 10, 1},
   {WS_OPT_DEFLATE_THRESHOLD, 64, 0, 0, 1},
@@ -92,6 +93,8 @@ static void a_null_handle_is_an_invalid_argument_everywhere(void) {
   CHECK_IS(ws_listener_port(NULL), 0);
   CHECK_IS(ws_handshake(NULL), refused);
   CHECK(ws_request_target(NULL) == NULL);
+  CHECK(ws_request_method(NULL) == NULL);
+  CHECK_IS(ws_is_upgrade(NULL), 0);
   CHECK(ws_header(NULL, "Host") == NULL);
   CHECK_IS(ws_header_at(NULL, 0, &name, &text), refused);
   CHECK(name == NULL && text == NULL);

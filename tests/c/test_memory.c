@@ -107,12 +107,15 @@ static void a_server_stops_at_a_request_and_accepts_it(void) {
   CHECK_IS(ws_queued_bytes(both.server), 0);
   target = ws_request_target(both.server);
   CHECK(target != NULL && strcmp(target, "/chat?room=1") == 0);
+  CHECK(strcmp(ws_request_method(both.server), "GET") == 0 && ws_request_method(both.client) == NULL);
+  CHECK(ws_is_upgrade(both.server) == 1 && ws_is_upgrade(both.client) == 0);
   CHECK(strcmp(ws_header(both.server, "origin"), "https://origin.example") == 0);
   CHECK_IS(ws_read_message(both.server, &message), WS_ERR_MISUSE);
   CHECK_IS(ws_write_message(both.server, WS_TEXT, "x", 1), WS_ERR_MISUSE);
   CHECK_IS(ws_accept(both.server, "other"), WS_ERR_INVALID_ARGUMENT);
-  CHECK_IS(ws_reject(both.server, 200, NULL, 0), WS_ERR_INVALID_ARGUMENT);
-  CHECK_IS(ws_reject(both.server, 299, NULL, 0), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_reject(both.server, 100, NULL, 0), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_reject(both.server, 101, NULL, 0), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_reject(both.server, 199, NULL, 0), WS_ERR_INVALID_ARGUMENT);
   CHECK_IS(ws_reject(both.server, 600, NULL, 0), WS_ERR_INVALID_ARGUMENT);
   CHECK_IS(ws_reject(both.server, -400, NULL, 0), WS_ERR_INVALID_ARGUMENT);
   CHECK_IS(ws_reject(both.server, 65536 + 400, NULL, 0), WS_ERR_INVALID_ARGUMENT);
@@ -164,6 +167,108 @@ static void a_rejected_client_sees_status_headers_and_body(void) {
   CHECK(len == sizeof body - 1 && memcmp(data, body, len) == 0);
   free_pair(&both);
   ws_config_free(server);
+}
+
+/* What a server in memory answers: its length. */
+static size_t take_answer(ws_conn *server, char *answer, size_t capacity) {
+  size_t n = 0;
+  if (ws_output_take(server, (uint8_t *)answer, capacity - 1, &n) != WS_OK) n = 0;
+  answer[n] = '\0';
+  return n;
+}
+
+static ws_config *taking_plain_requests(uint64_t auto_accept) {
+  ws_config *config = config_with(WS_OPT_PLAIN_REQUESTS, 1);
+  ws_config_set(config, WS_OPT_AUTO_ACCEPT, auto_accept);
+  return config;
+}
+
+static void a_plain_request_waits_for_an_answer_where_the_program_asks_for_that(void) {
+  static const struct {
+    const char *request, *method, *target;
+    int32_t status;
+    const char *answer;
+  } cases[] = {
+    {"GET /health HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n", "GET", "/health", 200,
+     "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n"
+     "X-All: yes\r\nX-This: 1\r\n\r\nup\n"},
+    {"OPTIONS * HTTP/1.0\r\nX: y\r\n\r\n", "OPTIONS", "*", 204,
+     "HTTP/1.1 204 No Content\r\nConnection: close\r\nX-All: yes\r\nX-This: 1\r\n\r\n"},
+    {"HEAD / HTTP/1.1\r\nHost: a\r\nX: y\r\nContent-Length: 0\r\n\r\n", "HEAD", "/", 503,
+     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+     "Content-Length: 3\r\nX-All: yes\r\nX-This: 1\r\n\r\n"},
+    {"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX: y\r\nSec-WebSocket-Version: 12\r\n\r\n",
+     "GET", "/", 304, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\nX-All: yes\r\nX-This: 1\r\n\r\n"},
+  };
+  ws_config *config = taking_plain_requests(0);
+  char answer[512];
+  ws_config_add_header(config, "X-All", "yes");
+  for (size_t i = 0; i < LENGTH(cases); i++) {
+    ws_conn *server;
+    const ws_message *message;
+    CHECK_IS(ws_server_new(config, &server), WS_OK);
+    CHECK(ws_request_method(server) == NULL && ws_is_upgrade(server) == 0);
+    CHECK_IS(feed_text(server, cases[i].request), strlen(cases[i].request));
+    CHECK_IS(ws_handshake(server), WS_OK);
+    CHECK_IS(ws_get_state(server), WS_STATE_REQUEST);
+    CHECK_IS(ws_is_upgrade(server), 0);
+    CHECK(strcmp(ws_request_method(server), cases[i].method) == 0);
+    CHECK(strcmp(ws_request_target(server), cases[i].target) == 0);
+    CHECK(strcmp(ws_header(server, "x"), "y") == 0);
+    CHECK_IS(ws_queued_bytes(server), 0);
+    /* It cannot become a WebSocket, and still waits. */
+    CHECK_IS(ws_accept(server, NULL), WS_ERR_MISUSE);
+    CHECK(says(server, "not for WebSocket"));
+    CHECK_IS(ws_reject(server, 101, NULL, 0), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_read_message(server, &message), WS_ERR_MISUSE);
+    CHECK_IS(ws_get_state(server), WS_STATE_REQUEST);
+    CHECK_IS(ws_add_header(server, "X-This", "1"), WS_OK);
+    CHECK_IS(ws_reject(server, cases[i].status, "up\n", 3), WS_OK);
+    CHECK_IS(ws_write_pending(server), WS_ERR_WOULD_BLOCK);
+    CHECK_IS(take_answer(server, answer, sizeof answer), strlen(cases[i].answer));
+    CHECK(strcmp(answer, cases[i].answer) == 0);
+    CHECK_IS(ws_write_pending(server), WS_ERR_CONNECTION_CLOSED);
+    CHECK(strcmp(ws_request_method(server), cases[i].method) == 0 && ws_is_upgrade(server) == 0);
+    ws_free(server);
+  }
+  ws_config_free(config);
+}
+
+static void a_websocket_is_opened_beside_plain_requests(void) {
+  ws_config *config = taking_plain_requests(0);
+  pair both = new_pair(NULL, config);
+  carry(both.client, both.server);
+  CHECK_IS(ws_handshake(both.server), WS_OK);
+  CHECK_IS(ws_get_state(both.server), WS_STATE_REQUEST);
+  CHECK_IS(ws_is_upgrade(both.server), 1);
+  CHECK_IS(ws_accept(both.server, NULL), WS_OK);
+  CHECK(ws_is_upgrade(both.server) == 1 && strcmp(ws_request_method(both.server), "GET") == 0);
+  carry(both.server, both.client);
+  CHECK_IS(ws_handshake(both.client), WS_OK);
+  free_pair(&both);
+  ws_config_free(config);
+}
+
+static void a_plain_request_is_refused_unless_the_program_decides_about_requests(void) {
+  static const char get[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n", post[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+  char answer[512];
+  for (int way = 0; way < 5; way++) {
+    const char *const expected = way == 3 ? "HTTP/1.1 413 Content Too Large\r\n" : way == 4 ? "HTTP/1.1 405 " : "HTTP/1.1 426 ";
+    ws_config *config = taking_plain_requests(way == 1 || way == 4);
+    ws_conn *server;
+    if (way == 0) CHECK_IS(ws_config_set(config, WS_OPT_PLAIN_REQUESTS, 0), WS_OK);
+    CHECK_IS(ws_server_new(config, &server), WS_OK);
+    CHECK_IS(ws_set_option(server, WS_OPT_PLAIN_REQUESTS, 1), WS_ERR_INVALID_ARGUMENT);
+    if (way == 2) CHECK_IS(ws_set_option(server, WS_OPT_AUTO_ACCEPT, 1), WS_OK); /* it comes late, and counts */
+    feed_text(server, way >= 3 ? post : get);
+    CHECK_IS(ws_handshake(server), WS_ERR_HANDSHAKE);
+    CHECK(take_answer(server, answer, sizeof answer) > 0 && strncmp(answer, expected, strlen(expected)) == 0);
+    CHECK(strstr(answer, "close\r\n") != NULL);
+    CHECK_IS(ws_write_pending(server), WS_ERR_CONNECTION_CLOSED);
+    CHECK(strcmp(ws_request_method(server), way >= 3 ? "POST" : "GET") == 0);
+    ws_free(server);
+    ws_config_free(config);
+  }
 }
 
 static void each_response_may_have_headers_of_its_own(void) {
@@ -1602,6 +1707,9 @@ int main(int argc, char **argv) {
   RUN(reading_completes_the_handshake);
   RUN(a_server_stops_at_a_request_and_accepts_it);
   RUN(a_rejected_client_sees_status_headers_and_body);
+  RUN(a_plain_request_waits_for_an_answer_where_the_program_asks_for_that);
+  RUN(a_websocket_is_opened_beside_plain_requests);
+  RUN(a_plain_request_is_refused_unless_the_program_decides_about_requests);
   RUN(each_response_may_have_headers_of_its_own);
   RUN(strings_of_a_request_stay_when_its_time_is_over);
   RUN(strings_of_a_refusal_stay_while_its_body_arrives);

@@ -571,6 +571,7 @@ fn numbers(config: &WebSocketConfig) -> Vec<(ws_option, u64)> {
         (ws_option::WS_OPT_MAX_FRAGMENTS, limit(config.max_fragments)),
         (ws_option::WS_OPT_MAX_HEAD_SIZE, config.max_head_size as u64),
         (ws_option::WS_OPT_ACCEPT_UNMASKED_FRAMES, config.accept_unmasked_frames.into()),
+        (ws_option::WS_OPT_PLAIN_REQUESTS, config.plain_requests.into()),
         (ws_option::WS_OPT_AUTO_PONG, config.auto_pong.into()),
         (ws_option::WS_OPT_DELIVER_CONTROL, config.deliver_control.into()),
         (ws_option::WS_OPT_DELIVER_FRAGMENTS, config.deliver_fragments.into()),

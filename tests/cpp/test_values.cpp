@@ -220,6 +220,8 @@ TEST_CASE("a handle that was moved from is empty, and every call on it is harmle
   CHECK(conn.error_message().empty());
   CHECK(conn.socket() == -1);
   CHECK_FALSE(conn.request_target());
+  CHECK_FALSE(conn.request_method());
+  CHECK_FALSE(conn.is_upgrade());
   CHECK_FALSE(conn.header("Host"));
   CHECK_FALSE(conn.header_at(0));
   CHECK_FALSE(conn.protocol());

@@ -26,7 +26,7 @@ from hashlib import sha1
 from pathlib import Path
 
 import certificates
-from between import haproxy, haproxy_passing_tls, microsocks, nginx, nginx_to_unix, tinyproxy
+from between import haproxy, haproxy_passing_tls, haproxy_that_checks, microsocks, nginx, nginx_to_unix, tinyproxy
 from between import CERTIFICATES, PASSWORD, USER, WORK, key, pem
 from programs import BIN, ECHO, NODE_MODULES, PYTHON, Failure, Skipped, free_port, must, run_client, running, server
 from programs import wait_for
@@ -121,6 +121,8 @@ def rows():
             yield Row("%s, %s client" % (name, peer), needs + [need] * bool(need), partial(behind, front, client))
         yield Row(name + ", idle", needs, partial(idle, front))
         yield Row(name + ", the server closes", needs + [PYTHON], partial(server_closes, front))
+    for scheme in "ws", "wss":
+        yield Row("haproxy checks the health of a %s server" % scheme, ["haproxy"], partial(health_checks, scheme))
 
 
 def main():
@@ -583,6 +585,43 @@ def idle(front):
             time.sleep(2)
             out, _ = client.communicate(b"hello\n", timeout=10)
         must((client.returncode, out) == (0, b"hello\n"), "no echo", client.returncode, out)
+
+
+def health_checks(scheme):
+    """A load balancer asks by plain HTTP, at the port of the WebSockets, and sends nobody where it gets no 200."""
+    listen = ["%s://127.0.0.1:0/" % scheme, *(showing("server") if scheme == "wss" else [])]
+    asks = ["option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host ours"]
+    by_default = ["option httpchk"]  # OPTIONS / HTTP/1.0
+    for lines, health, expected in ((asks, "/health", ("UP", "L7OK", "200")), (by_default, "/", ("UP", "L7OK", "200")),
+                                    (asks, "/elsewhere", ("DOWN", "L7STS", "426")), (asks, None, ("DOWN", "L7STS", "426"))):
+        with server(ECHO, *listen, *(["--health", health] if health else [])) as url:
+            with haproxy_that_checks(url, *lines) as (front, stats):
+                wait_until(lambda: health_of(stats) == expected, "its health never is", expected)
+                if expected[0] == "UP":
+                    run_client([BATTERY, front, *trusting()])
+                    must(health_of(stats) == expected, "it is not well any more", health_of(stats))
+                else:
+                    said = talk(*trusting(), front)
+                    must(said.status != 0 and said.out == "", "served all the same", said)
+
+
+def health_of(stats):
+    """What HAProxy says of the server: whether it is up, how the last check ended, and with which HTTP status."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(stats))
+        connection.sendall(b"show stat\n")
+        lines = b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode().splitlines()
+    names = lines[0].lstrip("# ").split(",")
+    values = next(dict(zip(names, line.split(","))) for line in lines[1:] if line.startswith("front,ours,"))
+    return values["status"], values["check_status"], values["check_code"]
+
+
+def wait_until(holds, text, *details):
+    for _ in range(500):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise Failure("\n".join((text, *map(str, details))))
 
 
 def server_closes(front):

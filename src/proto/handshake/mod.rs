@@ -7,7 +7,9 @@
 //! | `options` | what the caller adds to a handshake |
 //! | `url` | `ws` and `wss` URLs |
 //! | `client`, `server` | the two sides |
+//! | `answer` | what a server answers that opens no WebSocket |
 
+mod answer;
 mod client;
 mod key;
 mod options;
@@ -17,7 +19,7 @@ mod url;
 pub use client::ClientHandshake;
 pub use key::{accept_key, generate_key};
 pub use options::HandshakeOptions;
-pub use server::{Acceptance, ServerHandshake};
+pub use server::{Acceptance, ServerHandshake, is_upgrade};
 pub use url::Url;
 pub(crate) use url::split as split_url;
 
@@ -39,8 +41,7 @@ pub enum Handshake {
 pub enum Progress {
     /// More bytes are needed.
     NeedMore,
-    /// Server only: a valid request is there and waits for [`ServerHandshake::accept`] or
-    /// [`ServerHandshake::reject`].
+    /// Server only: a request is there and waits for [`ServerHandshake::accept`] or [`ServerHandshake::reject`].
     Request,
     /// Done: whatever follows the consumed bytes is frames.
     Done,

@@ -138,8 +138,19 @@ class Handle:
         self.check(waiting.ws_accept(self._conn, None if subprotocol is None else word(subprotocol)))
 
     def reject(self, status: int, body: bytes = b"") -> None:
-        """A server refuses the request that waits; then `write_pending` until the connection is over."""
+        """A server answers the request that waits with a status of 200 to 599; then `write_pending` until the connection is over."""
         self.check(waiting.ws_reject(self._conn, status, body, len(body)))
+
+    @property
+    def is_upgrade(self) -> bool:
+        """The request that a server has received would open a WebSocket; others come with PLAIN_REQUESTS."""
+        upgrade: int = quick.ws_is_upgrade(self._conn)
+        return upgrade == 1
+
+    @property
+    def method(self) -> Optional[str]:
+        """The method of the request that a server has received."""
+        return text(quick.ws_request_method(self._conn))
 
     @property
     def target(self) -> Optional[str]:

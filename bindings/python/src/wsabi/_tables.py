@@ -103,6 +103,7 @@ class Option(IntEnum):
     PROXY_FROM_ENVIRONMENT = 25
     REUSE_PORT = 26
     KEEP_HEAD = 27
+    PLAIN_REQUESTS = 28
     DEFLATE = 30
     DEFLATE_LEVEL = 31
     DEFLATE_THRESHOLD = 32
@@ -169,6 +170,8 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("ws_listener_port", c_int32, (c_void_p,)),
     ("ws_listener_free", None, (c_void_p,)),
     ("ws_handshake", c_int32, (c_void_p,)),
+    ("ws_request_method", c_char_p, (c_void_p,)),
+    ("ws_is_upgrade", c_int32, (c_void_p,)),
     ("ws_request_target", c_char_p, (c_void_p,)),
     ("ws_header", c_char_p, (c_void_p, c_char_p)),
     ("ws_header_at", c_int32, (c_void_p, c_size_t, c_void_p, c_void_p)),
