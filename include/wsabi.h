@@ -307,8 +307,8 @@ ws_status_t ws_config_set(ws_config *config, int32_t option, uint64_t value);
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no such option.
 ws_status_t ws_config_get(const ws_config *config, int32_t option, uint64_t *out);
 
-// Adds a header to the request of a client, or to the response of a server; one name may be added several times.
-// Host is replaced; the headers of the handshake itself cannot be added.
+// Adds a header to the request of a client, or to every response of a server, its own refusals included;
+// one name may be added several times. Host is replaced; the headers of the handshake itself cannot be added.
 //
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, not a header by HTTP's grammar (CR, LF, NUL), or one of the handshake's own.
 ws_status_t ws_config_add_header(ws_config *config,

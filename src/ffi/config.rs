@@ -112,8 +112,8 @@ pub unsafe extern "C" fn ws_config_get(config: *const ws_config, option: i32, ou
     })
 }
 
-/// Adds a header to the request of a client, or to the response of a server; one name may be added several times.
-/// Host is replaced; the headers of the handshake itself cannot be added.
+/// Adds a header to the request of a client, or to every response of a server, its own refusals included;
+/// one name may be added several times. Host is replaced; the headers of the handshake itself cannot be added.
 ///
 /// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, not a header by HTTP's grammar (CR, LF, NUL), or one of the handshake's own.
 ///

@@ -257,13 +257,14 @@ static void a_plain_request_is_refused_unless_the_program_decides_about_requests
     ws_config *config = taking_plain_requests(way == 1 || way == 4);
     ws_conn *server;
     if (way == 0) CHECK_IS(ws_config_set(config, WS_OPT_PLAIN_REQUESTS, 0), WS_OK);
+    CHECK_IS(ws_config_add_header(config, "Server", "ours"), WS_OK);
     CHECK_IS(ws_server_new(config, &server), WS_OK);
     CHECK_IS(ws_set_option(server, WS_OPT_PLAIN_REQUESTS, 1), WS_ERR_INVALID_ARGUMENT);
     if (way == 2) CHECK_IS(ws_set_option(server, WS_OPT_AUTO_ACCEPT, 1), WS_OK); /* it comes late, and counts */
     feed_text(server, way >= 3 ? post : get);
     CHECK_IS(ws_handshake(server), WS_ERR_HANDSHAKE);
     CHECK(take_answer(server, answer, sizeof answer) > 0 && strncmp(answer, expected, strlen(expected)) == 0);
-    CHECK(strstr(answer, "close\r\n") != NULL);
+    CHECK(strstr(answer, "close\r\n") != NULL && strstr(answer, "\r\nServer: ours\r\n") != NULL);
     CHECK_IS(ws_write_pending(server), WS_ERR_CONNECTION_CLOSED);
     CHECK(strcmp(ws_request_method(server), way >= 3 ? "POST" : "GET") == 0);
     ws_free(server);

@@ -573,6 +573,7 @@ def test_a_process_request_may_answer_200_to_599_and_all_else_is_500(
         assert caught.value.status == 500
     code, body, headers = ask("/nothing")
     assert (code, headers["Upgrade"]) == (426, "websocket") and b"Upgrade" in body
+    assert headers["Server"].startswith("Python/")
     with connect(url + "nothing", **options) as ws:
         ws.send("hello")
         assert ws.recv(timeout=5) == "hello"

@@ -107,7 +107,7 @@ impl SharedConnection {
 
     /// A server that waits for a request.
     pub fn server(setup: &Arc<Setup>, stream: Stream) -> Self {
-        let mut handshake = ServerHandshake::new(&setup.websocket);
+        let mut handshake = ServerHandshake::new(&setup.websocket).with_headers(&setup.handshake);
         if setup.settings.auto_accept {
             handshake = handshake.without_plain_requests();
         }

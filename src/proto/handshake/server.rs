@@ -10,12 +10,15 @@ use crate::error::{Error, HandshakeError};
 use crate::http::grammar::{has_token, is_token, is_word, list};
 use crate::http::head::{Head, HeadReader, Kind};
 use crate::proto::deflate::negotiate::{self, Agreed};
+use std::sync::Arc;
 
 /// The server's side of a handshake under way.
 #[derive(Debug)]
 pub struct ServerHandshake {
     state: State,
     plain_requests: bool,
+    /// What goes with a refusal, too, where there is anything.
+    options: Option<Arc<HandshakeOptions>>,
     deflate: Option<DeflateConfig>,
     head: Head,
     protocol: Option<String>,
@@ -56,6 +59,7 @@ impl ServerHandshake {
         Self {
             state: State::Reading(HeadReader::new(Kind::Request, config.max_head_size)),
             plain_requests: config.plain_requests,
+            options: None,
             deflate: config.deflate,
             head: Head::default(),
             protocol: None,
@@ -67,6 +71,12 @@ impl ServerHandshake {
     /// Refuses what is not for WebSocket, whatever the configuration says: there is nobody to decide about it.
     pub fn without_plain_requests(mut self) -> Self {
         self.plain_requests = false;
+        self
+    }
+
+    /// Sends these headers with its own refusals, too.
+    pub fn with_headers(mut self, options: &Arc<HandshakeOptions>) -> Self {
+        self.options = options.headers().next().map(|_| Arc::clone(options));
         self
     }
 
@@ -233,9 +243,10 @@ impl ServerHandshake {
     fn refuse(&mut self, status: u16, error: Error) -> Error {
         self.state = State::Refused(status);
         let body = format!("{error}\n");
+        // The text is the library's, whatever type others have.
+        let options = self.options.take().map(|options| options.without("Content-Type")).unwrap_or_default();
         // Without memory for it the stream just ends.
-        let refusal =
-            write_answer(status, self.head.method_bytes(), &HandshakeOptions::default(), body.as_bytes());
+        let refusal = write_answer(status, self.head.method_bytes(), &options, body.as_bytes());
         self.refusal = refusal.unwrap_or_default();
         error
     }

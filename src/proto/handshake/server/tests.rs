@@ -449,3 +449,16 @@ fn a_refusal_of_a_head_request_has_no_body() {
         (405, Some(&*(error.to_string().len() + 1).to_string()), 0)
     );
 }
+
+#[test]
+fn headers_of_the_configuration_go_with_a_refusal_but_its_text_is_plain() {
+    let mut options = HandshakeOptions::default();
+    for (name, value) in [("Server", "x"), ("content-type", "application/json"), ("Server", "y")] {
+        options.add_header(name, value).unwrap();
+    }
+    let mut server = waiting().with_headers(&Arc::new(options));
+    server.advance(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", false).unwrap_err();
+    let (head, _) = response_head(&server.take_refusal());
+    assert_eq!(head.values("server").collect::<Vec<_>>(), ["x", "y"]);
+    assert_eq!(head.values("content-type").collect::<Vec<_>>(), ["text/plain; charset=utf-8"]);
+}
