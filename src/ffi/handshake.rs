@@ -43,7 +43,7 @@ pub unsafe extern "C" fn ws_request_method(conn: *const ws_conn) -> *const c_cha
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_is_upgrade(conn: *const ws_conn) -> i32 {
     // SAFETY: by the caller's word.
-    unsafe { guard::ask(conn, 0, |conn| conn.alive()?.with(|inner| inner.connection().is_upgrade().into())) }
+    unsafe { guard::ask(conn, 0, |conn| conn.alive()?.look(|inner| inner.view().is_upgrade().into())) }
 }
 
 /// The target of the request that a server has received, for instance "/chat?room=1". NULL before that, and on a client.
