@@ -218,7 +218,7 @@ static void a_plain_request_waits_for_an_answer_where_the_program_asks_for_that(
     CHECK_IS(ws_queued_bytes(server), 0);
     /* It cannot become a WebSocket, and still waits. */
     CHECK_IS(ws_accept(server, NULL), WS_ERR_MISUSE);
-    CHECK(says(server, "not for WebSocket"));
+    CHECK(says(server, "not a WebSocket upgrade"));
     CHECK_IS(ws_reject(server, 101, NULL, 0), WS_ERR_INVALID_ARGUMENT);
     CHECK_IS(ws_read_message(server, &message), WS_ERR_MISUSE);
     CHECK_IS(ws_get_state(server), WS_STATE_REQUEST);

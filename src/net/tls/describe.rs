@@ -106,7 +106,7 @@ fn alert_received(alert: Alert, progress: Progress) -> String {
         Alert::ProtocolVersion => "the peer speaks none of our versions of TLS (1.2 and 1.3)".into(),
         Alert::InsufficientSecurity => "the peer has no cipher suite in common with us".into(),
         Alert::HandshakeFailure => {
-            "the peer refused the TLS handshake: it has nothing in common with us that it would use".into()
+            "the peer refused the TLS handshake: it found no cipher suite or signature in common".into()
         }
         Alert::NoApplicationProtocol => "the peer does not serve http/1.1 (ALPN)".into(),
         Alert::UnrecognisedName => "the peer does not know the name of this host".into(),
@@ -173,7 +173,7 @@ mod tests {
         let lacking = Progress { lacks_certificate: true, ..client };
         let open = Progress { may_renegotiate: true, ..client };
         let nothing_in_common =
-            "the peer refused the TLS handshake: it has nothing in common with us that it would use";
+            "the peer refused the TLS handshake: it found no cipher suite or signature in common";
         for (alert, progress, expected) in [
             (Alert::HandshakeFailure, client, nothing_in_common),
             (Alert::HandshakeFailure, server, nothing_in_common),

@@ -348,7 +348,7 @@ fn a_server_of_tls_1_2_that_gets_no_certificate_is_understood() {
         (
             false,
             handshake_failure,
-            "the peer refused the TLS handshake: it has nothing in common with us that it would use",
+            "the peer refused the TLS handshake: it found no cipher suite or signature in common",
         ),
     ] {
         let options = options(Some(&clients.root), Some(&authority.sign("localhost")));

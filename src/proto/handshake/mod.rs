@@ -203,6 +203,7 @@ mod tests {
         };
         for round in 0..20_000 {
             let as_server = round % 4 == 3;
+            let config = WebSocketConfig { plain_requests: round % 8 == 7, ..config.clone() };
             let mut bytes = if as_server { request.clone() } else { responses[round % 4].to_vec() };
             for _ in 0..=random(4) {
                 let at = random(bytes.len());
@@ -227,6 +228,13 @@ mod tests {
                         assert!(!eof);
                         start += consumed;
                         assert!(start <= arrived);
+                    }
+                    Ok((Progress::Request, _)) => {
+                        let Handshake::Server(server) = &mut end else { panic!("a client has no requests") };
+                        let is_upgrade = server.is_upgrade();
+                        assert_eq!(server.accept(None, &options).is_ok(), is_upgrade);
+                        assert_eq!(server.reject(200, &options, b"").is_ok(), !is_upgrade);
+                        break;
                     }
                     _ => break,
                 }

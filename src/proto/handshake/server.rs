@@ -156,9 +156,7 @@ impl ServerHandshake {
     pub fn reject(&mut self, status: u16, options: &HandshakeOptions, body: &[u8]) -> Result<Vec<u8>, Error> {
         let State::Deciding(_) = &self.state else { return Err(NO_REQUEST) };
         if !matches!(status, 200..=599) {
-            return Err(Error::InvalidArgument(
-                "an answer other than to accept has a status from 200 to 599",
-            ));
+            return Err(Error::InvalidArgument("a rejection has a status from 200 to 599"));
         }
         let answer = write_answer(status, self.head.method_bytes(), options, body)?;
         self.state = State::Refused(status);
@@ -299,8 +297,7 @@ impl std::ops::Deref for Acceptance {
 
 const HAS_BODY: Fault = (400, "the request has a body");
 const NO_REQUEST: Error = Error::Misuse("no request waits for an answer");
-const NO_UPGRADE: Error =
-    Error::Misuse("the request that waits is not for WebSocket: it can only be answered with a status");
+const NO_UPGRADE: Error = Error::Misuse("the request is not a WebSocket upgrade: it can only be rejected");
 
 /// Whether a request would open a WebSocket (RFC 6455 section 4.2.1).
 pub fn is_upgrade(request: &Head) -> bool {

@@ -318,6 +318,50 @@ mod tests {
         }
     }
 
+    /// Answers with bytes flipped, cut, doubled and inserted: the verdict never depends on how they are cut, and no byte
+    /// behind the end is taken.
+    #[test]
+    fn no_answer_is_read_differently_by_how_it_is_cut() {
+        let answers: [&[u8]; 3] = [
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nVia: x\r\n\r\nbehind",
+            b"HTTP/1.0 200 Connection established\nVia: x\n\nbehind",
+            b"HTTP/1.1 407 x\r\nProxy-Authenticate: Digest a=\"b, Basic\", c\r\n\r\nbehind",
+        ];
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed % below.max(1) as u64) as usize
+        };
+        for round in 0..20_000 {
+            let mut bytes = answers[round % 3].to_vec();
+            for _ in 0..random(4) {
+                let at = random(bytes.len());
+                match random(4) {
+                    0 => bytes[at] = random(256) as u8,
+                    1 => bytes.truncate(at.max(1)),
+                    2 => bytes.extend_from_within(at..),
+                    _ => bytes.insert(at, b"\r\n\0 :\t,=0\xff"[random(10)]),
+                }
+            }
+            let talk = |step: usize| {
+                let mut tunnel = Proxy::parse("http://me:s3cret@proxy").unwrap().tunnel("h", 1).unwrap();
+                let mut at = 0;
+                while at < bytes.len() {
+                    let n = tunnel.wanted().min(step).min(bytes.len() - at);
+                    match tunnel.received(&bytes[at..at + n]) {
+                        Ok(false) => at += n,
+                        Ok(true) => return Ok(at + n),
+                        Err(error) => return Err(error.to_string()),
+                    }
+                }
+                Ok(0)
+            };
+            assert_eq!(talk(1), talk(usize::MAX), "{}", bytes.escape_ascii());
+        }
+    }
+
     #[test]
     fn an_endless_answer_stops_at_the_limit() {
         let fields = "A: b\r\n".repeat(MAX_FIELDS + 1);
