@@ -29,7 +29,8 @@ static const char HELP[] =
     "  --cert FILE            the certificate chain to show for wss://, in PEM\n"
     "  --key FILE             the private key to it\n"
     "  --client-ca FILE       clients need a certificate that those in this file vouch for\n"
-    "  --deflate PARAMETERS   agrees to permessage-deflate, for instance with \"server_no_context_takeover\" or \"\"\n";
+    "  --deflate PARAMETERS   agrees to permessage-deflate, for instance with \"server_no_context_takeover\" or \"\"\n"
+    "  --health PATH          answers \"GET PATH\" and the like with 200, for the health checks of a load balancer\n";
 
 enum {
     TURN = 256,  /* messages echoed before the next client has its turn */
@@ -49,6 +50,7 @@ static struct client clients = {.prev = &clients, .next = &clients}; /* the head
 static ws_listener *listener;
 static ws_poller *poller;
 static int stopping; /* set by another thread */
+static const char *health; /* the path that is asked for whether all is well; NULL where nobody asks */
 
 static ws_config *parse(int argc, char **argv, const char **url);
 static void listen_at(const char *url, const ws_config *config);
@@ -113,6 +115,8 @@ static ws_config *parse(int argc, char **argv, const char **url)
             wrong = trust(config, value);
         else if (strcmp(option, "--deflate") == 0)
             wrong = set_deflate(config, value) ? NULL : "not parameters of permessage-deflate";
+        else if (strcmp(option, "--health") == 0)
+            health = value;
         else
             wrong = "no such option";
         if (wrong)
@@ -125,6 +129,10 @@ static ws_config *parse(int argc, char **argv, const char **url)
     }
     if (wrong)
         exit(2);
+    if (health) {
+        ws_config_set(config, WS_OPT_AUTO_ACCEPT, 0);
+        ws_config_set(config, WS_OPT_PLAIN_REQUESTS, 1);
+    }
     return config;
 }
 
@@ -215,12 +223,30 @@ static ws_status_t echo(struct client *client)
     return status;
 }
 
+/* With --health, each request is answered here. WS_OK: there may be something to read. */
+static ws_status_t decide(struct client *client)
+{
+    ws_status_t status = ws_handshake(client->conn);
+    int ask_elsewhere;
+
+    if (status == WS_ERR_WOULD_BLOCK || ws_get_state(client->conn) != WS_STATE_REQUEST)
+        return status == WS_ERR_WOULD_BLOCK ? status : WS_OK; /* where it has failed, reading leads to the end */
+    if (ws_is_upgrade(client->conn))
+        return ws_accept(client->conn, NULL);
+    ask_elsewhere = strcmp(ws_request_target(client->conn), health) != 0;
+    return ask_elsewhere ? ws_reject(client->conn, 426, "this is a WebSocket server\n", 27)
+                         : ws_reject(client->conn, 200, "all is well\n", 12);
+}
+
 /* Gives a client its turn. Where there is more to do, the poller tells so again. */
 static void serve(struct client *client)
 {
-    ws_status_t status = echo(client);
-    int paused = client->unsent != NULL;
+    ws_status_t status = health ? decide(client) : WS_OK;
+    int paused;
 
+    if (status == WS_OK)
+        status = echo(client);
+    paused = client->unsent != NULL;
     if (status == WS_OK || (status == WS_ERR_WOULD_BLOCK && !paused))
         status = ws_write_pending(client->conn);
     if (status != WS_OK && status != WS_ERR_WOULD_BLOCK) {

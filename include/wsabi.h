@@ -196,6 +196,12 @@ typedef enum ws_option {
   // it is there until ws_handshake() gives WS_OK, or the first message is read; a refusal always is. A connection that waits
   // then needs about 250 bytes, instead of 1,000 and more. Only in a configuration. Default on.
   WS_OPT_KEEP_HEAD = 27,
+  // A server with WS_OPT_AUTO_ACCEPT off stops at WS_STATE_REQUEST with every well-formed HTTP/1.x
+  // request that has no body, not only with those for WebSocket: ws_is_upgrade() tells them apart, and
+  // ws_reject() answers the health check of a load balancer, for instance. A request with a body is
+  // answered with 413. With WS_OPT_AUTO_ACCEPT on this changes nothing. Only in a configuration.
+  // Default off.
+  WS_OPT_PLAIN_REQUESTS = 28,
   // permessage-deflate (RFC 7692): a client offers it, a server takes it where it is offered. This and the options
   // up to 36 are for a configuration only; on a connection they tell what was agreed on. With
   // ws_from_partially_read() it is taken as agreed on. Memory per connection from the first compressed message on:
@@ -255,7 +261,7 @@ typedef struct ws_listener ws_listener;
 typedef struct ws_prepared ws_prepared;
 typedef struct ws_poller ws_poller;
 
-/* LIBRARY. Version and words. These functions may be called at any time from any thread. */
+/* LIBRARY. Version, words and URLs. These functions may be called at any time from any thread. */
 
 // The ABI version of the library that was loaded. Where it is not WS_ABI_VERSION, the header belongs to another one.
 uint32_t ws_abi_version(void);
@@ -282,6 +288,21 @@ const char *ws_last_error_message(void);
 // 1 where a connection that gave this status can carry no more messages, else 0.
 int32_t ws_status_is_fatal(ws_status_t status);
 
+// Checks a URL as ws_connect() does, opens nothing, and says where it leads.
+//
+// The host is copied to `host`, room for `capacity` bytes, with a NUL at the end: in small letters,
+// names in other scripts by IDNA, addresses in their usual form, IPv6 without brackets; "localhost"
+// for ws+unix://. It is what will be looked up and what the server is told, so a program that
+// allows some hosts only compares this: "ws://0x7f.1/" leads to 127.0.0.1. *port is 80, or 443 for
+// wss://, where the URL names none.
+//
+// WS_OK; WS_ERR_URL: it cannot be used; WS_ERR_INVALID_ARGUMENT: NULL, not UTF-8, or too little
+// room for the host.
+ws_status_t ws_url_check(const char *url,
+                         char *host,
+                         size_t capacity,
+                         uint16_t *port);
+
 
 /* CONFIGURATION. What a connection or listener begins with. It is copied when it is used: change or free it at any time
  * afterwards. One thread at a time may use a configuration. */
@@ -304,8 +325,8 @@ ws_status_t ws_config_set(ws_config *config, int32_t option, uint64_t value);
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no such option.
 ws_status_t ws_config_get(const ws_config *config, int32_t option, uint64_t *out);
 
-// Adds a header to the request of a client, or to the response of a server; one name may be added several times.
-// Host is replaced; the headers of the handshake itself cannot be added.
+// Adds a header to the request of a client, or to every response of a server, its own refusals included;
+// one name may be added several times. Host is replaced; the headers of the handshake itself cannot be added.
 //
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, not a header by HTTP's grammar (CR, LF, NUL), or one of the handshake's own.
 ws_status_t ws_config_add_header(ws_config *config,
@@ -379,6 +400,11 @@ const char *ws_config_error_message(const ws_config *config);
 // Starts a connection to a URL: ws:// over TCP, wss:// over TLS, ws+unix://PATH:/TARGET over a Unix socket (a colon in
 // the path is %3A; a path that begins with @ is an abstract name of Linux's). It never waits: ws_handshake() completes
 // it and tells what went wrong on the way, be it that the name is not known or that nobody listens; reading does it, too.
+//
+// URLs are UTF-8, and read as browsers read them (WHATWG's URL standard): names in other scripts become
+// IDNA, "127.1" is 127.0.0.1, and characters that a request cannot have are percent-encoded. What that
+// standard would mend in silence (a control character, a missing host), a fragment (#), a user name
+// and port 0 are refused. See ws_url_check().
 //
 // Names are looked up on threads of the library's own, and so are the system's certificates read for wss://, once for
 // each configuration: on 32 threads of a process at most, of which each connection needs two for a name. Where the
@@ -491,6 +517,14 @@ void ws_listener_free(ws_listener *listener);
 // it has failed before. WS_ERR_MISUSE: another thread reads. WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_handshake(ws_conn *conn);
 
+// The method of the request that a server has received: "GET", unless WS_OPT_PLAIN_REQUESTS is on. NULL
+// before that, and on a client.
+const char *ws_request_method(const ws_conn *conn);
+
+// 1 where the request that a server has received would open a WebSocket: ws_accept() can take it. 0 for
+// any other, as WS_OPT_PLAIN_REQUESTS lets them come, before there is one, and on a client.
+int32_t ws_is_upgrade(const ws_conn *conn);
+
 // The target of the request that a server has received, for instance "/chat?room=1". NULL before that, and on a client.
 const char *ws_request_target(const ws_conn *conn);
 
@@ -501,8 +535,12 @@ const char *ws_header(const ws_conn *conn,
 
 // Name and value of header number `index`, counted from 0, that the peer sent.
 //
-// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or there are no more. *name and *value are NULL then.
-ws_status_t ws_header_at(const ws_conn *conn, size_t index, const char **name, const char **value);
+// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or there are no more, which is no failure: ws_error_message() stays as it was.
+// *name and *value are NULL then.
+ws_status_t ws_header_at(const ws_conn *conn,
+                         size_t index,
+                         const char **name,
+                         const char **value);
 
 // The subprotocol agreed on. NULL where there is none.
 const char *ws_protocol(const ws_conn *conn);
@@ -530,12 +568,15 @@ ws_status_t ws_add_header(ws_conn *conn,
 // takes the first of the configuration's that it offered. The response carries the headers of the configuration.
 //
 // WS_OK: messages can flow. WS_ERR_INVALID_ARGUMENT: NULL, or a subprotocol that was not offered: the request still
-// waits. WS_ERR_MISUSE: there is no request. WS_ERR_IO, WS_ERR_NO_MEMORY.
+// waits. WS_ERR_MISUSE: there is no request, or it is not for WebSocket and still waits (see
+// ws_is_upgrade()). WS_ERR_IO, WS_ERR_NO_MEMORY.
 ws_status_t ws_accept(ws_conn *conn,
                       const char *protocol);
 
-// Server, at WS_STATE_REQUEST: refuses the request with an HTTP status from 300 to 599 and a body, plain text unless a
-// header of the configuration says otherwise. Then call ws_write_pending() until it gives CONNECTION_CLOSED.
+// Server, at WS_STATE_REQUEST: answers the request with an HTTP status from 200 to 599 and a body, plain
+// text unless a header of the configuration says otherwise. That is the end: the answer says
+// "Connection: close". Then call ws_write_pending() until it gives CONNECTION_CLOSED. Where HTTP has no
+// body (204, 205, 304, and every answer to HEAD) none is sent; HEAD gets the length of it.
 //
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or another status: the request still waits. WS_ERR_MISUSE: there is no request.
 // WS_ERR_IO, WS_ERR_NO_MEMORY.
@@ -693,8 +734,10 @@ int64_t ws_latency(const ws_conn *conn);
 // errno, or what a callback returned, of the last WS_ERR_IO. 0 where there was none, or the system gave no number.
 int32_t ws_io_error(const ws_conn *conn);
 
-// What went wrong last on this connection, in a sentence: what, and where in the stream. "" where nothing did; never
-// NULL. It stays until the next call on this connection that fails, on whichever thread.
+// What the last call on this connection that did not give WS_OK has to say, in a sentence: what went wrong, and where in the
+// stream. "" where every call gave WS_OK, and after WS_ERR_WOULD_BLOCK, which is no failure; never NULL. The string stays until
+// the next call on this connection that fails, on whichever thread. WS_ERR_CONNECTION_CLOSED says why the connection was given
+// up, if it was.
 const char *ws_error_message(const ws_conn *conn);
 
 // Copies what ws_error_message() says to `buf`, for a connection on which other threads may fail meanwhile: as much as

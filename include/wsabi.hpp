@@ -124,6 +124,7 @@ enum class option : std::int32_t {
   proxy_from_environment = WS_OPT_PROXY_FROM_ENVIRONMENT,
   reuse_port = WS_OPT_REUSE_PORT,
   keep_head = WS_OPT_KEEP_HEAD,
+  plain_requests = WS_OPT_PLAIN_REQUESTS,
   deflate = WS_OPT_DEFLATE,
   deflate_level = WS_OPT_DEFLATE_LEVEL,
   deflate_threshold = WS_OPT_DEFLATE_THRESHOLD,
@@ -764,6 +765,15 @@ public:
   /// errc::connection_closed, errc::already_closed. errc::misuse: another thread reads.
   result<void> handshake() noexcept { return done(ws_handshake(get())); }
 
+  /// The method of the request that a server has received: "GET", unless option::plain_requests is on. Stays as long as
+  /// the connection.
+  [[nodiscard]] std::optional<std::string_view> request_method() const noexcept {
+    return detail::optional_text(ws_request_method(get()));
+  }
+
+  /// Whether the request that a server has received would open a WebSocket: accept() can take it.
+  [[nodiscard]] bool is_upgrade() const noexcept { return ws_is_upgrade(get()) == 1; }
+
   /// The target of the request that a server has received, for instance "/chat?room=1". Stays as long as the
   /// connection.
   [[nodiscard]] std::optional<std::string_view> request_target() const noexcept {
@@ -813,7 +823,8 @@ public:
   /// Server, at state::request: takes the request, with one of the subprotocols offered, or the first of the
   /// configuration's.
   ///
-  /// errc::invalid_argument: it was not offered, the request still waits; errc::misuse: there is no request; errc::io.
+  /// errc::invalid_argument: it was not offered, the request still waits; errc::misuse: there is no request, or it is not
+  /// for WebSocket (is_upgrade()) and still waits; errc::io.
   result<void> accept() noexcept { return done(ws_accept(get(), nullptr)); }
   result<void> accept(std::string_view protocol) noexcept {
     const detail::c_string c_protocol(protocol);
@@ -821,8 +832,8 @@ public:
     return done(ws_accept(get(), c_protocol.get()));
   }
 
-  /// Server, at state::request: refuses it with an HTTP status from 300 to 599. Then write_pending() until
-  /// errc::connection_closed.
+  /// Server, at state::request: answers it with an HTTP status from 200 to 599, which is the end. Then write_pending()
+  /// until errc::connection_closed. Where HTTP has no body (204, 205, 304, answers to HEAD) none is sent.
   ///
   /// errc::invalid_argument: another status, the request still waits; errc::misuse: there is no request; errc::io.
   result<void> reject(std::int32_t http_status, std::string_view body = {}) noexcept {
@@ -961,8 +972,8 @@ public:
   /// Why the transport failed with the last errc::io: errno, or what a callable returned. False where nothing is known.
   [[nodiscard]] std::error_code io_error() const noexcept { return {ws_io_error(get()), std::system_category()}; }
 
-  /// What went wrong last, in a sentence: what, and where in the stream. "" where nothing did. A copy: other threads
-  /// may fail meanwhile.
+  /// What the last call that failed has to say, in a sentence: what went wrong, and where in the stream. "" where none
+  /// failed, and after errc::would_block, which is no failure. A copy: other threads may fail meanwhile.
   [[nodiscard]] std::string error_message() const {
     const auto sentence = last_sentence();
     return sentence ? sentence.get() : std::string();
@@ -1127,6 +1138,27 @@ private:
   std::unique_ptr<detail::callables, detail::callables_deleter> callables_;  // goes after the handle that calls them
   detail::owner<ws_conn, ws_free> conn_;
 };
+
+/// Where a URL leads to.
+struct destination {
+  std::string host;        ///< As it is looked up and told to the server; IPv6 without brackets.
+  std::uint16_t port = 0;  ///< 80, or 443 for wss://, where the URL names none.
+};
+
+/// Checks a URL as connect() does, opens nothing, and says where it leads: the host in small letters, names in other scripts by
+/// IDNA, addresses in their usual form, "localhost" for ws+unix://. A program that allows some hosts only compares this.
+///
+/// errc::url: it cannot be used; errc::invalid_argument: a NUL in it, not UTF-8, or a host of more than a thousand bytes;
+/// errc::no_memory.
+[[nodiscard]] inline result<destination> check_url(std::string_view url) {
+  const detail::c_string c_url(url);
+  if (!c_url) return c_url.why();
+  char host[1024];
+  std::uint16_t port = 0;
+  const ws_status_t status = ws_url_check(c_url.get(), host, sizeof host, &port);
+  if (status != WS_OK) return static_cast<errc>(status);
+  return destination{host, port};
+}
 
 namespace detail {
 

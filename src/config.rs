@@ -25,6 +25,10 @@ pub struct WebSocketConfig {
     /// Keep the peer's part of the opening handshake for as long as the connection lasts. Without it, a connection that
     /// waits needs a fifth of the memory. Default on.
     pub keep_head: bool,
+    /// As a server, have every well-formed request decided on that has no body, not only those for WebSocket: the health checks
+    /// of a load balancer, for instance ([`is_upgrade`](crate::is_upgrade) tells them apart). A request with a body is
+    /// answered with 413. Default off.
+    pub plain_requests: bool,
     /// As a server, take frames that are not masked, against RFC 6455 section 5.1. Default off.
     pub accept_unmasked_frames: bool,
     /// Answer each Ping with a Pong. Default on.
@@ -95,6 +99,7 @@ impl Default for WebSocketConfig {
             max_fragments: Some(1 << 17),
             max_head_size: 16 << 10,
             keep_head: true,
+            plain_requests: false,
             accept_unmasked_frames: false,
             auto_pong: true,
             deliver_control: true,

@@ -421,6 +421,14 @@ impl Driver {
         self.flush_quietly(stream)
     }
 
+    /// Server: refuses a request that is not for WebSocket (see [`Connection::refuse_plain`]) and sends what it can of the
+    /// answer.
+    pub fn refuse_plain(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
+        self.connection.refuse_plain().inspect_err(|_| {
+            let _ = self.flush_quietly(stream);
+        })
+    }
+
     /// Drives the opening handshake until a server has a request to decide on, or messages can flow.
     pub fn handshake(&mut self, stream: &mut (impl Read + Write)) -> Result<Opening> {
         loop {

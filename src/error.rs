@@ -181,7 +181,7 @@ pub enum ProtocolError {
 /// Why a URL cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// Not a URL by RFC 3986.
+    /// Not a URL: no scheme, control characters, or spaces around it.
     #[error("not a valid URL")]
     Malformed,
     /// Another scheme than `ws`, `wss` or `ws+unix`.
@@ -193,6 +193,9 @@ pub enum UrlError {
     /// No host to connect to.
     #[error("the URL has no host")]
     NoHost,
+    /// The host is one that WHATWG's URL standard refuses: an IPv4 address out of its bounds, malformed `xn--`, `a b`.
+    #[error("the host of the URL is neither a name nor an address")]
+    Host,
     /// A port outside 1 to 65535.
     #[error("the port of the URL is not a number from 1 to 65535")]
     Port,
@@ -216,8 +219,8 @@ pub enum HandshakeError {
     /// The stream ended before the handshake was done.
     #[error("the stream ended during the opening handshake")]
     Incomplete,
-    /// This server refused the request with the given HTTP status.
-    #[error("the request was refused with HTTP status {0}")]
+    /// This server answered the request with the given HTTP status.
+    #[error("the request was answered with HTTP status {0}")]
     Refused(u16),
 }
 
@@ -258,6 +261,12 @@ pub enum ProxyError {
     /// HTTP status 407, or a SOCKS login that failed.
     #[error("the proxy refused the user name and the password that were given")]
     CredentialsRefused,
+    /// HTTP status 407, and Basic is not among the ways to log in that the proxy offers.
+    #[error("the proxy wants a login by {schemes}, and only Basic is supported")]
+    LoginUnsupported {
+        /// The first of those that it offers.
+        schemes: String,
+    },
     /// SOCKS: neither without a login nor with user name and password.
     #[error("the proxy takes neither a user name and a password nor a client without")]
     NoWayToLogIn,

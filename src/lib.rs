@@ -31,7 +31,7 @@ pub use opening::{
     Decision, HandshakeFailure, MidHandshake, accept, accept_with, client, client_with, connect, connect_with,
 };
 pub use proto::connection::Enqueue;
-pub use proto::handshake::{HandshakeOptions, Url};
+pub use proto::handshake::{HandshakeOptions, Url, is_upgrade};
 pub use proto::prepared::Prepared;
 pub use stream::{ConnectOptions, Stream};
 pub use websocket::WebSocket;

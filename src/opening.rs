@@ -61,7 +61,9 @@ pub fn accept<Stream: Read + Write>(stream: Stream) -> Result<WebSocket<Stream>,
     accept_with(stream, None, |_| Decision::accept())
 }
 
-/// [`accept`], with a configuration and a callback that sees the request and decides.
+/// [`accept`], with a configuration and a callback that sees the request and decides. With
+/// [`plain_requests`](WebSocketConfig::plain_requests) that may be one that is not for WebSocket, which can only be rejected:
+/// to accept it refuses it as without.
 pub fn accept_with<Stream: Read + Write>(
     stream: Stream,
     config: Option<WebSocketConfig>,
@@ -83,9 +85,9 @@ pub enum Decision {
         /// Headers and subprotocols of the response.
         options: HandshakeOptions,
     },
-    /// Refuse it.
+    /// Answer it with a status, and end the connection.
     Reject {
-        /// From 300 to 599.
+        /// From 200 to 599.
         status: u16,
         /// Headers of the response.
         options: HandshakeOptions,
@@ -100,7 +102,7 @@ impl Decision {
         Self::Accept { protocol: None, options: HandshakeOptions::default() }
     }
 
-    /// Refuse it with a status and a text.
+    /// Answer it with a status and a text.
     pub fn reject(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self::Reject { status, options: HandshakeOptions::default(), body: body.into() }
     }
@@ -201,7 +203,10 @@ impl<Stream: Read + Write> MidHandshake<Stream> {
             _ => Decision::accept(),
         };
         match decision {
-            Decision::Accept { protocol, options } => self.socket.accept(protocol.as_deref(), &options),
+            Decision::Accept { protocol, options } => {
+                self.socket.connection_mut().refuse_plain()?;
+                self.socket.accept(protocol.as_deref(), &options)
+            }
             Decision::Reject { status, options, body } => {
                 self.socket.connection_mut().reject(status, &options, &body)?;
                 Err(crate::error::HandshakeError::Refused(status).into())

@@ -122,8 +122,8 @@ pub unsafe extern "C" fn ws_config_get(config: *const ws_config, option: i32, ou
     unsafe { guard::call_on_config(config.cast_mut(), get) }
 }
 
-/// Adds a header to the request of a client, or to the response of a server; one name may be added several times.
-/// Host is replaced; the headers of the handshake itself cannot be added.
+/// Adds a header to the request of a client, or to every response of a server, its own refusals included;
+/// one name may be added several times. Host is replaced; the headers of the handshake itself cannot be added.
 ///
 /// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, not a header by HTTP's grammar (CR, LF, NUL), or one of the handshake's own.
 ///
@@ -306,6 +306,7 @@ pub(super) fn set(
         WS_OPT_TCP_NODELAY => settings.nodelay = flag(value)?,
         WS_OPT_REUSE_PORT => settings.reuse_port = flag(value)?,
         WS_OPT_KEEP_HEAD => websocket.keep_head = flag(value)?,
+        WS_OPT_PLAIN_REQUESTS => websocket.plain_requests = flag(value)?,
         WS_OPT_PROXY_FROM_ENVIRONMENT => settings.proxy_from_environment = flag(value)?,
         WS_OPT_TLS_VERIFY => settings.tls_verify = flag(value)?,
         _ => return Err(Error::InvalidArgument("this option is for a configuration only")),
@@ -323,6 +324,7 @@ pub(super) fn is_for_opening(option: i32) -> bool {
         WS_OPT_PROXY_FROM_ENVIRONMENT,
         WS_OPT_TLS_VERIFY,
         WS_OPT_KEEP_HEAD,
+        WS_OPT_PLAIN_REQUESTS,
     ];
     these.iter().any(|opening| *opening as i32 == option)
 }
@@ -396,6 +398,7 @@ pub(super) fn get(websocket: &WebSocketConfig, settings: &Settings, option: i32)
         WS_OPT_TCP_NODELAY => settings.nodelay.into(),
         WS_OPT_REUSE_PORT => settings.reuse_port.into(),
         WS_OPT_KEEP_HEAD => websocket.keep_head.into(),
+        WS_OPT_PLAIN_REQUESTS => websocket.plain_requests.into(),
         WS_OPT_PROXY_FROM_ENVIRONMENT => settings.proxy_from_environment.into(),
         WS_OPT_TLS_VERIFY => settings.tls_verify.into(),
         _ => return Err(Error::InvalidArgument("no such option here")),
@@ -430,6 +433,7 @@ fn known(option: i32) -> Result<ws_option> {
         WS_OPT_REUSE_PORT,
         WS_OPT_PROXY_FROM_ENVIRONMENT,
         WS_OPT_KEEP_HEAD,
+        WS_OPT_PLAIN_REQUESTS,
         WS_OPT_DEFLATE,
         WS_OPT_DEFLATE_LEVEL,
         WS_OPT_DEFLATE_THRESHOLD,

@@ -18,6 +18,7 @@ use crate::net::shared::SharedConnection;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::proto::handshake::Url;
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fmt;
 use std::io;
@@ -39,12 +40,14 @@ pub struct ws_conn {
 pub(super) struct Cold {
     pub(super) protocol: OnceLock<CString>,
     last_error: Mutex<LastError>,
+    /// The last call that was not WS_OK was no failure: what is in `last_error` is about an older one.
+    is_stale: AtomicBool,
 }
 
-/// What went wrong last.
+/// What went wrong last. A sentence stays where it is until the next call that fails, whatever succeeds meanwhile.
 #[derive(Default)]
 struct LastError {
-    sentence: CString,
+    sentence: Cow<'static, CStr>,
     io_error: i32,
 }
 
@@ -64,42 +67,62 @@ impl ws_conn {
         self.cold.get_or_init(Box::default)
     }
 
-    /// Keeps the words of an error, and says its status. "Not now" has none; nor has the end, once its reason is kept.
+    /// Keeps the words of an error, and says its status. The end says why, where the connection was given up.
     pub(super) fn remember(&self, error: &Error) -> ws_status {
         let status = status::of(error);
         if matches!(status, ws_status::WS_ERR_WOULD_BLOCK) {
+            self.has_nothing_to_say();
             return status;
         }
         let ended = matches!(error, Error::ConnectionClosed | Error::AlreadyClosed);
+        let from_peer = matches!(error, Error::Protocol(_) | Error::Utf8 | Error::Capacity(_));
         let failure = |shared: &SharedConnection| {
             let sentence = shared.look(|inner| inner.view().failure().map(str::to_owned));
             sentence.ok().flatten()
         };
-        let from_peer = matches!(error, Error::Protocol(_) | Error::Utf8 | Error::Capacity(_));
-        let sentence = if from_peer { failure(&self.shared) } else { None };
-        let mut last = self.cold().last_error.lock().unwrap_or_else(PoisonError::into_inner);
-        if !ended || last.sentence.is_empty() {
-            last.sentence = CString::new(sentence.unwrap_or_else(|| error.to_string())).unwrap_or_default();
-        }
-        if let Error::Io(error) = error {
-            last.io_error = error.raw_os_error().unwrap_or_default();
-        }
+        let sentence = if ended || from_peer { failure(&self.shared) } else { None };
+        let sentence = CString::new(sentence.unwrap_or_else(|| error.to_string())).unwrap_or_default();
+        let io_error = match error {
+            Error::Io(error) => Some(error.raw_os_error().unwrap_or_default()),
+            _ => None,
+        };
+        self.keep(sentence.into(), io_error);
         status
+    }
+
+    /// Keeps the words of a status that is no error inside.
+    pub(super) fn remember_status(&self, status: ws_status) {
+        self.keep(status::meaning(status as i32).into(), None);
+    }
+
+    /// "Not now" has no words, and those of an older failure are not about it.
+    #[inline]
+    pub(super) fn has_nothing_to_say(&self) {
+        if let Some(cold) = self.cold.get() {
+            cold.is_stale.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn keep(&self, sentence: Cow<'static, CStr>, io_error: Option<i32>) {
+        let cold = self.cold();
+        let mut last = cold.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        last.sentence = sentence;
+        last.io_error = io_error.unwrap_or(last.io_error);
+        cold.is_stale.store(false, Ordering::Relaxed);
     }
 
     /// The words of the last error, until the next one.
     pub(super) fn last_sentence(&self) -> *const c_char {
-        match self.cold.get() {
-            Some(cold) => cold.last_error.lock().unwrap_or_else(PoisonError::into_inner).sentence.as_ptr(),
-            None => c"".as_ptr(),
-        }
+        self.with_last_sentence(CStr::as_ptr)
     }
 
     /// The words of the last error, handed to `look` while no other thread can replace them.
     pub(super) fn with_last_sentence<R>(&self, look: impl FnOnce(&CStr) -> R) -> R {
         match self.cold.get() {
-            Some(cold) => look(&cold.last_error.lock().unwrap_or_else(PoisonError::into_inner).sentence),
-            None => look(c""),
+            Some(cold) if !cold.is_stale.load(Ordering::Relaxed) => {
+                look(&cold.last_error.lock().unwrap_or_else(PoisonError::into_inner).sentence)
+            }
+            _ => look(c""),
         }
     }
 
@@ -140,6 +163,11 @@ impl fmt::Debug for ws_conn {
 /// Starts a connection to a URL: ws:// over TCP, wss:// over TLS, ws+unix://PATH:/TARGET over a Unix socket (a colon in
 /// the path is %3A; a path that begins with @ is an abstract name of Linux's). It never waits: ws_handshake() completes
 /// it and tells what went wrong on the way, be it that the name is not known or that nobody listens; reading does it, too.
+///
+/// URLs are UTF-8, and read as browsers read them (WHATWG's URL standard): names in other scripts become
+/// IDNA, "127.1" is 127.0.0.1, and characters that a request cannot have are percent-encoded. What that
+/// standard would mend in silence (a control character, a missing host), a fragment (#), a user name
+/// and port 0 are refused. See ws_url_check().
 ///
 /// Names are looked up on threads of the library's own, and so are the system's certificates read for wss://, once for
 /// each configuration: on 32 threads of a process at most, of which each connection needs two for a name. Where the

@@ -56,7 +56,7 @@ pub unsafe fn call_on(conn: *const ws_conn, body: impl FnOnce(&ws_conn) -> Resul
         Ok(Err(error)) => conn.remember(&error) as i32,
         Err(_) => {
             conn.poison();
-            ws_status::WS_ERR_INTERNAL as i32
+            conn.remember(&Error::Internal) as i32
         }
     }
 }

@@ -1,9 +1,9 @@
 //! THE OPENING HANDSHAKE. Strings and pointers that these functions return stay until ws_free().
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
-use crate::ffi::types::ws_status_t;
+use crate::ffi::types::{ws_status, ws_status_t};
 use crate::http::Head;
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -22,6 +22,28 @@ use std::ptr;
 pub unsafe extern "C" fn ws_handshake(conn: *mut ws_conn) -> ws_status_t {
     // SAFETY: by the caller's word.
     unsafe { guard::call_on(conn, |conn| conn.alive()?.handshake().map(|_| ())) }
+}
+
+/// The method of the request that a server has received: "GET", unless WS_OPT_PLAIN_REQUESTS is on. NULL
+/// before that, and on a client.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_request_method(conn: *const ws_conn) -> *const c_char {
+    // SAFETY: by the caller's word.
+    unsafe { from_head(conn, |head| (head.status() == 0).then(|| head.method_cstr().as_ptr())) }
+}
+
+/// 1 where the request that a server has received would open a WebSocket: ws_accept() can take it. 0 for
+/// any other, as WS_OPT_PLAIN_REQUESTS lets them come, before there is one, and on a client.
+///
+/// # Safety
+/// `conn` is NULL or a connection that has not been freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_is_upgrade(conn: *const ws_conn) -> i32 {
+    // SAFETY: by the caller's word.
+    unsafe { guard::ask(conn, 0, |conn| conn.alive()?.look(|inner| inner.view().is_upgrade().into())) }
 }
 
 /// The target of the request that a server has received, for instance "/chat?room=1". NULL before that, and on a client.
@@ -49,7 +71,8 @@ pub unsafe extern "C" fn ws_header(conn: *const ws_conn, name: *const c_char) ->
 
 /// Name and value of header number `index`, counted from 0, that the peer sent.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or there are no more. *name and *value are NULL then.
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or there are no more, which is no failure: ws_error_message() stays as it was.
+/// *name and *value are NULL then.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `name` and `value` are NULL or writable.
@@ -60,21 +83,22 @@ pub unsafe extern "C" fn ws_header_at(
     name: *mut *const c_char,
     value: *mut *const c_char,
 ) -> ws_status_t {
+    let mut found = true;
     // SAFETY: by the caller's word.
-    unsafe {
+    let status = unsafe {
         guard::null_first(name.cast::<*mut c_char>());
         guard::null_first(value.cast::<*mut c_char>());
         guard::call_on(conn, |conn| {
             let (name, value) = (guard::out(name)?, guard::out(value)?);
             conn.alive()?.look(|inner| {
-                let header = inner.view().head().and_then(|head| head.header_cstr_at(index));
-                let (found_name, found_value) =
-                    header.ok_or(Error::InvalidArgument("there is no such header"))?;
-                (*name, *value) = (found_name.as_ptr(), found_value.as_ptr());
-                Ok(())
-            })?
+                match inner.view().head().and_then(|head| head.header_cstr_at(index)) {
+                    Some((its_name, its_value)) => (*name, *value) = (its_name.as_ptr(), its_value.as_ptr()),
+                    None => found = false,
+                }
+            })
         })
-    }
+    };
+    if found { status } else { ws_status::WS_ERR_INVALID_ARGUMENT as i32 }
 }
 
 /// The subprotocol agreed on. NULL where there is none.
@@ -163,7 +187,8 @@ pub unsafe extern "C" fn ws_add_header(
 /// takes the first of the configuration's that it offered. The response carries the headers of the configuration.
 ///
 /// WS_OK: messages can flow. WS_ERR_INVALID_ARGUMENT: NULL, or a subprotocol that was not offered: the request still
-/// waits. WS_ERR_MISUSE: there is no request. WS_ERR_IO, WS_ERR_NO_MEMORY.
+/// waits. WS_ERR_MISUSE: there is no request, or it is not for WebSocket and still waits (see
+/// ws_is_upgrade()). WS_ERR_IO, WS_ERR_NO_MEMORY.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `protocol` is NULL or NUL-terminated.
@@ -178,8 +203,10 @@ pub unsafe extern "C" fn ws_accept(conn: *mut ws_conn, protocol: *const c_char) 
     }
 }
 
-/// Server, at WS_STATE_REQUEST: refuses the request with an HTTP status from 300 to 599 and a body, plain text unless a
-/// header of the configuration says otherwise. Then call ws_write_pending() until it gives CONNECTION_CLOSED.
+/// Server, at WS_STATE_REQUEST: answers the request with an HTTP status from 200 to 599 and a body, plain
+/// text unless a header of the configuration says otherwise. That is the end: the answer says
+/// "Connection: close". Then call ws_write_pending() until it gives CONNECTION_CLOSED. Where HTTP has no
+/// body (204, 205, 304, and every answer to HEAD) none is sent; HEAD gets the length of it.
 ///
 /// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or another status: the request still waits. WS_ERR_MISUSE: there is no request.
 /// WS_ERR_IO, WS_ERR_NO_MEMORY.

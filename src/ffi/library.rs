@@ -1,8 +1,9 @@
-//! LIBRARY. Version and words. These functions may be called at any time from any thread.
+//! LIBRARY. Version, words and URLs. These functions may be called at any time from any thread.
 
-use crate::ffi::sentence;
-use crate::ffi::status;
+use crate::error::Error;
 use crate::ffi::types::{WS_ABI_VERSION, ws_status, ws_status_t};
+use crate::ffi::{guard, sentence, status};
+use crate::proto::handshake::Url;
 use std::ffi::{CStr, c_char};
 
 const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
@@ -65,4 +66,42 @@ pub extern "C" fn ws_status_is_fatal(status: ws_status_t) -> i32 {
         ws_status::WS_ERR_UNSUPPORTED,
     ];
     i32::from(!harmless.iter().any(|harmless| *harmless as i32 == status))
+}
+
+/// Checks a URL as ws_connect() does, opens nothing, and says where it leads.
+///
+/// The host is copied to `host`, room for `capacity` bytes, with a NUL at the end: in small letters,
+/// names in other scripts by IDNA, addresses in their usual form, IPv6 without brackets; "localhost"
+/// for ws+unix://. It is what will be looked up and what the server is told, so a program that
+/// allows some hosts only compares this: "ws://0x7f.1/" leads to 127.0.0.1. *port is 80, or 443 for
+/// wss://, where the URL names none.
+///
+/// WS_OK; WS_ERR_URL: it cannot be used; WS_ERR_INVALID_ARGUMENT: NULL, not UTF-8, or too little
+/// room for the host.
+///
+/// # Safety
+/// `url` is NULL or NUL-terminated; `host` is NULL or has room for `capacity` bytes; `port` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ws_url_check(
+    url: *const c_char,
+    host: *mut c_char,
+    capacity: usize,
+    port: *mut u16,
+) -> ws_status_t {
+    guard::call(|| {
+        // SAFETY: by the caller's word.
+        let (url, room, port) =
+            unsafe { (guard::string(url)?, guard::room(host.cast::<u8>(), capacity)?, guard::out(port)?) };
+        let url = Url::parse(url)?;
+        let host = url.host().as_bytes();
+        match room.split_at_mut_checked(host.len()) {
+            Some((place, [end, ..])) => {
+                place.copy_from_slice(host);
+                *end = 0;
+            }
+            _ => return Err(Error::InvalidArgument("there is too little room for the host")),
+        }
+        *port = url.port();
+        Ok(())
+    })
 }

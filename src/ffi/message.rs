@@ -407,6 +407,9 @@ unsafe fn unless_full(conn: *const ws_conn, call: impl FnOnce(&ws_conn) -> Resul
     let status = unsafe {
         guard::call_on(conn, |conn| {
             accepted = call(conn)?;
+            if accepted == Enqueue::Full {
+                conn.remember_status(ws_status::WS_ERR_SEND_QUEUE_FULL);
+            }
             Ok(())
         })
     };
@@ -424,6 +427,9 @@ unsafe fn unless_nothing(conn: *const ws_conn, call: impl FnOnce(&ws_conn) -> Re
     let status = unsafe {
         guard::call_on(conn, |conn| {
             found = call(conn)?;
+            if !found {
+                conn.has_nothing_to_say();
+            }
             Ok(())
         })
     };

@@ -174,6 +174,12 @@ pub enum ws_option {
     /// it is there until ws_handshake() gives WS_OK, or the first message is read; a refusal always is. A connection that waits
     /// then needs about 250 bytes, instead of 1,000 and more. Only in a configuration. Default on.
     WS_OPT_KEEP_HEAD = 27,
+    /// A server with WS_OPT_AUTO_ACCEPT off stops at WS_STATE_REQUEST with every well-formed HTTP/1.x
+    /// request that has no body, not only with those for WebSocket: ws_is_upgrade() tells them apart, and
+    /// ws_reject() answers the health check of a load balancer, for instance. A request with a body is
+    /// answered with 413. With WS_OPT_AUTO_ACCEPT on this changes nothing. Only in a configuration.
+    /// Default off.
+    WS_OPT_PLAIN_REQUESTS = 28,
     /// permessage-deflate (RFC 7692): a client offers it, a server takes it where it is offered. This and the options
     /// up to 36 are for a configuration only; on a connection they tell what was agreed on. With
     /// ws_from_partially_read() it is taken as agreed on. Memory per connection from the first compressed message on:

@@ -121,8 +121,10 @@ pub unsafe extern "C" fn ws_io_error(conn: *const ws_conn) -> i32 {
     unsafe { guard::ask(conn, 0, |conn| Ok(conn.last_io_error())) }
 }
 
-/// What went wrong last on this connection, in a sentence: what, and where in the stream. "" where nothing did; never
-/// NULL. It stays until the next call on this connection that fails, on whichever thread.
+/// What the last call on this connection that did not give WS_OK has to say, in a sentence: what went wrong, and where in the
+/// stream. "" where every call gave WS_OK, and after WS_ERR_WOULD_BLOCK, which is no failure; never NULL. The string stays until
+/// the next call on this connection that fails, on whichever thread. WS_ERR_CONNECTION_CLOSED says why the connection was given
+/// up, if it was.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.

@@ -343,10 +343,7 @@ impl HeadReader {
             }
             return Ok(None);
         };
-        match self.kind {
-            Kind::Request => parse_request(&window[..length], head)?,
-            Kind::Response => parse_response(&window[..length], head)?,
-        }
+        parse(self.kind, &window[..length], head)?;
         Ok(Some(length))
     }
 
@@ -390,8 +387,13 @@ impl HeadReader {
     }
 
     fn end_line(&mut self, is_empty: bool, next: usize) -> Result<(), Error> {
-        if is_empty {
+        if is_empty && self.kind == Kind::Response {
             return malformed("empty first line");
+        }
+        if is_empty {
+            // Before a request line it counts for nothing (RFC 9112 section 2.2).
+            self.line = next;
+            return Ok(());
         }
         if self.lines > MAX_FIELDS {
             return Err(CapacityError::TooManyHeaders { max: MAX_FIELDS as u64 }.into());
@@ -470,6 +472,39 @@ fn find_plain(bytes: &[u8], fields: &mut [Pair; PLAIN_FIELDS]) -> Option<(Span, 
     None
 }
 
+/// Reads a whole head. A version of HTTP/1 that is later than 1.1 is read as that (RFC 9110 section 2.5).
+fn parse(kind: Kind, bytes: &[u8], head: &mut Head) -> Result<(), Error> {
+    let parse = match kind {
+        Kind::Request => parse_request,
+        Kind::Response => parse_response,
+    };
+    match parse(bytes, head) {
+        Err(Error::Handshake(UNKNOWN_VERSION)) => parse(&as_version_1_1(kind, bytes)?, head),
+        other => other,
+    }
+}
+
+/// A copy of a head of HTTP/1.2 to 1.9 that says HTTP/1.1.
+#[cold]
+fn as_version_1_1(kind: Kind, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| Error::NoMemory)?;
+    copy.extend_from_slice(bytes);
+    let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+    let end = match kind {
+        Kind::Response => "HTTP/1.1".len(),
+        Kind::Request => {
+            let start = bytes.iter().take_while(is_line_end).count();
+            start + bytes.iter().skip(start).take_while(|byte| !is_line_end(byte)).count()
+        }
+    };
+    match copy.get_mut(..end).and_then(|start| start.last_chunk_mut()) {
+        Some([b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9']) => *minor = b'1',
+        _ => return Err(UNKNOWN_VERSION.into()),
+    }
+    Ok(copy)
+}
+
 // Not inlined, like the next: room for all those fields is a page of the stack.
 #[inline(never)]
 fn parse_request(bytes: &[u8], head: &mut Head) -> Result<(), Error> {
@@ -505,10 +540,12 @@ fn parse_error(error: httparse::Error) -> Error {
         httparse::Error::Status => "invalid status",
         httparse::Error::Token => "invalid request line",
         httparse::Error::TooManyHeaders => "too many headers",
-        httparse::Error::Version => "HTTP version is neither 1.0 nor 1.1",
+        httparse::Error::Version => return UNKNOWN_VERSION.into(),
     })
     .into()
 }
+
+const UNKNOWN_VERSION: HandshakeError = HandshakeError::Malformed("HTTP version is not 1.x");
 
 fn malformed<T>(why: &'static str) -> Result<T, Error> {
     Err(HandshakeError::Malformed(why).into())
@@ -734,7 +771,7 @@ mod tests {
 
     #[test]
     fn bare_lf_bare_cr_nul_and_folded_lines_are_refused_at_once() {
-        let cases: [(&[u8], usize); 14] = [
+        let cases: [(&[u8], usize); 15] = [
             (b"GET / HTTP/1.1\nHost: h\n\n", 15),
             (b"GET / HTTP/1.1\r\nHost: h\n\r\n", 24),
             (b"GET / HTTP/1.1\r\nHost: h\r\n\n", 26),
@@ -747,7 +784,8 @@ mod tests {
             (b"GET / HTTP/1.1\r\nA: b\r\n\tc\r\n\r\n", 23),
             (b"GET / HTTP/1.1\r\n A: b\r\n\r\n", 17),
             (b"GET / HTTP/1.1\r\nA: \x01\r\n\r\n", 20),
-            (b"\r\nGET / HTTP/1.1\r\n\r\n", 2),
+            (b"\nGET / HTTP/1.1\r\n\r\n", 1),
+            (b"\r\n\r\r\nGET / HTTP/1.1\r\n\r\n", 4),
             (b"\x16\x03\x01\x02\x00\x01", 1),
         ];
         for (bytes, offending) in cases {
@@ -759,6 +797,65 @@ mod tests {
             assert_eq!(end, offending, "{:?}", bytes.escape_ascii().to_string());
             let at_once = read(&mut HeadReader::new(Kind::Request, MAX), bytes).unwrap_err();
             assert_eq!(at_once.to_string(), error.unwrap_err().to_string());
+        }
+    }
+
+    #[test]
+    fn empty_lines_before_a_request_are_passed_over_and_before_a_response_refused() {
+        let plain = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+        for empty in ["\r\n", "\r\n\r\n", &"\r\n".repeat(200)] {
+            let bytes = [empty.as_bytes(), plain].concat();
+            let at_once = request(&bytes).unwrap();
+            assert_eq!(
+                (at_once.method(), at_once.target(), at_once.header("host")),
+                ("GET", "/a", Some("h"))
+            );
+            assert_eq!((at_once.method_cstr(), at_once.header_cstr_at(0)), (c"GET", Some((c"Host", c"h"))));
+            let (end, head, examined) = drip(Kind::Request, MAX, &bytes);
+            assert_eq!((end, head.unwrap().unwrap().target()), (bytes.len(), "/a"));
+            assert!(examined <= 3 * bytes.len() as u64);
+        }
+        let (end, error, _) = drip(Kind::Request, MAX, &b"\r\n".repeat(MAX));
+        assert!(matches!(error, Err(Error::Capacity(CapacityError::HeadTooLong { .. }))));
+        assert_eq!(end, MAX);
+        assert!(drip(Kind::Response, MAX, b"\r\nHTTP/1.1 200 OK\r\n\r\n").1.is_err());
+    }
+
+    #[test]
+    fn a_later_version_of_http_1_is_read_as_1_1() {
+        for minor in 2..=9 {
+            let bytes = format!("\r\nGET /HTTP/1.2 HTTP/1.{minor}\r\nHost: h\r\nX: HTTP/1.{minor}\r\n\r\n");
+            let head = request(bytes.as_bytes()).unwrap();
+            assert_eq!(
+                (head.minor_version(), head.target(), head.header("host")),
+                (1, "/HTTP/1.2", Some("h"))
+            );
+            assert_eq!(head.header("x"), Some(&*format!("HTTP/1.{minor}")));
+            let (end, dripped, _) = drip(Kind::Request, MAX, bytes.as_bytes());
+            assert_eq!((end, dripped.unwrap().unwrap().minor_version()), (bytes.len(), 1));
+
+            let bytes = format!("HTTP/1.{minor} 101 x\r\nA: b\r\n\r\n");
+            let (end, head, _) = drip(Kind::Response, MAX, bytes.as_bytes());
+            let head = head.unwrap().unwrap();
+            assert_eq!(
+                (end, head.status(), head.minor_version(), head.header("a")),
+                (bytes.len(), 101, 1, Some("b"))
+            );
+        }
+        for bad in [
+            "HTTP/1.10",
+            "HTTP/1.",
+            "HTTP/1.x",
+            "HTTP/1",
+            "HTTP/11",
+            "HTTP/0.9",
+            "HTTP/3.2",
+            "HTTP/1.2x",
+            "xHTTP/1.2",
+        ] {
+            assert!(request(format!("GET / {bad}\r\nHost: h\r\n\r\n").as_bytes()).is_err(), "{bad}");
+            let response = format!("{bad} 200 OK\r\n\r\n");
+            assert!(drip(Kind::Response, MAX, response.as_bytes()).1.is_err(), "{bad}");
         }
     }
 

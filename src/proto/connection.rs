@@ -14,7 +14,7 @@ use crate::proto::deadline::{Dating, Deadlines, Due, NEVER, Stage};
 use crate::proto::deflate::{Agreed, Deflater, Inflater};
 use crate::proto::frame::{HeaderBytes, MAX_CONTROL, Opcode};
 use crate::proto::handshake::{
-    Acceptance, ClientHandshake, Handshake, HandshakeOptions, Opened, Progress, ServerHandshake,
+    Acceptance, ClientHandshake, Handshake, HandshakeOptions, Opened, Progress, ServerHandshake, is_upgrade,
 };
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Receiver, WholeMessage};
@@ -440,7 +440,26 @@ impl Connection {
         Ok(response)
     }
 
-    /// Server: refuses the request with an HTTP status from 300 to 599 and a body.
+    /// Server: refuses a request that waits and is not for WebSocket, as without
+    /// [`plain_requests`](WebSocketConfig::plain_requests). The answer is then among the bytes to send.
+    pub fn refuse_plain(&mut self) -> Result<()> {
+        let Some(Handshake::Server(server)) = self.handshake.as_deref_mut() else { return Ok(()) };
+        let Err(error) = server.refuse_plain() else { return Ok(()) };
+        let answer = server.take_refusal();
+        self.sender.queue_raw(&answer)?;
+        Err(self.handshake_failed(error))
+    }
+
+    /// Whether a server has a request that would open a WebSocket, or has had one.
+    pub fn is_upgrade(&self) -> bool {
+        match self.handshake.as_deref() {
+            Some(Handshake::Server(server)) => server.is_upgrade(),
+            Some(Handshake::Client(_)) => false,
+            None => self.role == Role::Server && self.head().is_some_and(is_upgrade),
+        }
+    }
+
+    /// Server: answers the request with an HTTP status from 200 to 599 and a body, and ends the connection.
     pub fn reject(&mut self, status: u16, options: &HandshakeOptions, body: &[u8]) -> Result<()> {
         let response = self.request()?.reject(status, options, body)?;
         self.sender.queue_raw(&response)?;

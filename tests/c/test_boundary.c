@@ -49,6 +49,7 @@ static const struct option {
   {WS_OPT_PROXY_FROM_ENVIRONMENT, 0, 1, 2, 1},
   {WS_OPT_REUSE_PORT, 0, 1, 2, 1},
   {WS_OPT_KEEP_HEAD, 1, 0, 2, 1},
+  {WS_OPT_PLAIN_REQUESTS, 0, 1, 2, 1},
   {WS_OPT_DEFLATE, 0, 1, 2, 1},
   {WS_OPT_DEFLATE_LEVEL, 1, 9, 10, 1},
   {WS_OPT_DEFLATE_THRESHOLD, 64, 0, 0, 1},
@@ -92,6 +93,8 @@ static void a_null_handle_is_an_invalid_argument_everywhere(void) {
   CHECK_IS(ws_listener_port(NULL), 0);
   CHECK_IS(ws_handshake(NULL), refused);
   CHECK(ws_request_target(NULL) == NULL);
+  CHECK(ws_request_method(NULL) == NULL);
+  CHECK_IS(ws_is_upgrade(NULL), 0);
   CHECK(ws_header(NULL, "Host") == NULL);
   CHECK_IS(ws_header_at(NULL, 0, &name, &text), refused);
   CHECK(name == NULL && text == NULL);
@@ -506,26 +509,86 @@ static void headers_of_the_handshake_itself_cannot_be_added(void) {
   ws_config_free(config);
 }
 
-static void a_url_that_cannot_be_used_is_refused(void) {
+static void a_url_that_cannot_be_used_is_refused_before_anything_is_opened(void) {
   static const char *const bad[] = {
     "", "example.com", "//example.com/", "http://example.com/", "https://example.com/", "wsx://example.com/", "ws:",
     "ws:/", "ws://", "ws:///path", "ws://:80/", "ws://example.com:65536/", "ws://example.com:-1/",
     "ws://example.com:99999999999999999999/", "ws://example.com:x/", "ws://user@example.com/",
-    "ws://user:secret@example.com/", "ws://example.com/#fragment", "ws://example.com/#", "ws://exa mple.com/",
-    "ws://example.com/a b", " ws://example.com/", "ws://example.com/\r\nEvil: 1", "ws://example.com\r\n/",
+    "ws://user:secret@example.com/", "ws://example.com/#fragment", "ws://example.com/#", "ws://h/#f", "ws://exa mple.com/",
+    " ws://example.com/", "ws://example.com/ ", "ws://example.com/\r\nEvil: 1", "ws://example.com\r\n/",
     "ws://example.com/\n", "ws://example.com/\t", "ws://example.com/\x7f", "ws://[::1/", "ws://[::g]/", "ws://[v1.x]/",
-    "ws://example.com/%", "ws://example.com/%zz", "ws://example.com/<>", "ws://example.com/\\", "ws://example.com/\"",
-    "ws://example.com/\xc3\xa4", "ws://\xc3\xa4.example/",
+    "ws://.0/", "ws://1.2.3.256/", "ws://xn--a/", "ws://xn--zzzz-999999/", "ws://ex%41mple.com/", "ws:\\\\example.com/",
   };
   ws_conn *conn;
   ws_listener *listener;
+  char host[64] = "as it was";
+  uint16_t port = 7;
   for (size_t i = 0; i < LENGTH(bad); i++) {
     CHECK_IS(ws_connect(NULL, bad[i], &conn), WS_ERR_URL);
     CHECK_IS(ws_client_new(NULL, bad[i], &conn), WS_ERR_URL);
     CHECK_IS(ws_listen(NULL, bad[i], &listener), WS_ERR_URL);
+    CHECK_IS(ws_url_check(bad[i], host, sizeof host, &port), WS_ERR_URL);
   }
-  CHECK_IS(ws_connect(NULL, "ws://127.0.0.1:0/", &conn), WS_ERR_URL);
+  CHECK_IS(ws_connect(NULL, "ws://h:0/", &conn), WS_ERR_URL);
   CHECK_IS(ws_client_new(NULL, "ws://example.com:0/", &conn), WS_ERR_URL);
+  CHECK_IS(ws_url_check("ws://h:0/", host, sizeof host, &port), WS_ERR_URL);
+  CHECK(strcmp(host, "as it was") == 0 && port == 7);
+}
+
+static void a_url_is_read_as_browsers_read_it(void) {
+  static const struct {
+    const char *url, *target, *host;
+  } cases[] = {
+    {"ws://h/\xc3\xa4?\xc3\xb6=\xc3\xbc", "/%C3%A4?%C3%B6=%C3%BC", "h"},
+    {"ws://b\xc3\xbc" "cher.example/", "/", "xn--bcher-kva.example"},
+    {"ws://127.1/?ids[]=1", "/?ids[]=1", "127.0.0.1"},
+    {"ws://0x7f.1:8080/?q={\"a\":1}", "/?q={%22a%22:1}", "127.0.0.1:8080"},
+    {"WSS://Example.COM:443/a|b\\c%zz d?|^\\%zz", "/a|b/c%zz%20d?|^\\%zz", "example.com"},
+    {"ws://h/?", "/?", "h"},
+    {"ws+unix:///no/such:/\xc3\xa4?", "/%C3%A4?", "localhost"},
+  };
+  for (size_t i = 0; i < LENGTH(cases); i++) {
+    ws_conn *client, *server;
+    CHECK_IS(ws_client_new(NULL, cases[i].url, &client), WS_OK);
+    CHECK_IS(ws_server_new(NULL, &server), WS_OK);
+    carry(client, server);
+    CHECK_IS(ws_handshake(server), WS_OK);
+    CHECK(strcmp(ws_request_target(server), cases[i].target) == 0);
+    CHECK(strcmp(ws_header(server, "Host"), cases[i].host) == 0);
+    ws_free(client);
+    ws_free(server);
+  }
+}
+
+static void a_url_can_be_checked_without_opening_anything(void) {
+  static const struct {
+    const char *url, *host;
+    uint16_t port;
+  } cases[] = {
+    {"ws://example.com", "example.com", 80},          {"wss://Example.com/", "example.com", 443},
+    {"ws://2130706433:1/", "127.0.0.1", 1},           {"wss://[0::1]:9/", "::1", 9},
+    {"ws://b\xc3\xbc" "cher.example:80/a", "xn--bcher-kva.example", 80}, {"ws+unix:///run/a.socket:/", "localhost", 80},
+  };
+  const char *url = cases[0].url;
+  char host[64];
+  uint16_t port;
+  for (size_t i = 0; i < LENGTH(cases); i++) {
+    size_t len = strlen(cases[i].host);
+    memset(host, 'x', sizeof host);
+    CHECK_IS(ws_url_check(cases[i].url, host, len, &port), WS_ERR_INVALID_ARGUMENT); /* no room for the NUL */
+    CHECK(host[0] == 'x');
+    CHECK_IS(ws_url_check(cases[i].url, host, len + 1, &port), WS_OK);
+    CHECK(strcmp(host, cases[i].host) == 0 && host[len + 1] == 'x');
+    CHECK_IS(port, cases[i].port);
+  }
+  port = 7;
+  CHECK_IS(ws_url_check(NULL, host, sizeof host, &port), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_url_check("ws://\xff/", host, sizeof host, &port), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_url_check(url, NULL, 0, &port), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_url_check(url, NULL, 1, &port), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_url_check(url, host, SIZE_MAX, &port), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(port, 7);
+  CHECK_IS(ws_url_check(url, host, sizeof host, NULL), WS_ERR_INVALID_ARGUMENT);
 }
 
 static void wss_needs_a_certificate_to_listen_and_nothing_to_begin(void) {
@@ -790,7 +853,9 @@ int main(int argc, char **argv) {
   RUN(the_largest_and_the_smallest_values_are_no_trap);
   RUN(control_characters_in_headers_and_subprotocols_are_invalid_arguments);
   RUN(headers_of_the_handshake_itself_cannot_be_added);
-  RUN(a_url_that_cannot_be_used_is_refused);
+  RUN(a_url_that_cannot_be_used_is_refused_before_anything_is_opened);
+  RUN(a_url_is_read_as_browsers_read_it);
+  RUN(a_url_can_be_checked_without_opening_anything);
   RUN(wss_needs_a_certificate_to_listen_and_nothing_to_begin);
   RUN(pem_that_is_none_is_refused_when_it_is_set);
   RUN(every_status_has_a_name_and_a_meaning);

@@ -107,12 +107,15 @@ static void a_server_stops_at_a_request_and_accepts_it(void) {
   CHECK_IS(ws_queued_bytes(both.server), 0);
   target = ws_request_target(both.server);
   CHECK(target != NULL && strcmp(target, "/chat?room=1") == 0);
+  CHECK(strcmp(ws_request_method(both.server), "GET") == 0 && ws_request_method(both.client) == NULL);
+  CHECK(ws_is_upgrade(both.server) == 1 && ws_is_upgrade(both.client) == 0);
   CHECK(strcmp(ws_header(both.server, "origin"), "https://origin.example") == 0);
   CHECK_IS(ws_read_message(both.server, &message), WS_ERR_MISUSE);
   CHECK_IS(ws_write_message(both.server, WS_TEXT, "x", 1), WS_ERR_MISUSE);
   CHECK_IS(ws_accept(both.server, "other"), WS_ERR_INVALID_ARGUMENT);
-  CHECK_IS(ws_reject(both.server, 200, NULL, 0), WS_ERR_INVALID_ARGUMENT);
-  CHECK_IS(ws_reject(both.server, 299, NULL, 0), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_reject(both.server, 100, NULL, 0), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_reject(both.server, 101, NULL, 0), WS_ERR_INVALID_ARGUMENT);
+  CHECK_IS(ws_reject(both.server, 199, NULL, 0), WS_ERR_INVALID_ARGUMENT);
   CHECK_IS(ws_reject(both.server, 600, NULL, 0), WS_ERR_INVALID_ARGUMENT);
   CHECK_IS(ws_reject(both.server, -400, NULL, 0), WS_ERR_INVALID_ARGUMENT);
   CHECK_IS(ws_reject(both.server, 65536 + 400, NULL, 0), WS_ERR_INVALID_ARGUMENT);
@@ -164,6 +167,109 @@ static void a_rejected_client_sees_status_headers_and_body(void) {
   CHECK(len == sizeof body - 1 && memcmp(data, body, len) == 0);
   free_pair(&both);
   ws_config_free(server);
+}
+
+/* What a server in memory answers: its length. */
+static size_t take_answer(ws_conn *server, char *answer, size_t capacity) {
+  size_t n = 0;
+  if (ws_output_take(server, (uint8_t *)answer, capacity - 1, &n) != WS_OK) n = 0;
+  answer[n] = '\0';
+  return n;
+}
+
+static ws_config *taking_plain_requests(uint64_t auto_accept) {
+  ws_config *config = config_with(WS_OPT_PLAIN_REQUESTS, 1);
+  ws_config_set(config, WS_OPT_AUTO_ACCEPT, auto_accept);
+  return config;
+}
+
+static void a_plain_request_waits_for_an_answer_where_the_program_asks_for_that(void) {
+  static const struct {
+    const char *request, *method, *target;
+    int32_t status;
+    const char *answer;
+  } cases[] = {
+    {"GET /health HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n", "GET", "/health", 200,
+     "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n"
+     "X-All: yes\r\nX-This: 1\r\n\r\nup\n"},
+    {"OPTIONS * HTTP/1.0\r\nX: y\r\n\r\n", "OPTIONS", "*", 204,
+     "HTTP/1.1 204 No Content\r\nConnection: close\r\nX-All: yes\r\nX-This: 1\r\n\r\n"},
+    {"HEAD / HTTP/1.1\r\nHost: a\r\nX: y\r\nContent-Length: 0\r\n\r\n", "HEAD", "/", 503,
+     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+     "Content-Length: 3\r\nX-All: yes\r\nX-This: 1\r\n\r\n"},
+    {"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX: y\r\nSec-WebSocket-Version: 12\r\n\r\n",
+     "GET", "/", 304, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\nX-All: yes\r\nX-This: 1\r\n\r\n"},
+  };
+  ws_config *config = taking_plain_requests(0);
+  char answer[512];
+  ws_config_add_header(config, "X-All", "yes");
+  for (size_t i = 0; i < LENGTH(cases); i++) {
+    ws_conn *server;
+    const ws_message *message;
+    CHECK_IS(ws_server_new(config, &server), WS_OK);
+    CHECK(ws_request_method(server) == NULL && ws_is_upgrade(server) == 0);
+    CHECK_IS(feed_text(server, cases[i].request), strlen(cases[i].request));
+    CHECK_IS(ws_handshake(server), WS_OK);
+    CHECK_IS(ws_get_state(server), WS_STATE_REQUEST);
+    CHECK_IS(ws_is_upgrade(server), 0);
+    CHECK(strcmp(ws_request_method(server), cases[i].method) == 0);
+    CHECK(strcmp(ws_request_target(server), cases[i].target) == 0);
+    CHECK(strcmp(ws_header(server, "x"), "y") == 0);
+    CHECK_IS(ws_queued_bytes(server), 0);
+    /* It cannot become a WebSocket, and still waits. */
+    CHECK_IS(ws_accept(server, NULL), WS_ERR_MISUSE);
+    CHECK(says(server, "not a WebSocket upgrade"));
+    CHECK_IS(ws_reject(server, 101, NULL, 0), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_read_message(server, &message), WS_ERR_MISUSE);
+    CHECK_IS(ws_get_state(server), WS_STATE_REQUEST);
+    CHECK_IS(ws_add_header(server, "X-This", "1"), WS_OK);
+    CHECK_IS(ws_reject(server, cases[i].status, "up\n", 3), WS_OK);
+    CHECK_IS(ws_write_pending(server), WS_ERR_WOULD_BLOCK);
+    CHECK_IS(take_answer(server, answer, sizeof answer), strlen(cases[i].answer));
+    CHECK(strcmp(answer, cases[i].answer) == 0);
+    CHECK_IS(ws_write_pending(server), WS_ERR_CONNECTION_CLOSED);
+    CHECK(strcmp(ws_request_method(server), cases[i].method) == 0 && ws_is_upgrade(server) == 0);
+    ws_free(server);
+  }
+  ws_config_free(config);
+}
+
+static void a_websocket_is_opened_beside_plain_requests(void) {
+  ws_config *config = taking_plain_requests(0);
+  pair both = new_pair(NULL, config);
+  carry(both.client, both.server);
+  CHECK_IS(ws_handshake(both.server), WS_OK);
+  CHECK_IS(ws_get_state(both.server), WS_STATE_REQUEST);
+  CHECK_IS(ws_is_upgrade(both.server), 1);
+  CHECK_IS(ws_accept(both.server, NULL), WS_OK);
+  CHECK(ws_is_upgrade(both.server) == 1 && strcmp(ws_request_method(both.server), "GET") == 0);
+  carry(both.server, both.client);
+  CHECK_IS(ws_handshake(both.client), WS_OK);
+  free_pair(&both);
+  ws_config_free(config);
+}
+
+static void a_plain_request_is_refused_unless_the_program_decides_about_requests(void) {
+  static const char get[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n", post[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+  char answer[512];
+  for (int way = 0; way < 5; way++) {
+    const char *const expected = way == 3 ? "HTTP/1.1 413 Content Too Large\r\n" : way == 4 ? "HTTP/1.1 405 " : "HTTP/1.1 426 ";
+    ws_config *config = taking_plain_requests(way == 1 || way == 4);
+    ws_conn *server;
+    if (way == 0) CHECK_IS(ws_config_set(config, WS_OPT_PLAIN_REQUESTS, 0), WS_OK);
+    CHECK_IS(ws_config_add_header(config, "Server", "ours"), WS_OK);
+    CHECK_IS(ws_server_new(config, &server), WS_OK);
+    CHECK_IS(ws_set_option(server, WS_OPT_PLAIN_REQUESTS, 1), WS_ERR_INVALID_ARGUMENT);
+    if (way == 2) CHECK_IS(ws_set_option(server, WS_OPT_AUTO_ACCEPT, 1), WS_OK); /* it comes late, and counts */
+    feed_text(server, way >= 3 ? post : get);
+    CHECK_IS(ws_handshake(server), WS_ERR_HANDSHAKE);
+    CHECK(take_answer(server, answer, sizeof answer) > 0 && strncmp(answer, expected, strlen(expected)) == 0);
+    CHECK(strstr(answer, "close\r\n") != NULL && strstr(answer, "\r\nServer: ours\r\n") != NULL);
+    CHECK_IS(ws_write_pending(server), WS_ERR_CONNECTION_CLOSED);
+    CHECK(strcmp(ws_request_method(server), way >= 3 ? "POST" : "GET") == 0);
+    ws_free(server);
+    ws_config_free(config);
+  }
 }
 
 static void each_response_may_have_headers_of_its_own(void) {
@@ -1163,6 +1269,85 @@ static void misuse_and_bad_arguments_are_told_in_words(void) {
   ws_free(conn);
 }
 
+static void a_status_without_a_sentence_of_its_own_does_not_tell_an_older_failures(void) {
+  ws_config *config = config_with(WS_OPT_MAX_SEND_QUEUE, 1);
+  ws_conn *conn = new_open(config, WS_SERVER);
+  ws_prepared *prepared;
+  const ws_message *message, *const *messages;
+  const char *older;
+  size_t count;
+  CHECK_IS(ws_prepare_message(WS_TEXT, "a", 1, &prepared), WS_OK);
+  CHECK_IS(ws_write_message(conn, WS_TEXT, "a", 1), WS_OK);
+  for (int way = 0; way < 8; way++) {
+    int full = way >= 3;
+    CHECK_IS(ws_set_option(conn, 99, 0), WS_ERR_INVALID_ARGUMENT);
+    older = ws_error_message(conn);
+    CHECK(strcmp(older, "no such option") == 0);
+    if (way == 0) CHECK_IS(ws_read_message(conn, &message), WS_ERR_WOULD_BLOCK);
+    if (way == 1) CHECK_IS(ws_read_messages(conn, &messages, &count), WS_ERR_WOULD_BLOCK);
+    if (way == 2) CHECK_IS(ws_write_pending(conn), WS_ERR_WOULD_BLOCK);
+    if (way == 3) CHECK_IS(ws_write_message(conn, WS_TEXT, "b", 1), WS_ERR_SEND_QUEUE_FULL);
+    if (way == 4) CHECK_IS(ws_queue_message(conn, WS_TEXT, "b", 1), WS_ERR_SEND_QUEUE_FULL);
+    if (way == 5) CHECK_IS(ws_write_fragment(conn, WS_TEXT, "b", 1, 0), WS_ERR_SEND_QUEUE_FULL);
+    if (way == 6) CHECK_IS(ws_write_prepared(conn, prepared), WS_ERR_SEND_QUEUE_FULL);
+    if (way == 7) CHECK_IS(ws_write_message(conn, WS_PING, "b", 1), WS_ERR_SEND_QUEUE_FULL);
+    /* "Not now" is no failure, and leaves the string that was handed out alone. */
+    if (full) CHECK(says(conn, "the send queue is full"));
+    if (!full) CHECK(*ws_error_message(conn) == '\0' && ws_copy_error_message(conn, NULL, 0) == 0);
+    if (!full) CHECK(strcmp(older, "no such option") == 0);
+  }
+  ws_prepared_free(prepared);
+  ws_free(conn);
+  ws_config_free(config);
+}
+
+static void the_end_says_why_the_connection_was_given_up_and_not_what_else_went_wrong(void) {
+  for (int gave_up = 0; gave_up < 2; gave_up++) {
+    ws_conn *conn = new_open(NULL, WS_SERVER);
+    const ws_message *message;
+    uint8_t sink[64];
+    size_t n;
+    CHECK_IS(feed_frame(conn, WS_CLIENT, gave_up ? 0xc1 : 0x88, gave_up ? "x" : ""), gave_up ? 7 : 6);
+    CHECK_IS(ws_read_message(conn, &message), gave_up ? WS_ERR_PROTOCOL : WS_OK);
+    CHECK_IS(ws_set_option(conn, 99, 0), WS_ERR_INVALID_ARGUMENT);
+    CHECK_IS(ws_write_pending(conn), WS_ERR_WOULD_BLOCK);
+    CHECK(*ws_error_message(conn) == '\0');
+    CHECK_IS(ws_output_take(conn, sink, sizeof sink, &n), WS_OK);
+    CHECK_IS(ws_write_pending(conn), WS_ERR_CONNECTION_CLOSED);
+    CHECK(says(conn, gave_up ? "reserved bit" : "the connection is closed"));
+    CHECK_IS(ws_write_pending(conn), WS_ERR_ALREADY_CLOSED);
+    CHECK(says(conn, gave_up ? "reserved bit" : "already closed"));
+    ws_free(conn);
+  }
+}
+
+static void the_end_of_the_headers_is_no_failure(void) {
+  ws_config *config = config_with(WS_OPT_AUTO_ACCEPT, 0);
+  pair both = new_pair(NULL, config);
+  const char *name, *value, *why;
+  char copy[128];
+  size_t i;
+  CHECK_IS(ws_header_at(both.client, 0, &name, &value), WS_ERR_INVALID_ARGUMENT); /* nothing has come yet */
+  CHECK(*ws_error_message(both.client) == '\0');
+  carry(both.client, both.server);
+  CHECK_IS(ws_handshake(both.server), WS_OK);
+  CHECK_IS(ws_reject(both.server, 403, NULL, 0), WS_OK);
+  carry(both.server, both.client);
+  CHECK_IS(ws_handshake(both.client), WS_ERR_HANDSHAKE);
+  why = ws_error_message(both.client);
+  CHECK(strstr(why, "403") != NULL);
+  snprintf(copy, sizeof copy, "%s", why);
+  for (i = 0; ws_header_at(both.client, i, &name, &value) == WS_OK; i++) continue;
+  CHECK(i > 0 && name == NULL && value == NULL);
+  CHECK_IS(ws_header_at(both.client, SIZE_MAX, &name, &value), WS_ERR_INVALID_ARGUMENT);
+  CHECK(ws_error_message(both.client) == why && strcmp(why, copy) == 0);
+  /* A mistake still is one. */
+  CHECK_IS(ws_header_at(both.client, 0, NULL, &value), WS_ERR_INVALID_ARGUMENT);
+  CHECK(says(both.client, "NULL"));
+  free_pair(&both);
+  ws_config_free(config);
+}
+
 /* Time */
 
 static void a_handshake_that_takes_too_long_is_given_up(void) {
@@ -1523,6 +1708,9 @@ int main(int argc, char **argv) {
   RUN(reading_completes_the_handshake);
   RUN(a_server_stops_at_a_request_and_accepts_it);
   RUN(a_rejected_client_sees_status_headers_and_body);
+  RUN(a_plain_request_waits_for_an_answer_where_the_program_asks_for_that);
+  RUN(a_websocket_is_opened_beside_plain_requests);
+  RUN(a_plain_request_is_refused_unless_the_program_decides_about_requests);
   RUN(each_response_may_have_headers_of_its_own);
   RUN(strings_of_a_request_stay_when_its_time_is_over);
   RUN(strings_of_a_refusal_stay_while_its_body_arrives);
@@ -1558,6 +1746,9 @@ int main(int argc, char **argv) {
   RUN(an_end_of_the_stream_in_the_handshake_is_told);
   RUN(a_broken_rule_is_told_in_words_and_to_the_peer);
   RUN(misuse_and_bad_arguments_are_told_in_words);
+  RUN(a_status_without_a_sentence_of_its_own_does_not_tell_an_older_failures);
+  RUN(the_end_says_why_the_connection_was_given_up_and_not_what_else_went_wrong);
+  RUN(the_end_of_the_headers_is_no_failure);
   RUN(a_handshake_that_takes_too_long_is_given_up);
   RUN(a_close_that_is_not_answered_is_given_up);
   RUN(a_ping_goes_out_each_interval_and_silence_ends_the_connection);

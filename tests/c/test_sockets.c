@@ -304,6 +304,45 @@ static void a_refusal_over_tcp_arrives_whole(void) {
   ws_config_free(config);
 }
 
+/* As a load balancer asks; a second request behind the first must not have the answer to that lost in a reset. */
+static void a_health_check_gets_its_answer_and_the_end(void) {
+  static const char one[] = "GET /health HTTP/1.0\r\n\r\n", two[] = "GET /health HTTP/1.0\r\n\r\nGET /again HTTP/1.0\r\n\r\n";
+  static const char answer[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                               "Content-Length: 3\r\n\r\nup\n";
+  for (int twice = 0; twice < 2; twice++) {
+    const char *const request = twice ? two : one;
+    const size_t len = strlen(request);
+    ws_config *config = config_with(WS_OPT_AUTO_ACCEPT, 0);
+    ws_listener *listener;
+    ws_conn *server;
+    char heard[512];
+    ssize_t n;
+    size_t total = 0;
+    int fd;
+    CHECK_IS(ws_config_set(config, WS_OPT_PLAIN_REQUESTS, 1), WS_OK);
+    CHECK_IS(ws_listen(config, "ws://127.0.0.1:0/", &listener), WS_OK);
+    fd = connect_raw(ws_listener_port(listener));
+    CHECK_IS(send(fd, request, 10, 0), 10);
+    CHECK_IS(ws_listener_accept(listener, &server), WS_OK);
+    CHECK_IS(ws_set_option(server, WS_OPT_BLOCKING, 0), WS_OK);
+    CHECK_IS(ws_handshake(server), WS_ERR_WOULD_BLOCK);
+    CHECK_IS(send(fd, request + 10, len - 10, 0), len - 10);
+    CHECK_IS(ws_set_option(server, WS_OPT_BLOCKING, 1), WS_OK);
+    CHECK_IS(ws_handshake(server), WS_OK);
+    CHECK_IS(ws_get_state(server), WS_STATE_REQUEST);
+    CHECK(ws_is_upgrade(server) == 0 && strcmp(ws_request_target(server), "/health") == 0);
+    CHECK_IS(ws_reject(server, 200, "up\n", 3), WS_OK);
+    CHECK_IS(ws_write_pending(server), WS_ERR_CONNECTION_CLOSED);
+    ws_free(server);
+    while ((n = recv(fd, heard + total, sizeof heard - total, 0)) > 0) total += (size_t)n;
+    CHECK_IS(n, 0);
+    CHECK(total == sizeof answer - 1 && memcmp(heard, answer, total) == 0);
+    close(fd);
+    ws_listener_free(listener);
+    ws_config_free(config);
+  }
+}
+
 static void nobody_who_listens_is_an_io_error_with_its_number(void) {
   for (int blocking = 0; blocking < 2; blocking++) {
     ws_config *config = config_with(WS_OPT_BLOCKING, (uint64_t)blocking);
@@ -819,6 +858,7 @@ int main(int argc, char **argv) {
   RUN(a_listener_waits_as_long_as_it_was_told_and_an_address_is_taken_once);
   RUN(an_accepted_connection_outlives_its_listener);
   RUN(a_refusal_over_tcp_arrives_whole);
+  RUN(a_health_check_gets_its_answer_and_the_end);
   RUN(nobody_who_listens_is_an_io_error_with_its_number);
   RUN(an_unknown_host_is_an_io_error);
   RUN(frames_that_come_with_the_101_are_delivered_without_new_readiness);

@@ -563,7 +563,7 @@ unsafe fn new_config(config: &WebSocketConfig, options: Option<&HandshakeOptions
 fn numbers(config: &WebSocketConfig) -> Vec<(ws_option, u64)> {
     let limit = |limit: Option<usize>| limit.unwrap_or(0) as u64;
     let time = |time: Option<Duration>| time.map_or(0, |time| time.as_millis() as u64);
-    vec![
+    let mut numbers = vec![
         (ws_option::WS_OPT_MAX_SEND_QUEUE, limit(config.max_send_queue)),
         (ws_option::WS_OPT_MAX_SEND_BYTES, limit(config.max_send_bytes)),
         (ws_option::WS_OPT_MAX_MESSAGE_SIZE, limit(config.max_message_size)),
@@ -571,6 +571,7 @@ fn numbers(config: &WebSocketConfig) -> Vec<(ws_option, u64)> {
         (ws_option::WS_OPT_MAX_FRAGMENTS, limit(config.max_fragments)),
         (ws_option::WS_OPT_MAX_HEAD_SIZE, config.max_head_size as u64),
         (ws_option::WS_OPT_ACCEPT_UNMASKED_FRAMES, config.accept_unmasked_frames.into()),
+        (ws_option::WS_OPT_PLAIN_REQUESTS, config.plain_requests.into()),
         (ws_option::WS_OPT_AUTO_PONG, config.auto_pong.into()),
         (ws_option::WS_OPT_DELIVER_CONTROL, config.deliver_control.into()),
         (ws_option::WS_OPT_DELIVER_FRAGMENTS, config.deliver_fragments.into()),
@@ -579,5 +580,17 @@ fn numbers(config: &WebSocketConfig) -> Vec<(ws_option, u64)> {
         (ws_option::WS_OPT_PING_INTERVAL_MS, time(config.ping_interval)),
         (ws_option::WS_OPT_PONG_TIMEOUT_MS, time(config.pong_timeout)),
         (ws_option::WS_OPT_IDLE_TIMEOUT_MS, time(config.idle_timeout)),
-    ]
+    ];
+    if let Some(deflate) = config.deflate {
+        numbers.extend([
+            (ws_option::WS_OPT_DEFLATE, 1),
+            (ws_option::WS_OPT_DEFLATE_LEVEL, deflate.level.into()),
+            (ws_option::WS_OPT_DEFLATE_THRESHOLD, deflate.threshold as u64),
+            (ws_option::WS_OPT_DEFLATE_CLIENT_MAX_WINDOW_BITS, deflate.client_max_window_bits.into()),
+            (ws_option::WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS, deflate.server_max_window_bits.into()),
+            (ws_option::WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER, deflate.client_no_context_takeover.into()),
+            (ws_option::WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER, deflate.server_no_context_takeover.into()),
+        ]);
+    }
+    numbers
 }

@@ -34,6 +34,7 @@ const std::map<std::string, ws::option> OPTIONS = {
   {"ACCEPT_UNMASKED_FRAMES", ws::option::accept_unmasked_frames},
   {"AUTO_PONG", ws::option::auto_pong},
   {"AUTO_ACCEPT", ws::option::auto_accept},
+  {"PLAIN_REQUESTS", ws::option::plain_requests},
   {"DELIVER_CONTROL", ws::option::deliver_control},
   {"DELIVER_FRAGMENTS", ws::option::deliver_fragments},
   {"DEFLATE", ws::option::deflate},

@@ -115,7 +115,7 @@ TEST_CASE("a server chooses whom it takes") {
   CHECK(refused.client.handshake().error() == errc::would_block);
   carry(refused.client, refused.server);
   CHECK(refused.server.handshake());
-  CHECK(refused.server.reject(200).error() == errc::invalid_argument);
+  CHECK(refused.server.reject(101).error() == errc::invalid_argument);
   CHECK(refused.server.reject(403, "not you"));
   carry(refused.server, refused.client);
   CHECK(refused.client.feed_eof());
@@ -124,6 +124,34 @@ TEST_CASE("a server chooses whom it takes") {
   CHECK(std::string(opened.sentence()).find("403") != std::string::npos);
   CHECK(refused.client.http_status() == 403);
   CHECK(refused.client.http_body().text() == "not you");
+}
+
+TEST_CASE("a plain request waits for an answer where the program asks for that") {
+  ws::config config;
+  REQUIRE(config.set(ws::option::auto_accept, 0));
+  REQUIRE(config.set(ws::option::plain_requests, 1));
+  ws::connection server = *ws::connection::server(config);
+  CHECK_FALSE(server.request_method());
+  const std::string_view request = "HEAD /health HTTP/1.0\r\n\r\n";
+  REQUIRE(server.feed(request));
+  REQUIRE(server.handshake());
+  CHECK(server.state() == ws::state::request);
+  CHECK(server.request_method() == "HEAD");
+  CHECK(server.request_target() == "/health");
+  CHECK_FALSE(server.is_upgrade());
+  CHECK(server.accept().error() == errc::misuse);
+  CHECK(server.reject(200, "well"));
+  const std::string answer(server.output()->text());
+  CHECK(answer.substr(0, 17) == "HTTP/1.1 200 OK\r\n");
+  CHECK(answer.find("\r\nContent-Length: 4\r\n\r\n") == answer.size() - 23);
+
+  pair both = new_pair({}, config);
+  CHECK(both.client.handshake().error() == errc::would_block);
+  carry(both.client, both.server);
+  REQUIRE(both.server.handshake());
+  CHECK(both.server.is_upgrade());
+  CHECK(both.server.request_method() == "GET");
+  CHECK(both.server.accept());
 }
 
 TEST_CASE("a closing handshake carries code and reason, and ends once") {

@@ -50,6 +50,19 @@ TEST_CASE("the header belongs to the library") {
   CHECK(ws::now() >= before);
 }
 
+TEST_CASE("a URL says where it leads, or that it cannot be used") {
+  const auto leads_to = [](std::string_view url) { return *ws::check_url(url); };
+  CHECK(leads_to("wss://0x7f.1/").host == "127.0.0.1");
+  CHECK(leads_to("wss://0x7f.1/").port == 443);
+  CHECK(leads_to("ws://[0::1]:9/").host == "::1");
+  CHECK(leads_to("ws://b\xc3\xbc" "cher.example:8080/").host == "xn--bcher-kva.example");
+  CHECK(leads_to("ws://b\xc3\xbc" "cher.example:8080/").port == 8080);
+  for (const std::string_view bad : {"ws://h/#f", "ws://h:0/", "http://h/", "ws://.0/"})
+    CHECK(ws::check_url(bad).error() == ws::errc::url);
+  CHECK(ws::check_url(std::string_view("ws://h/\0", 8)).error() == ws::errc::invalid_argument);
+  CHECK(ws::check_url("ws://" + std::string(2000, 'a') + "/").error() == ws::errc::invalid_argument);
+}
+
 TEST_CASE("a result has a value or a reason") {
   ws::result<std::string> good(std::string("here"));
   CHECK(good);
@@ -207,6 +220,8 @@ TEST_CASE("a handle that was moved from is empty, and every call on it is harmle
   CHECK(conn.error_message().empty());
   CHECK(conn.socket() == -1);
   CHECK_FALSE(conn.request_target());
+  CHECK_FALSE(conn.request_method());
+  CHECK_FALSE(conn.is_upgrade());
   CHECK_FALSE(conn.header("Host"));
   CHECK_FALSE(conn.header_at(0));
   CHECK_FALSE(conn.protocol());

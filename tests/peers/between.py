@@ -3,6 +3,7 @@ import contextlib
 import os
 import subprocess
 
+import certificates
 from programs import HOME, Skipped, at_port, free_port, server
 
 WORK = HOME / "transports"
@@ -106,6 +107,32 @@ def haproxy_passing_tls(serving):
     with server(*serving, "wss://127.0.0.1:0/", "--cert", pem("server"), "--key", key("server")) as url:
         with haproxy_before("tcp", "", url) as front:
             yield front
+
+
+@contextlib.contextmanager
+def haproxy_that_checks(url, *lines):
+    """HAProxy before a server of ours, with health checks as these lines have them; its URL, and where it tells about them."""
+    path = WORK / "haproxy.socket"
+    path.unlink(missing_ok=True)
+    port = free_port()
+    checks = "check inter 100ms fall 1 rise 1" + (" check-ssl verify required ca-file %s check-sni localhost" %
+                                                  pem(certificates.AUTHORITY) if url.startswith("wss:") else "")
+    config = WORK / "haproxy-checks.conf"
+    config.write_text("""
+global
+    stats socket %s
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 20s
+    timeout server 20s
+listen front
+    bind 127.0.0.1:%d
+    %s
+    server ours %s %s
+""" % (path, port, "\n    ".join(lines), url.split("/")[2], checks))
+    with at_port(port, ["haproxy", "-q", "-db", "-f", config]):
+        yield "%s://localhost:%d/" % (url.split(":")[0], port), path
 
 
 @contextlib.contextmanager

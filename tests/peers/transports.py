@@ -26,7 +26,7 @@ from hashlib import sha1
 from pathlib import Path
 
 import certificates
-from between import haproxy, haproxy_passing_tls, microsocks, nginx, nginx_to_unix, tinyproxy
+from between import haproxy, haproxy_passing_tls, haproxy_that_checks, microsocks, nginx, nginx_to_unix, tinyproxy
 from between import CERTIFICATES, PASSWORD, USER, WORK, key, pem
 from programs import BIN, ECHO, NODE_MODULES, PYTHON, Failure, Skipped, free_port, must, run_client, running, server
 from programs import wait_for
@@ -64,6 +64,8 @@ def rows():
             yield Row(words, ["openssl"], partial(s_server, version, asks))
             yield Row(words.replace("server", "client"), ["openssl"], partial(s_client, version, asks))
     yield Row("openssl s_server without TLS 1.2", ["openssl"], s_server_of_old)
+    yield Row("openssl s_server renegotiates", ["openssl"], s_server_renegotiates)
+    yield Row("openssl s_server has nothing in common", ["openssl"], s_server_of_another_kind)
     yield Row("openssl s_client offers another ALPN", ["openssl"], s_client_with_other_alpn)
     for peer, client, server, need in (("websockets", PYTHON_CLIENT, PYTHON_SERVER, PYTHON),
                                        ("ws", NODE_CLIENT, NODE_SERVER, NODE_MODULES / "ws")):
@@ -119,6 +121,8 @@ def rows():
             yield Row("%s, %s client" % (name, peer), needs + [need] * bool(need), partial(behind, front, client))
         yield Row(name + ", idle", needs, partial(idle, front))
         yield Row(name + ", the server closes", needs + [PYTHON], partial(server_closes, front))
+    for scheme in "ws", "wss":
+        yield Row("haproxy checks the health of a %s server" % scheme, ["haproxy"], partial(health_checks, scheme))
 
 
 def main():
@@ -212,16 +216,11 @@ def s_server(version, asks):
     with running(command, stdin=subprocess.PIPE) as (process, output):
         url = "wss://localhost:%s/" % wait_for(output, r"ACCEPT [\d.]+:(\d+)")[1]
         if asks:
-            # In TLS 1.2 that is one of the reasons for the one alert; in TLS 1.3 there is an alert for it.
-            without = "the client must present a certificate" if version == "tls1_3" else "the peer refused the TLS .*"
-            is_refused(without, *trusting(), url)
+            is_refused("the client must present a certificate", *trusting(), url)
             is_refused("the peer refused our certificate: it is signed by .*", *trusting(), *showing("unknown"), url)
         client = partial(echoes, *trusting(), *(showing("client") if asks else []), url)
         with in_background(client):
-            accepted = accept_of(wait_for(output, "Sec-WebSocket-Key: (.*)\r")[1])
-            process.stdin.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                b"Sec-WebSocket-Accept: " + accepted + b"\r\n\r\n\x81\x05hello")
-            process.stdin.flush()
+            accept_by_hand(process, output, b"\x81\x05hello")
             time.sleep(0.2)  # its Close has come by then
             process.stdin.write(CLOSE_FRAME)
             process.stdin.close()  # ends the connection, too
@@ -229,6 +228,40 @@ def s_server(version, asks):
         wait_for(output, "CIPHER is " + ("TLS_" if version == "tls1_3" else "ECDHE-"))
         if asks:
             wait_for(output, "subject=CN = client")
+
+
+def accept_by_hand(process, output, then=b""):
+    """s_server takes the request that it has shown, and goes on with these bytes."""
+    accepted = accept_of(wait_for(output, "Sec-WebSocket-Key: (.*)\r")[1])
+    process.stdin.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        b"Sec-WebSocket-Accept: " + accepted + b"\r\n\r\n" + then)
+    process.stdin.flush()
+
+
+def s_server_renegotiates():
+    """As servers do with TLS 1.2 that want a certificate for some paths only."""
+    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-tls1_2", "-cert", pem("server"), "-key", key("server")]
+    with running(command, stdin=subprocess.PIPE) as (process, output):
+        url = "wss://localhost:%s/" % wait_for(output, r"ACCEPT [\d.]+:(\d+)")[1]
+
+        def client():
+            said = talk(*trusting(), url)
+            must(said.status == 1 and "the peer wants to renegotiate (TLS 1.2), which is not supported" in said.err,
+                 "another sentence", said)
+
+        with in_background(client):
+            accept_by_hand(process, output)
+            time.sleep(0.2)
+            process.stdin.write(b"r\n")
+            process.stdin.flush()
+
+
+def s_server_of_another_kind():
+    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-tls1_2", "-cipher", "AES128-SHA", "-cert", pem("rsa"),
+               "-key", key("rsa")]
+    with running(command, stdin=subprocess.PIPE) as (_, output):
+        url = "wss://localhost:%s/" % wait_for(output, r"ACCEPT [\d.]+:(\d+)")[1]
+        is_refused("the peer refused the TLS handshake: it found no cipher suite or signature in common", *trusting(), url)
 
 
 def s_server_of_old():
@@ -552,6 +585,43 @@ def idle(front):
             time.sleep(2)
             out, _ = client.communicate(b"hello\n", timeout=10)
         must((client.returncode, out) == (0, b"hello\n"), "no echo", client.returncode, out)
+
+
+def health_checks(scheme):
+    """A load balancer asks by plain HTTP, at the port of the WebSockets, and sends nobody where it gets no 200."""
+    listen = ["%s://127.0.0.1:0/" % scheme, *(showing("server") if scheme == "wss" else [])]
+    asks = ["option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host ours"]
+    by_default = ["option httpchk"]  # OPTIONS / HTTP/1.0
+    for lines, health, expected in ((asks, "/health", ("UP", "L7OK", "200")), (by_default, "/", ("UP", "L7OK", "200")),
+                                    (asks, "/elsewhere", ("DOWN", "L7STS", "426")), (asks, None, ("DOWN", "L7STS", "426"))):
+        with server(ECHO, *listen, *(["--health", health] if health else [])) as url:
+            with haproxy_that_checks(url, *lines) as (front, stats):
+                wait_until(lambda: health_of(stats) == expected, "its health never is", expected)
+                if expected[0] == "UP":
+                    run_client([BATTERY, front, *trusting()])
+                    must(health_of(stats) == expected, "it is not well any more", health_of(stats))
+                else:
+                    said = talk(*trusting(), front)
+                    must(said.status != 0 and said.out == "", "served all the same", said)
+
+
+def health_of(stats):
+    """What HAProxy says of the server: whether it is up, how the last check ended, and with which HTTP status."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(stats))
+        connection.sendall(b"show stat\n")
+        lines = b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode().splitlines()
+    names = lines[0].lstrip("# ").split(",")
+    values = next(dict(zip(names, line.split(","))) for line in lines[1:] if line.startswith("front,ours,"))
+    return values["status"], values["check_status"], values["check_code"]
+
+
+def wait_until(holds, text, *details):
+    for _ in range(500):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise Failure("\n".join((text, *map(str, details))))
 
 
 def server_closes(front):

@@ -2,8 +2,8 @@
 
 use crate::common::lab::shake;
 use crate::common::wire::{self, BINARY, TEXT};
-use crate::common::{Fault, Role, Transport, binary, config, everywhere, everywhere_on, plain, text};
-use wsabi::{Decision, HandshakeOptions, Kind};
+use crate::common::{Fault, Lab, Role, Transport, binary, config, everywhere, everywhere_on, plain, text};
+use wsabi::{Decision, DeflateConfig, HandshakeOptions, Kind};
 
 const URL: &str = "ws://example.com:8080/chat?room=1";
 
@@ -90,6 +90,148 @@ fn a_request_against_the_rules_is_answered_before_it_fails() {
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {answer}");
             assert!(answer.contains("\r\n\r\n"), "{what}: whole, not {answer}");
         }
+    });
+}
+
+#[test]
+fn what_http_wants_a_server_to_take_is_taken() {
+    everywhere(|lab| {
+        for (what, request) in [
+            ("an empty line before the request", format!("\r\n{}", request(""))),
+            ("many of them", format!("{}{}", "\r\n".repeat(20), request(""))),
+            ("HTTP/1.2", request("").replace("HTTP/1.1", "HTTP/1.2")),
+            ("both", format!("\r\n{}", request("").replace("HTTP/1.1", "HTTP/1.9"))),
+        ] {
+            let (mut server, peer) = lab.server(Decision::accept(), plain());
+            peer.send_raw(request.as_bytes());
+            peer.send(TEXT, b"first");
+            assert_eq!(server.handshake(), Ok(()), "{what}");
+            assert_eq!(server.seen().target, "/chat", "{what}");
+            assert_eq!(server.read(), Ok(text("first")), "{what}");
+        }
+    });
+}
+
+#[test]
+fn what_kubernetes_and_later_versions_of_http_say_in_a_101_is_taken() {
+    everywhere(|lab| {
+        let with = |response: String, lines: &str| response.replacen("\r\n", &format!("\r\n{lines}\r\n"), 1);
+        for (protocols, lines) in [
+            (&[][..], "Sec-WebSocket-Protocol:"),
+            (&["chat"], "Sec-WebSocket-Protocol: "),
+            (&[], "Sec-WebSocket-Extensions:"),
+            (&["chat"], "Sec-WebSocket-Extensions: \t\r\nSec-WebSocket-Protocol:"),
+        ] {
+            for deflate in [None, Some(DeflateConfig::default())] {
+                let configured = config(|c| c.deflate = deflate);
+                let (mut client, peer) = lab.client(URL, options(&[], protocols), configured);
+                assert_eq!(client.handshake(), Err(Fault::WouldBlock));
+                peer.send_raw(
+                    with(response_to(&peer.raw()), lines).replace("HTTP/1.1", "HTTP/1.2").as_bytes(),
+                );
+                peer.send(TEXT, b"first");
+                assert_eq!(client.handshake(), Ok(()), "{lines}");
+                assert_eq!(client.seen().protocol, None, "{lines}");
+                assert_eq!(client.read(), Ok(text("first")), "{lines}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_bad_parameter_in_an_offer_declines_the_offer_and_nothing_else() {
+    everywhere(|lab| {
+        for (offers, agreed) in [
+            ("permessage-deflate; server_max_window_bits=16", None),
+            (
+                "permessage-deflate; client_no_context_takeover=1, permessage-deflate",
+                Some("permessage-deflate"),
+            ),
+            (
+                "permessage-deflate; server_max_window_bits=7\r\nSec-WebSocket-Extensions: \
+                 permessage-deflate; server_no_context_takeover",
+                Some("permessage-deflate; server_no_context_takeover"),
+            ),
+        ] {
+            let deflating = config(|c| c.deflate = Some(DeflateConfig::default()));
+            let (mut server, peer) = lab.server(Decision::accept(), deflating);
+            peer.send_raw(request(&format!("Sec-WebSocket-Extensions: {offers}\r\n")).as_bytes());
+            peer.send(TEXT, b"first");
+            assert_eq!(server.handshake(), Ok(()), "{offers}");
+            assert_eq!(server.read(), Ok(text("first")), "{offers}");
+            assert_eq!(server.write_pending(), Ok(()));
+            let answer = String::from_utf8(peer.raw()).unwrap();
+            let extensions =
+                answer.split("\r\n").find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "));
+            assert_eq!(extensions, agreed, "{offers}: {answer}");
+        }
+    });
+}
+
+/// What a server answers a request with, all of it, and how its handshake ends.
+fn answered(lab: &Lab, request: &str, decision: Decision) -> (Result<(), Fault>, String) {
+    let (mut server, peer) = lab.server(decision, config(|c| c.plain_requests = true));
+    peer.send_raw(request.as_bytes());
+    let outcome = server.handshake();
+    (outcome, String::from_utf8(peer.raw()).unwrap())
+}
+
+#[test]
+fn a_health_check_gets_its_answer_and_the_connection_ends() {
+    everywhere(|lab| {
+        for request in ["GET /health HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS * HTTP/1.0\r\n\r\n", &request("")]
+        {
+            for (status, phrase) in [(200, "OK"), (299, ""), (404, "Not Found"), (503, "Service Unavailable")]
+            {
+                let expected = format!(
+                    "HTTP/1.1 {status} {phrase}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                     Content-Length: 5\r\n\r\nwell\n"
+                );
+                let answer = answered(lab, request, Decision::reject(status, *b"well\n"));
+                assert_eq!(answer, (Err(Fault::Handshake), expected), "{request}");
+            }
+            let answer = answered(lab, request, Decision::reject(204, *b"well\n")).1;
+            assert_eq!(answer, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", "{request}");
+        }
+        let answer = answered(lab, "HEAD / HTTP/1.1\r\n\r\n", Decision::reject(200, *b"well\n")).1;
+        assert!(answer.ends_with("\r\nContent-Length: 5\r\n\r\n"), "{answer}");
+    });
+}
+
+#[test]
+fn a_plain_request_with_a_body_is_answered_with_413() {
+    everywhere(|lab| {
+        for line in ["Content-Length: 3", "Transfer-Encoding: chunked"] {
+            let request = format!("POST / HTTP/1.1\r\nHost: h\r\n{line}\r\n\r\nabc");
+            let (outcome, answer) = answered(lab, &request, Decision::reject(200, *b""));
+            assert_eq!(outcome, Err(Fault::Handshake));
+            assert!(answer.starts_with("HTTP/1.1 413 Content Too Large\r\n"), "{answer}");
+            assert!(
+                answer.contains("\r\nConnection: close\r\n")
+                    && answer.ends_with("\r\n\r\nthe request has a body\n")
+            );
+        }
+    });
+}
+
+#[test]
+fn a_websocket_is_opened_beside_plain_requests() {
+    everywhere(|lab| {
+        let (mut server, peer) = lab.server(Decision::accept(), config(|c| c.plain_requests = true));
+        peer.send_raw(request("").as_bytes());
+        peer.send(TEXT, b"first");
+        assert_eq!(server.handshake(), Ok(()));
+        assert_eq!(server.read(), Ok(text("first")));
+    });
+}
+
+/// The callback of the Rust face is asked once: where it accepts what cannot be, the answer is the library's.
+#[test]
+fn a_plain_request_that_is_accepted_is_refused_by_its_fault() {
+    everywhere_on(&[Transport::Face], |lab| {
+        let (outcome, answer) = answered(lab, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", Decision::accept());
+        assert_eq!(outcome, Err(Fault::Handshake));
+        assert!(answer.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{answer}");
     });
 }
 

@@ -982,7 +982,7 @@ async def test_redirections_are_followed_and_secrets_stay_with_the_server_that_t
 
 
 def test_arguments_that_cannot_be_are_refused_at_once() -> None:
-    for uri in ("http://localhost/", "localhost", "ws:///", "ws://localhost:99999/", "ws://user@localhost/"):
+    for uri in ("http://localhost/", "localhost", "ws:///", "ws://localhost:99999/", "ws://user@localhost/", "ws://h/#f", "ws://h:0/"):
         with pytest.raises(InvalidURI):
             connect(uri)
     with pytest.raises(ValueError):
@@ -993,6 +993,20 @@ def test_arguments_that_cannot_be_are_refused_at_once() -> None:
         connect("ws://localhost/", subprotocols="chat")
     with pytest.raises(NotImplementedError):
         connect("ws://localhost/", extensions=[])  # type: ignore[arg-type]
+
+
+@run
+async def test_a_url_in_any_script_is_converted() -> None:
+    async def handler(ws: ServerConnection) -> None:
+        assert ws.request is not None
+        await ws.send(ws.request.path + " " + ws.request.headers["Host"].partition(":")[0])
+
+    async with serving(handler) as url:
+        place = url.replace("localhost", "\uff2c\uff2f\uff23\uff21\uff2c\uff28\uff2f\uff33\uff34")
+        async with connect(place + '\xe4 |^?\xf6=\xfc&ids[]=1&q={"a":1}', proxy=None) as ws:
+            path, host = (await ws.recv()).split()
+            assert path.startswith("/%C3%A4%20|") and path.endswith("?%C3%B6=%C3%BC&ids[]=1&q={%22a%22:1}")
+            assert host == "localhost"
 
 
 # Proxies

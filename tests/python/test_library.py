@@ -12,11 +12,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Optional
 
 import pytest
 from conftest import ROOT, run_python
 
 from wsabi import exceptions
+from wsabi._address import Address
 from wsabi._handle import Config, Handle, Listener
 from wsabi._library import LIBRARY, quick
 from wsabi._tables import Kind, Option, Status
@@ -331,6 +333,35 @@ def test_what_is_refused_says_what_is_wrong_with_it() -> None:
         Listener(config, "wss://127.0.0.1:0/")
 
 
+@pytest.mark.parametrize(
+    "uri, without_user, host, port",
+    [
+        ("ws://h", "ws://h", "h", 80),
+        ("WSS://H/?", "WSS://H/?", "h", 443),
+        ("ws://me:secret@h/?", "ws://h/?", "h", 80),
+        ("ws://m%40e:s%3a@h:1?", "ws://h:1?", "h", 1),
+        ("ws://me:secret@[0::1]:9/a@b?c@d", "ws://[0::1]:9/a@b?c@d", "::1", 9),
+        ("ws://127.1/", "ws://127.1/", "127.0.0.1", 80),
+        ("ws://\uff4c\uff4f\uff43\uff41\uff4c\uff48\uff4f\uff53\uff54/", None, "localhost", 80),
+        ("wss://b\xfccher.example/\xe4?\xf6=\xfc", None, "xn--bcher-kva.example", 443),
+        ("ws://h\\@x/", "ws://h\\@x/", "h", 80),
+    ],
+)
+def test_a_url_leads_where_the_library_goes(uri: str, without_user: Optional[str], host: str, port: int) -> None:
+    address = Address(uri)
+    assert (address.uri, address.host, address.port) == (without_user or uri, host, port)
+    assert (address.authorization is not None) == (":s" in uri)
+    client = ClientProtocol(address.uri)
+    assert f"\r\nHost: {'[' + host + ']' if ':' in host else host}".encode() in client.data_to_send()
+
+
+@pytest.mark.parametrize("uri", ["ws://h/#f", "ws://h/#", "ws://h:0/", "ws://me:secret@h:0/", "ws://me:secret@/", "ws:h", "ws:///h",
+                                 "ws://.0/", "ws://xn--a/", "ws://h/\n", "ws://h\n/", "ws://me@h/", "http://h/", "ws://\udc80/"])
+def test_a_url_that_cannot_be_used_is_found_without_opening_anything(uri: str) -> None:
+    with pytest.raises(exceptions.InvalidURI):
+        Address(uri)
+
+
 def test_a_refusal_tells_status_headers_and_body() -> None:
     client = ClientProtocol("ws://example.com/")
     client.receive_data(b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 4\r\n\r\nnope")
@@ -339,10 +370,26 @@ def test_a_refusal_tells_status_headers_and_body() -> None:
     assert isinstance(error, exceptions.InvalidStatus)
     assert (error.status, error.headers["www-authenticate"], error.body) == (401, "Basic", b"nope")
     assert error.response.status_code == 401
+    assert "401" in str(error), "not what the end of the headers says"
     client = ClientProtocol("ws://example.com/")
     client.receive_data(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     client.events_received()
     assert isinstance(client.handshake_exc, exceptions.HandshakeError)
+
+
+def test_a_full_queue_and_nothing_to_read_do_not_tell_an_older_failure() -> None:
+    client, server = pair(options={Option.MAX_SEND_QUEUE: 1})
+    for _ in range(2):
+        with pytest.raises(ValueError):
+            client.handle.set(Option.MAX_HEAD_SIZE, 1)
+        assert "256" in client.handle.message()
+        status = client.handle.read([])
+        assert status == Status.ERR_WOULD_BLOCK and "256" not in str(client.handle.error(status))
+    client.send_text("a")
+    with pytest.raises(ValueError):
+        client.handle.set(Option.MAX_HEAD_SIZE, 1)
+    with pytest.raises(exceptions.SendQueueFull, match="the send queue is full"):
+        client.send_text("b")
 
 
 def test_handles_come_and_go_without_a_leak() -> None:

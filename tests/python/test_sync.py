@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gc
+import http.client
 import itertools
 import logging
 import os
@@ -524,6 +526,68 @@ def test_a_server_may_refuse(serving: Any, caplog: Any) -> None:
     caplog.clear()
 
 
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_process_request_may_answer_200_to_599_and_all_else_is_500(
+    serving: Any, secure: bool, certificate: tuple[Path, Path]
+) -> None:
+    from wsabi.http import Headers, Response
+
+    def decide(ws: Any, request: Any) -> Any:
+        word = request.path.strip("/")
+        if word == "nothing":
+            return None
+        if word == "text":
+            return "well"
+        if word == "smuggled":
+            return Response(200, "OK", Headers([("X", "a\r\nb: c")]), b"well")
+        return Response(int(word), "", Headers([("Content-Length", "99"), ("X", "y")]), b"well\n")
+
+    chain, key = (path.read_bytes() for path in certificate)
+    _, url = serving(echo, process_request=decide, ssl=wsabi.TLS(chain=chain, key=key) if secure else None)
+    host, port = "127.0.0.1", int(url.rstrip("/").rpartition(":")[2])
+
+    def ask(path: str, method: str = "GET") -> tuple[int, bytes, Any]:
+        if secure:
+            context = ssl.create_default_context(cadata=chain.decode())
+            asking: Any = http.client.HTTPSConnection(host, port, timeout=10, context=context)
+        else:
+            asking = http.client.HTTPConnection(host, port, timeout=10)
+        with contextlib.closing(asking):
+            asking.request(method, path)
+            answer = asking.getresponse()
+            return answer.status, answer.read(), answer.headers
+
+    options: dict[str, Any] = {"ssl": wsabi.TLS(roots=chain)} if secure else {}
+    for status in (200, 299, 302, 404, 599):
+        code, body, headers = ask(f"/{status}")
+        assert (code, body, headers["X"], headers["Connection"]) == (status, b"well\n", "y", "close")
+        if status != 302:
+            with pytest.raises(exceptions.InvalidStatus) as caught:
+                connect(url + str(status), **options)
+            assert (caught.value.status, caught.value.body) == (status, b"well\n")
+    assert ask("/200", "HEAD")[:2] == (200, b"") and ask("/204")[:2] == (204, b"")
+    for word in ("100", "101", "199", "600", "0", "text", "smuggled"):
+        assert ask("/" + word)[:2] == (500, b"Internal server error.\n"), word
+        with pytest.raises(exceptions.InvalidStatus) as caught:
+            connect(url + word, **options)
+        assert caught.value.status == 500
+    code, body, headers = ask("/nothing")
+    assert (code, headers["Upgrade"]) == (426, "websocket") and b"Upgrade" in body
+    assert headers["Server"].startswith("Python/")
+    with connect(url + "nothing", **options) as ws:
+        ws.send("hello")
+        assert ws.recv(timeout=5) == "hello"
+    _, url = serving(echo)
+    assert http_status(url) == 426
+
+
+def http_status(url: str) -> int:
+    asking = http.client.HTTPConnection(url.rstrip("/").partition("://")[2], timeout=10)
+    with contextlib.closing(asking):
+        asking.request("GET", "/")
+        return asking.getresponse().status
+
+
 def test_a_name_and_a_password(serving: Any) -> None:
     from wsabi.sync import basic_auth
 
@@ -604,6 +668,10 @@ def test_what_cannot_be_connected_to(serving: Any) -> None:
     closed.close()
     with pytest.raises(ConnectionRefusedError):
         connect(f"ws://127.0.0.1:{port}/")
+    for uri in (f"ws://127.0.0.1:{port}/#f", "ws://h/#f", "ws://h:0/", "ws://.0/"):
+        for options in ({}, {"source_address": ("127.0.0.1", 0)}):  # over the library's socket, and over one of Python's
+            with pytest.raises(exceptions.InvalidURI):
+                connect(uri, **options)
     for uri in ("http://127.0.0.1/", "ws://[::1/", "ws://a\0b/", "ws:///", "ws://127.0.0.1:99999/", "ws://a b/", "ws://a\nb/"):
         with pytest.raises(exceptions.InvalidURI):
             connect(uri)
@@ -613,6 +681,20 @@ def test_what_cannot_be_connected_to(serving: Any) -> None:
         connect(f"ws://127.0.0.1:{port}/", proxy=f"http://127.0.0.1:{port}")
     with pytest.raises(ValueError):
         connect(f"ws://127.0.0.1:{port}/", ssl=ssl.create_default_context())
+
+
+def test_a_url_in_any_script_is_converted(serving: Any) -> None:
+    def handler(ws: Any) -> None:
+        ws.send(ws.request.path + " " + ws.request.headers["Host"].partition(":")[0])
+
+    _, url = serving(handler)
+    place = url.replace("127.0.0.1", "\uff11\uff12\uff17.1")
+    assert place != url
+    for options in ({}, {"source_address": ("127.0.0.1", 0)}):  # over the library's socket, and over one of Python's
+        with connect(place + '\xe4 |^?\xf6=\xfc&ids[]=1&q={"a":1}', **options) as ws:
+            path, host = ws.recv(timeout=5).split()
+            assert path.startswith("/%C3%A4%20|") and path.endswith("?%C3%B6=%C3%BC&ids[]=1&q={%22a%22:1}")
+            assert host == "127.0.0.1"
 
 
 def test_limits_close_with_1009(serving: Any) -> None:

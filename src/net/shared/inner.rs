@@ -264,10 +264,17 @@ impl Inner {
             self.connect()?;
             let (driver, transport) = self.driven();
             match driver.handshake(transport)? {
-                Opening::Request if self.setup.settings.auto_accept => self.accept(None)?,
+                Opening::Request if self.setup.settings.auto_accept => self.accept_by_itself()?,
                 opening => return Ok(opening),
             }
         }
+    }
+
+    /// Takes the request that waits, or refuses it where it is not for WebSocket.
+    fn accept_by_itself(&mut self) -> Result<()> {
+        let (driver, transport) = self.driven();
+        driver.refuse_plain(transport)?;
+        self.accept(None)
     }
 
     /// Sends what is pending.

@@ -107,7 +107,10 @@ impl SharedConnection {
 
     /// A server that waits for a request.
     pub fn server(setup: &Arc<Setup>, stream: Stream) -> Self {
-        let handshake = ServerHandshake::new(&setup.websocket);
+        let mut handshake = ServerHandshake::new(&setup.websocket).with_headers(&setup.handshake);
+        if setup.settings.auto_accept {
+            handshake = handshake.without_plain_requests();
+        }
         let connection = Connection::server(Arc::clone(&setup.websocket), handshake);
         Self::new(connection, Transport::Stream(stream), setup)
     }

@@ -7,6 +7,7 @@ use crate::http::Head;
 use crate::message::CloseCode;
 use crate::proto::closing::State;
 use crate::proto::connection::{Connection, Parked};
+use crate::proto::handshake::is_upgrade;
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +92,14 @@ impl<'a> View<'a> {
         match self {
             View::Active(connection) => connection.head(),
             View::Parked(parked, _) => parked.head(),
+        }
+    }
+
+    /// See [`Connection::is_upgrade`].
+    pub fn is_upgrade(self) -> bool {
+        match self {
+            View::Active(connection) => connection.is_upgrade(),
+            View::Parked(parked, _) => parked.head().is_some_and(is_upgrade),
         }
     }
 

@@ -4,6 +4,7 @@ use super::verify::SelfSigned;
 use rustls::pki_types::UnixTime;
 use rustls::{
     AlertDescription as Alert, CertificateError, Error, InvalidMessage, OtherError, PeerIncompatible,
+    PeerMisbehaved,
 };
 
 /// Which end we are.
@@ -13,26 +14,42 @@ pub(super) enum Side {
     Server,
 }
 
-/// The sentence. `heard`: the peer has shown before that it speaks TLS.
-pub(super) fn sentence(error: &Error, side: Side, heard: bool) -> String {
+/// How far the session had come when it failed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    pub side: Side,
+    /// The peer has shown before that it speaks TLS.
+    pub heard: bool,
+    /// The TLS handshake was over, and its version is 1.2: another one can only be a renegotiation.
+    pub may_renegotiate: bool,
+    /// The server has asked for a certificate, and there was none to show.
+    pub lacks_certificate: bool,
+}
+
+/// The sentence.
+pub(super) fn sentence(error: &Error, progress: Progress) -> String {
+    let side = progress.side;
     match error {
         Error::InvalidCertificate(error) => certificate(error, side),
         Error::NoCertificatesPresented => "the client presented no certificate, and has to".into(),
-        Error::AlertReceived(alert) => alert_received(*alert),
+        Error::AlertReceived(alert) => alert_received(*alert, progress),
         Error::InvalidMessage(
             InvalidMessage::InvalidContentType
             | InvalidMessage::UnknownProtocolVersion
             | InvalidMessage::MessageTooLarge
             | InvalidMessage::InvalidEmptyPayload,
-        ) if !heard => "the peer does not speak TLS".into(),
+        ) if !progress.heard => "the peer does not speak TLS".into(),
         Error::PeerIncompatible(error) => incompatible(error),
         Error::NoApplicationProtocol => "the peer does not offer http/1.1 (ALPN)".into(),
         Error::DecryptError => "a TLS record was altered on its way".into(),
+        Error::PeerMisbehaved(PeerMisbehaved::TooManyRenegotiationRequests) => RENEGOTIATION.into(),
         Error::PeerMisbehaved(error) => format!("the peer broke the rules of TLS: {error:?}"),
         Error::InvalidMessage(error) => format!("the peer sent a malformed TLS message: {error:?}"),
         other => format!("the TLS session failed: {other}"),
     }
 }
+
+const RENEGOTIATION: &str = "the peer wants to renegotiate (TLS 1.2), which is not supported";
 
 fn certificate(error: &CertificateError, side: Side) -> String {
     use CertificateError::*;
@@ -70,10 +87,15 @@ fn certificate(error: &CertificateError, side: Side) -> String {
     }
 }
 
-fn alert_received(alert: Alert) -> String {
+fn alert_received(alert: Alert, progress: Progress) -> String {
     let refused = |why: &str| format!("the peer refused our certificate: {why}");
     match alert {
         Alert::CertificateRequired => "the client must present a certificate".into(),
+        // What servers say to clients without one, up to TLS 1.2: OpenSSL the first, Go and Java the second.
+        Alert::HandshakeFailure | Alert::BadCertificate if progress.lacks_certificate => {
+            "the client must present a certificate".into()
+        }
+        Alert::HandshakeFailure if progress.may_renegotiate => RENEGOTIATION.into(),
         Alert::BadCertificate => refused("it is malformed, or for another name"),
         Alert::UnsupportedCertificate => refused("it is of another kind or purpose"),
         Alert::CertificateRevoked => refused("it has been revoked"),
@@ -84,7 +106,7 @@ fn alert_received(alert: Alert) -> String {
         Alert::ProtocolVersion => "the peer speaks none of our versions of TLS (1.2 and 1.3)".into(),
         Alert::InsufficientSecurity => "the peer has no cipher suite in common with us".into(),
         Alert::HandshakeFailure => {
-            "the peer refused the TLS handshake: nothing in common, or a certificate is missing".into()
+            "the peer refused the TLS handshake: it found no cipher suite or signature in common".into()
         }
         Alert::NoApplicationProtocol => "the peer does not serve http/1.1 (ALPN)".into(),
         Alert::UnrecognisedName => "the peer does not know the name of this host".into(),
@@ -142,6 +164,35 @@ fn date(time: UnixTime) -> String {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn what_a_handshake_failure_means_is_said_by_how_far_the_session_had_come() {
+        let client =
+            Progress { side: Side::Client, heard: true, may_renegotiate: false, lacks_certificate: false };
+        let server = Progress { side: Side::Server, ..client };
+        let lacking = Progress { lacks_certificate: true, ..client };
+        let open = Progress { may_renegotiate: true, ..client };
+        let nothing_in_common =
+            "the peer refused the TLS handshake: it found no cipher suite or signature in common";
+        for (alert, progress, expected) in [
+            (Alert::HandshakeFailure, client, nothing_in_common),
+            (Alert::HandshakeFailure, server, nothing_in_common),
+            (Alert::HandshakeFailure, lacking, "the client must present a certificate"),
+            (Alert::BadCertificate, lacking, "the client must present a certificate"),
+            (Alert::CertificateRequired, lacking, "the client must present a certificate"),
+            (
+                Alert::BadCertificate,
+                client,
+                "the peer refused our certificate: it is malformed, or for another name",
+            ),
+            (Alert::HandshakeFailure, open, RENEGOTIATION),
+            (Alert::HandshakeFailure, Progress { side: Side::Server, ..open }, RENEGOTIATION),
+        ] {
+            assert_eq!(sentence(&Error::AlertReceived(alert), progress), expected, "{progress:?}");
+        }
+        let too_many = Error::PeerMisbehaved(PeerMisbehaved::TooManyRenegotiationRequests);
+        assert_eq!(sentence(&too_many, Progress { side: Side::Server, ..open }), RENEGOTIATION);
+    }
 
     #[test]
     fn a_date_is_the_calendars() {

@@ -12,12 +12,17 @@ mod tests;
 
 use crate::error::{Error, Result, TlsError};
 use crate::net::socket::Socket;
-use describe::Side;
+use describe::{Progress, Side};
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{
+    ClientConfig, ClientConnection, Connection, ProtocolVersion, RootCertStore, ServerConfig,
+    ServerConnection, SignatureScheme,
+};
+use std::cell::Cell;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::{Arc, OnceLock};
 
@@ -134,7 +139,7 @@ impl TlsOptions {
             .with_custom_certificate_verifier(verifier);
         let mut config = match &self.identity {
             Some(identity) => builder.with_client_cert_resolver(Arc::clone(identity) as _),
-            None => builder.with_no_client_auth(),
+            None => builder.with_client_cert_resolver(Arc::new(NoIdentity)),
         };
         config.alpn_protocols = vec![HTTP.to_vec()];
         Ok(ClientTls(Arc::new(config)))
@@ -176,6 +181,27 @@ impl ClientTls {
     }
 }
 
+/// Stands in for a client's certificate where none is set, and notes that one was asked for. One of them serves all sessions of
+/// a configuration, for sessions are resumed by it; so what it notes is the thread's, and [`Tls::receive`] takes it from there.
+#[derive(Debug)]
+struct NoIdentity;
+
+thread_local! {
+    /// A session that this thread is processing has been asked for a certificate, and has none.
+    static CERTIFICATE_LACKED: Cell<bool> = const { Cell::new(false) };
+}
+
+impl ResolvesClientCert for NoIdentity {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        CERTIFICATE_LACKED.set(true);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
 /// The server's side of TLS.
 #[derive(Debug, Clone)]
 pub struct ServerTls(Arc<ServerConfig>);
@@ -201,13 +227,23 @@ pub struct Tls {
     plaintext: usize,
     /// The peer sends nothing more.
     ended: bool,
+    /// The server has asked for a certificate, and there was none to show.
+    lacks_certificate: bool,
     failure: Option<TlsError>,
 }
 
 impl Tls {
     fn new(mut session: Connection, side: Side, socket: Socket) -> Self {
         session.set_buffer_limit(Some(OUTPUT_LIMIT));
-        Self { session: Box::new(session), side, socket, plaintext: 0, ended: false, failure: None }
+        Self {
+            session: Box::new(session),
+            side,
+            socket,
+            plaintext: 0,
+            ended: false,
+            lacks_certificate: false,
+            failure: None,
+        }
     }
 
     /// The socket beneath.
@@ -279,7 +315,11 @@ impl Tls {
     /// Takes records off the socket, once, and works them.
     fn receive(&mut self) -> io::Result<()> {
         let n = self.session.read_tls(&mut self.socket)?;
-        match self.session.process_new_packets() {
+        let was_open = !self.is_handshaking();
+        CERTIFICATE_LACKED.set(false);
+        let processed = self.session.process_new_packets();
+        self.lacks_certificate |= CERTIFICATE_LACKED.get();
+        match processed {
             Ok(state) => {
                 self.plaintext = state.plaintext_bytes_to_read();
                 self.ended |= n == 0 || state.peer_has_closed();
@@ -288,8 +328,14 @@ impl Tls {
             Err(error) => {
                 // The peer learns the reason by an alert, if it still listens.
                 let _ = self.push();
-                let heard = self.session.protocol_version().is_some();
-                self.failure = Some(TlsError::new(describe::sentence(&error, self.side, heard)));
+                let version = self.session.protocol_version();
+                let progress = Progress {
+                    side: self.side,
+                    heard: version.is_some(),
+                    may_renegotiate: was_open && version == Some(ProtocolVersion::TLSv1_2),
+                    lacks_certificate: self.lacks_certificate,
+                };
+                self.failure = Some(TlsError::new(describe::sentence(&error, progress)));
                 self.check()
             }
         }

@@ -337,6 +337,57 @@ fn a_listener_with_roots_wants_certificates_of_its_clients() {
     opened(&client, &server, "localhost");
 }
 
+/// As OpenSSL, Go and Java do it up to TLS 1.2: the alert is another one than in TLS 1.3, and says several things.
+#[test]
+fn a_server_of_tls_1_2_that_gets_no_certificate_is_understood() {
+    let (authority, clients) = (Authority::new("authority"), Authority::new("clients"));
+    let (handshake_failure, bad_certificate) = (40, 42);
+    for (asks, alert, sentence) in [
+        (true, handshake_failure, "the client must present a certificate"),
+        (true, bad_certificate, "the client must present a certificate"),
+        (
+            false,
+            handshake_failure,
+            "the peer refused the TLS handshake: it found no cipher suite or signature in common",
+        ),
+    ] {
+        let options = options(Some(&clients.root), Some(&authority.sign("localhost")));
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .unwrap();
+        let builder = match asks {
+            true => builder
+                .with_client_cert_verifier(verify::clients(options.roots.as_deref(), provider()).unwrap()),
+            false => builder.with_no_client_auth(),
+        };
+        let identity = options.identity.clone().unwrap();
+        let server = ServerTls(Arc::new(builder.with_cert_resolver(identity)));
+        let (left, right) = sockets();
+        let client = self::options(Some(&authority.root), None).client().unwrap();
+        let (mut client, mut server) = (client.over("localhost", left).unwrap(), server.over(right).unwrap());
+        assert_eq!(client.read(&mut [0; 9]).unwrap_err().kind(), WouldBlock);
+        assert_eq!(server.read(&mut [0; 9]).unwrap_err().kind(), WouldBlock);
+        assert_eq!(client.read(&mut [0; 9]).unwrap_err().kind(), WouldBlock);
+        assert!(client.is_handshaking());
+        server.socket_mut().write_all(&[21, 3, 3, 0, 2, 2, alert]).unwrap();
+        assert_eq!(words(client.read(&mut [0; 9]).unwrap_err()), sentence);
+    }
+}
+
+#[test]
+fn a_client_without_a_certificate_resumes_its_sessions() {
+    let authority = Authority::new("authority");
+    let (client, server) =
+        (options(Some(&authority.root), None), options(None, Some(&authority.sign("localhost"))));
+    for resumed in [false, true] {
+        let (mut client, mut server) = opened(&client, &server, "localhost");
+        // Tickets come behind the handshake.
+        carry(&mut server, &mut client, b"hello", 5);
+        let kind = client.session.handshake_kind();
+        assert_eq!(kind == Some(rustls::HandshakeKind::Resumed), resumed, "{kind:?}");
+    }
+}
+
 #[test]
 fn verify_off_takes_anybody() {
     let mut client = options(None, None);

@@ -38,16 +38,15 @@ pub fn offer(config: &DeflateConfig) -> String {
         server_max_window_bits: below_max(in_range(config.server_max_window_bits)),
         client_no_context_takeover: config.client_no_context_takeover,
         server_no_context_takeover: config.server_no_context_takeover,
-        has_unknown: false,
+        ..Parameters::default()
     };
     offer.to_string()
 }
 
 /// Server: what the values of the client's `Sec-WebSocket-Extensions` headers lead to, and the value of the header that
-/// says so. The first offer without a parameter that is unknown here is taken; other extensions are passed over.
-///
-/// A parameter twice, or with a value that it cannot have, is an error, in whichever offer: the RFC would have the
-/// offer declined, and nobody ever learn why nothing is compressed.
+/// says so. The first offer that can be accepted is: one with an unknown parameter, with one that is there twice, or with a
+/// value that it cannot have is declined (RFC 7692 section 7.1), and other extensions are passed over. What is no list
+/// of extensions at all is an error.
 pub fn respond<'a>(
     values: impl Iterator<Item = &'a [u8]>,
     config: &DeflateConfig,
@@ -61,7 +60,7 @@ pub fn respond<'a>(
                 continue;
             }
             let offer = Parameters::read(&mut extensions, OFFER)?;
-            if first.is_none() && !offer.has_unknown {
+            if first.is_none() && !offer.has_unknown && offer.illegal.is_none() {
                 first = Some(offer);
             }
         }
@@ -69,22 +68,24 @@ pub fn respond<'a>(
     Ok(first.map(|offer| answer(&offer, config)))
 }
 
-/// Client: what the values of the server's `Sec-WebSocket-Extensions` headers agree to, given that [`offer`] was sent.
+/// Client: what the values of the server's `Sec-WebSocket-Extensions` headers agree to, given that [`offer`] was sent, or
+/// nothing where there is no configuration.
 pub fn verify<'a>(
     values: impl Iterator<Item = &'a [u8]>,
-    config: &DeflateConfig,
+    offered: Option<&DeflateConfig>,
 ) -> Result<Option<Agreed>, HandshakeError> {
     let mut agreed = None;
     for value in values {
         let mut extensions = Extensions::new(value);
         while let Some(name) = extensions.next_name()? {
-            if name != NAME.as_bytes() {
-                return Err(NOT_OFFERED);
-            }
+            let config = offered.filter(|_| name == NAME.as_bytes()).ok_or(NOT_OFFERED)?;
             if agreed.is_some() {
                 return Err(HandshakeError::Rule("the response names permessage-deflate twice"));
             }
             let response = Parameters::read(&mut extensions, RESPONSE)?;
+            if let Some(why) = response.illegal {
+                return Err(HandshakeError::Rule(why));
+            }
             if response.has_unknown {
                 return Err(HandshakeError::Rule(
                     "the response has an unknown parameter of permessage-deflate",
@@ -96,8 +97,7 @@ pub fn verify<'a>(
     Ok(agreed)
 }
 
-/// Client: the error for a response with an extension that the request has not.
-pub const NOT_OFFERED: HandshakeError =
+const NOT_OFFERED: HandshakeError =
     HandshakeError::Rule("the response names an extension that was not offered");
 
 const NAME: &str = "permessage-deflate";
@@ -122,40 +122,46 @@ struct Parameters {
     client_no_context_takeover: bool,
     server_no_context_takeover: bool,
     has_unknown: bool,
+    /// The first parameter that is there twice or has a value that it cannot have.
+    illegal: Option<&'static str>,
 }
 
 impl Parameters {
-    /// Reads the parameters of the extension named last, from an [`OFFER`] or a [`RESPONSE`].
+    /// Reads the parameters of the extension named last, from an [`OFFER`] or a [`RESPONSE`]. An error: they are none.
     fn read(extensions: &mut Extensions, without_value: Option<u8>) -> Result<Self, HandshakeError> {
         let mut read = Self::default();
         while let Some((name, value)) = extensions.next_parameter()? {
-            match str::from_utf8(name) {
+            let set = match str::from_utf8(name) {
                 Ok(CLIENT_BITS) => set_bits(
                     &mut read.client_max_window_bits,
                     value.map_or(without_value, window_bits),
                     "client_max_window_bits is there twice",
                     "client_max_window_bits is not a number from 8 to 15",
-                )?,
+                ),
                 Ok(SERVER_BITS) => set_bits(
                     &mut read.server_max_window_bits,
                     value.and_then(window_bits),
                     "server_max_window_bits is there twice",
                     "server_max_window_bits is not a number from 8 to 15",
-                )?,
+                ),
                 Ok(CLIENT_RESET) => set_flag(
                     &mut read.client_no_context_takeover,
                     value,
                     "client_no_context_takeover is there twice",
                     "client_no_context_takeover has a value",
-                )?,
+                ),
                 Ok(SERVER_RESET) => set_flag(
                     &mut read.server_no_context_takeover,
                     value,
                     "server_no_context_takeover is there twice",
                     "server_no_context_takeover has a value",
-                )?,
-                _ => read.has_unknown = true,
-            }
+                ),
+                _ => {
+                    read.has_unknown = true;
+                    continue;
+                }
+            };
+            read.illegal = read.illegal.or(set.err());
         }
         Ok(read)
     }
@@ -207,7 +213,7 @@ fn answer(offer: &Parameters, config: &DeflateConfig) -> (Agreed, String) {
         },
         client_no_context_takeover: agreed.client_no_context_takeover,
         server_no_context_takeover: agreed.server_no_context_takeover,
-        has_unknown: false,
+        ..Parameters::default()
     };
     (agreed, response.to_string())
 }
@@ -247,10 +253,10 @@ fn set_bits(
     bits: Option<u8>,
     twice: &'static str,
     illegal: &'static str,
-) -> Result<(), HandshakeError> {
-    match place.replace(bits.ok_or(HandshakeError::Rule(illegal))?) {
+) -> Result<(), &'static str> {
+    match place.replace(bits.ok_or(illegal)?) {
         None => Ok(()),
-        Some(_) => Err(HandshakeError::Rule(twice)),
+        Some(_) => Err(twice),
     }
 }
 
@@ -259,13 +265,13 @@ fn set_flag(
     value: Option<&[u8]>,
     twice: &'static str,
     illegal: &'static str,
-) -> Result<(), HandshakeError> {
+) -> Result<(), &'static str> {
     if value.is_some() {
-        return Err(HandshakeError::Rule(illegal));
+        return Err(illegal);
     }
     match std::mem::replace(place, true) {
         false => Ok(()),
-        true => Err(HandshakeError::Rule(twice)),
+        true => Err(twice),
     }
 }
 
@@ -326,17 +332,22 @@ mod tests {
     }
 
     fn verify(response: &str, config: &DeflateConfig) -> Result<Option<Agreed>, HandshakeError> {
-        super::verify(once(response.as_bytes()), config)
+        super::verify(once(response.as_bytes()), Some(config))
     }
 
-    /// Both ends take `permessage-deflate; TEXT` for an error, about this parameter.
+    /// A server declines `permessage-deflate; TEXT` and takes the next offer; a client takes it for an error, about this
+    /// parameter.
     #[track_caller]
-    fn refused_by_both(text: &str, parameter: &str) {
+    fn declined_and_refused(text: &str, parameter: &str) {
         let text = format!("{NAME}; {text}");
         let default = DeflateConfig::default();
-        for error in [respond(&text, &default).unwrap_err(), verify(&text, &default).unwrap_err()] {
-            assert!(error.to_string().contains(parameter), "{text}: {error}");
+        assert_eq!(respond(&text, &default), Ok(None), "{text}");
+        let taken = "permessage-deflate; server_max_window_bits=10";
+        for offers in [format!("{text}, {taken}, {NAME}"), format!("{taken}, {text}")] {
+            assert_eq!(response_to(&offers).as_deref(), Some(taken), "{offers}");
         }
+        let error = verify(&text, &default).unwrap_err();
+        assert!(error.to_string().contains(parameter), "{text}: {error}");
     }
 
     #[test]
@@ -474,20 +485,21 @@ mod tests {
     }
 
     #[test]
-    fn window_bits_0_7_16_99999_empty_missing_signed_and_with_a_leading_zero_are_refused_by_name() {
+    fn window_bits_0_7_16_99999_empty_missing_signed_and_with_a_leading_zero_are_declined_or_refused_by_name()
+    {
         for name in [CLIENT_BITS, SERVER_BITS] {
             for bad in [
                 "0", "7", "16", "99999", "", "\"\"", "\"0\"", "\"16\"", "\" 10\"", "+10", "-10", "\"-9\"",
                 "08", "010", "\"010\"", "1e1", "0xA", "10.0", "ten", "8x", "1", "2", "80", "151",
             ] {
-                refused_by_both(&format!("{name}={bad}"), name);
-                refused_by_both(&format!("x; {name}={bad}"), name);
-                refused_by_both(&format!("{name}={bad}; x"), name);
+                declined_and_refused(&format!("{name}={bad}"), name);
+                declined_and_refused(&format!("x; {name}={bad}"), name);
+                declined_and_refused(&format!("{name}={bad}; x"), name);
             }
         }
-        refused_by_both("server_max_window_bits=18446744073709551624", SERVER_BITS); // 8, if it wraps
-        refused_by_both(r#"server_max_window_bits="1\"0""#, SERVER_BITS);
-        refused_by_both(SERVER_BITS, SERVER_BITS);
+        declined_and_refused("server_max_window_bits=18446744073709551624", SERVER_BITS); // 8, if it wraps
+        declined_and_refused(r#"server_max_window_bits="1\"0""#, SERVER_BITS);
+        declined_and_refused(SERVER_BITS, SERVER_BITS);
         let missing = verify("permessage-deflate; client_max_window_bits", &DeflateConfig::default());
         assert!(missing.unwrap_err().to_string().contains(CLIENT_BITS));
     }
@@ -507,25 +519,25 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_twice_is_refused_by_name() {
+    fn a_parameter_twice_is_declined_or_refused_by_name() {
         for name in PARAMETERS {
             let once = if name.ends_with("bits") { format!("{name}=10") } else { name.to_owned() };
-            refused_by_both(&format!("{once}; {once}"), name);
-            refused_by_both(&format!("{once}; {CLIENT_RESET}=1"), CLIENT_RESET);
-            refused_by_both(&format!("{once}; y; {once}"), name);
+            declined_and_refused(&format!("{once}; {once}"), name);
+            declined_and_refused(&format!("{once}; {CLIENT_RESET}=1"), CLIENT_RESET);
+            declined_and_refused(&format!("{once}; y; {once}"), name);
         }
         let hinted_twice = respond(
             "permessage-deflate; client_max_window_bits; client_max_window_bits=9",
             &DeflateConfig::default(),
         );
-        assert!(hinted_twice.unwrap_err().to_string().contains(CLIENT_BITS));
+        assert_eq!(hinted_twice, Ok(None));
     }
 
     #[test]
-    fn no_context_takeover_with_a_value_is_refused_by_name() {
+    fn no_context_takeover_with_a_value_is_declined_or_refused_by_name() {
         for name in [CLIENT_RESET, SERVER_RESET] {
             for value in ["", "1", "true", "\"\""] {
-                refused_by_both(&format!("{name}={value}"), name);
+                declined_and_refused(&format!("{name}={value}"), name);
             }
         }
     }
@@ -558,13 +570,6 @@ mod tests {
     }
 
     #[test]
-    fn an_illegal_value_behind_the_offer_that_is_taken_is_refused_too() {
-        let offers = "permessage-deflate, permessage-deflate; server_max_window_bits=16";
-        let error = respond(offers, &DeflateConfig::default()).unwrap_err();
-        assert!(error.to_string().contains(SERVER_BITS), "{error}");
-    }
-
-    #[test]
     fn the_extension_named_twice_is_two_offers_but_no_response() {
         assert_eq!(response_to("permessage-deflate, permessage-deflate").as_deref(), Some(NAME));
         let default = DeflateConfig::default();
@@ -572,7 +577,7 @@ mod tests {
         for error in [
             verify("permessage-deflate, permessage-deflate", &default),
             verify("permessage-deflate; server_no_context_takeover, permessage-deflate", &default),
-            super::verify([one, one].into_iter(), &default),
+            super::verify([one, one].into_iter(), Some(&default)),
         ] {
             assert!(error.unwrap_err().to_string().contains("twice"));
         }
@@ -597,10 +602,15 @@ mod tests {
     fn no_header_and_one_that_names_nothing_agree_to_nothing() {
         let default = DeflateConfig::default();
         assert_eq!(super::respond(std::iter::empty(), &default), Ok(None));
-        assert_eq!(super::verify(std::iter::empty(), &default), Ok(None));
-        for nothing in ["", " , ,"] {
-            assert_eq!((respond(nothing, &default), verify(nothing, &default)), (Ok(None), Ok(None)));
+        for offered in [Some(&default), None] {
+            assert_eq!(super::verify(std::iter::empty(), offered), Ok(None));
+            for nothing in ["", " , ,"] {
+                assert_eq!(respond(nothing, &default), Ok(None));
+                assert_eq!(super::verify(once(nothing.as_bytes()), offered), Ok(None));
+            }
+            assert!(super::verify(once(&b"foo"[..]), offered).is_err());
         }
+        assert_eq!(super::verify(once(NAME.as_bytes()), None), Err(NOT_OFFERED));
     }
 
     #[test]
@@ -627,7 +637,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_extensions_is_refused_by_both() {
+    fn what_is_no_list_of_extensions_is_declined_and_refused() {
         for bad in [
             "permessage-deflate;",
             "permessage-deflate, foo bar",
@@ -657,7 +667,7 @@ mod tests {
             let text: String = (0..random(16)).map(|_| pieces[random(pieces.len())]).collect();
             let text = &text.as_bytes()[..text.len() - random(2).min(text.len())];
             let server = config(random(20) as u8, random(20) as u8, random(2) == 0, random(2) == 0);
-            let _ = super::verify(once(text), &server);
+            let _ = super::verify(once(text), Some(&server));
             if let Ok(Some((agreed, response))) = super::respond(once(text), &server) {
                 let mut response = Extensions::new(response.as_bytes());
                 assert_eq!(response.next_name(), Ok(Some(NAME.as_bytes())));

@@ -7,7 +7,9 @@
 //! | `options` | what the caller adds to a handshake |
 //! | `url` | `ws` and `wss` URLs |
 //! | `client`, `server` | the two sides |
+//! | `answer` | what a server answers that opens no WebSocket |
 
+mod answer;
 mod client;
 mod key;
 mod options;
@@ -17,8 +19,9 @@ mod url;
 pub use client::ClientHandshake;
 pub use key::{accept_key, generate_key};
 pub use options::HandshakeOptions;
-pub use server::{Acceptance, ServerHandshake};
+pub use server::{Acceptance, ServerHandshake, is_upgrade};
 pub use url::Url;
+pub(crate) use url::split as split_url;
 
 use crate::error::Error;
 use crate::http::Head;
@@ -38,8 +41,7 @@ pub enum Handshake {
 pub enum Progress {
     /// More bytes are needed.
     NeedMore,
-    /// Server only: a valid request is there and waits for [`ServerHandshake::accept`] or
-    /// [`ServerHandshake::reject`].
+    /// Server only: a request is there and waits for [`ServerHandshake::accept`] or [`ServerHandshake::reject`].
     Request,
     /// Done: whatever follows the consumed bytes is frames.
     Done,
@@ -201,6 +203,7 @@ mod tests {
         };
         for round in 0..20_000 {
             let as_server = round % 4 == 3;
+            let config = WebSocketConfig { plain_requests: round % 8 == 7, ..config.clone() };
             let mut bytes = if as_server { request.clone() } else { responses[round % 4].to_vec() };
             for _ in 0..=random(4) {
                 let at = random(bytes.len());
@@ -225,6 +228,13 @@ mod tests {
                         assert!(!eof);
                         start += consumed;
                         assert!(start <= arrived);
+                    }
+                    Ok((Progress::Request, _)) => {
+                        let Handshake::Server(server) = &mut end else { panic!("a client has no requests") };
+                        let is_upgrade = server.is_upgrade();
+                        assert_eq!(server.accept(None, &options).is_ok(), is_upgrade);
+                        assert_eq!(server.reject(200, &options, b"").is_ok(), !is_upgrade);
+                        break;
                     }
                     _ => break,
                 }

@@ -61,6 +61,12 @@ impl HandshakeOptions {
         self.headers().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
+    /// The headers, but those of this name.
+    pub(super) fn without(&self, name: &str) -> Self {
+        let others = self.headers.iter().filter(|(known, _)| !known.eq_ignore_ascii_case(name));
+        Self { headers: others.cloned().collect(), protocols: Vec::new() }
+    }
+
     /// How many bytes the headers take in a head.
     pub(super) fn headers_len(&self) -> usize {
         self.headers().map(|(name, value)| name.len() + value.len() + 4).sum()

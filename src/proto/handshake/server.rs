@@ -1,6 +1,7 @@
-//! The server's side of the opening handshake (RFC 6455 section 4.2): judges a request and writes the response. Does
-//! not know how either travels, nor what the caller's reasons are to accept or to reject.
+//! The server's side of the opening handshake (RFC 6455 section 4.2): judges a request and writes the 101. Does not know
+//! how either travels, nor what the caller's reasons are to accept or to reject; what else is answered is `answer`'s.
 
+use super::answer::write_answer;
 use super::key::{accept_key, checked_key};
 use super::options::{HandshakeOptions, write_header};
 use super::{Opened, Progress};
@@ -9,11 +10,15 @@ use crate::error::{Error, HandshakeError};
 use crate::http::grammar::{has_token, is_token, is_word, list};
 use crate::http::head::{Head, HeadReader, Kind};
 use crate::proto::deflate::negotiate::{self, Agreed};
+use std::sync::Arc;
 
 /// The server's side of a handshake under way.
 #[derive(Debug)]
 pub struct ServerHandshake {
     state: State,
+    plain_requests: bool,
+    /// What goes with a refusal, too, where there is anything.
+    options: Option<Arc<HandshakeOptions>>,
     deflate: Option<DeflateConfig>,
     head: Head,
     protocol: Option<String>,
@@ -24,36 +29,55 @@ pub struct ServerHandshake {
 #[derive(Debug)]
 enum State {
     Reading(HeadReader),
-    /// A valid request waits for an answer.
+    /// A request waits for an answer.
     Deciding(Request),
     Accepted,
     /// With this status, or 0 where the stream ended.
     Refused(u16),
 }
 
-/// What a valid request leads to, should it be accepted.
+/// What a request leads to.
 #[derive(Debug)]
-struct Request {
-    key: [u8; 24],
-    /// Permessage-deflate, and what to say about it.
-    deflate: Option<(Agreed, String)>,
+enum Request {
+    /// To a WebSocket, should it be accepted.
+    Upgrade {
+        key: [u8; 24],
+        /// Permessage-deflate, and what to say about it.
+        deflate: Option<(Agreed, String)>,
+    },
+    /// To none, for this reason, which this status says.
+    Plain(u16, HandshakeError),
 }
 
 /// What is wrong with a request, and the status that says so.
 type Fault = (u16, &'static str);
 
 impl ServerHandshake {
-    /// Waits for a request. Of the configuration counts `max_head_size`, and `deflate`, without which every offer of an
-    /// extension is passed over.
+    /// Waits for a request. Of the configuration counts `max_head_size`, `plain_requests`, and `deflate`, without which
+    /// every offer of an extension is passed over.
     pub fn new(config: &WebSocketConfig) -> Self {
         Self {
             state: State::Reading(HeadReader::new(Kind::Request, config.max_head_size)),
+            plain_requests: config.plain_requests,
+            options: None,
             deflate: config.deflate,
             head: Head::default(),
             protocol: None,
             agreed_deflate: None,
             refusal: Vec::new(),
         }
+    }
+
+    /// Refuses what is not for WebSocket, whatever the configuration says: there is nobody to decide about it.
+    pub fn without_plain_requests(mut self) -> Self {
+        self.plain_requests = false;
+        self
+    }
+
+    /// Sends these headers with its own refusals, too.
+    pub fn with_headers(mut self, options: &Arc<HandshakeOptions>) -> Self {
+        self.options = options.headers().next().map(|_| Arc::clone(options));
+        self
     }
 
     /// See [`Handshake::advance`](super::Handshake::advance). After an error, [`take_refusal`](Self::take_refusal) has
@@ -92,13 +116,18 @@ impl ServerHandshake {
 
     /// Accepts the request: the response to send, after which frames follow. It carries the headers of `options` and
     /// the subprotocol `protocol`, which the client must have offered; if that is `None`, the first of `options` that
-    /// the client offered, if any. Permessage-deflate is accepted as the configuration says.
+    /// the client offered, if any. Permessage-deflate is accepted as the configuration says. A request that is not for
+    /// WebSocket cannot be accepted, and still waits.
     pub fn accept(
         &mut self,
         protocol: Option<&str>,
         options: &HandshakeOptions,
     ) -> Result<Acceptance, Error> {
-        let State::Deciding(Request { key, deflate }) = &self.state else { return Err(NO_REQUEST) };
+        let (key, deflate) = match &self.state {
+            State::Deciding(Request::Upgrade { key, deflate }) => (key, deflate),
+            State::Deciding(Request::Plain(..)) => return Err(NO_UPGRADE),
+            _ => return Err(NO_REQUEST),
+        };
         let protocol = match protocol {
             Some(name) if self.has_offered(name) => Some(name),
             Some(_) => return Err(Error::InvalidArgument("the client did not offer this subprotocol")),
@@ -121,15 +150,31 @@ impl ServerHandshake {
         Ok(response)
     }
 
-    /// Rejects the request with a status from 300 to 599, the headers of `options` and a body, which is plain text
-    /// unless a `Content-Type` is among the headers: the response to send, after which the stream is to be closed.
+    /// Answers the request with a status from 200 to 599, the headers of `options` and a body, which is plain text
+    /// unless a `Content-Type` is among the headers: the response to send, after which the stream is to be closed. HTTP
+    /// sends no body with some statuses, nor to HEAD: then it has none.
     pub fn reject(&mut self, status: u16, options: &HandshakeOptions, body: &[u8]) -> Result<Vec<u8>, Error> {
         let State::Deciding(_) = &self.state else { return Err(NO_REQUEST) };
-        if !matches!(status, 300..=599) {
-            return Err(Error::InvalidArgument("a rejection has a status from 300 to 599"));
+        if !matches!(status, 200..=599) {
+            return Err(Error::InvalidArgument("a rejection has a status from 200 to 599"));
         }
+        let answer = write_answer(status, self.head.method_bytes(), options, body)?;
         self.state = State::Refused(status);
-        Ok(write_refusal(status, options, body))
+        Ok(answer)
+    }
+
+    /// Refuses a request that waits and is not for WebSocket, as without `plain_requests`: the error is that of
+    /// [`advance`](Self::advance).
+    pub fn refuse_plain(&mut self) -> Result<(), Error> {
+        match self.state {
+            State::Deciding(Request::Plain(status, why)) => Err(self.refuse(status, why.into())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a request waits that would open a WebSocket.
+    pub fn is_upgrade(&self) -> bool {
+        matches!(self.state, State::Deciding(Request::Upgrade { .. }))
     }
 
     /// The response to a request that [`advance`](Self::advance) refused, to be sent before the stream is closed; empty
@@ -170,13 +215,23 @@ impl ServerHandshake {
 
     /// What the request leads to, or what is wrong with it.
     fn judge(&self) -> Result<Request, (u16, HandshakeError)> {
+        match self.judge_upgrade() {
+            Err(_) if self.plain_requests && has_body(&self.head) => {
+                Err((413, HandshakeError::Rule(HAS_BODY.1)))
+            }
+            Err((status, why)) if self.plain_requests => Ok(Request::Plain(status, why)),
+            other => other,
+        }
+    }
+
+    fn judge_upgrade(&self) -> Result<Request, (u16, HandshakeError)> {
         let key = check(&self.head).map_err(|(status, why)| (status, HandshakeError::Rule(why)))?;
         let offers = self.head.values_bytes("Sec-WebSocket-Extensions");
         let deflate = match &self.deflate {
             Some(config) => negotiate::respond(offers, config).map_err(|why| (400, why))?,
             None => None,
         };
-        Ok(Request { key, deflate })
+        Ok(Request::Upgrade { key, deflate })
     }
 
     fn has_offered(&self, name: &str) -> bool {
@@ -185,7 +240,12 @@ impl ServerHandshake {
 
     fn refuse(&mut self, status: u16, error: Error) -> Error {
         self.state = State::Refused(status);
-        self.refusal = write_refusal(status, &HandshakeOptions::default(), format!("{error}\n").as_bytes());
+        let body = format!("{error}\n");
+        // The text is the library's, whatever type others have.
+        let options = self.options.take().map(|options| options.without("Content-Type")).unwrap_or_default();
+        // Without memory for it the stream just ends.
+        let refusal = write_answer(status, self.head.method_bytes(), &options, body.as_bytes());
+        self.refusal = refusal.unwrap_or_default();
         error
     }
 }
@@ -237,6 +297,12 @@ impl std::ops::Deref for Acceptance {
 
 const HAS_BODY: Fault = (400, "the request has a body");
 const NO_REQUEST: Error = Error::Misuse("no request waits for an answer");
+const NO_UPGRADE: Error = Error::Misuse("the request is not a WebSocket upgrade: it can only be rejected");
+
+/// Whether a request would open a WebSocket (RFC 6455 section 4.2.1).
+pub fn is_upgrade(request: &Head) -> bool {
+    check(request).is_ok()
+}
 
 /// Checks a request (RFC 6455 section 4.2.1); its key, or the first rule that it breaks. One pass over the headers.
 fn check(head: &Head) -> Result<[u8; 24], Fault> {
@@ -267,8 +333,7 @@ fn check(head: &Head) -> Result<[u8; 24], Fault> {
                 return Err((400, "Sec-WebSocket-Protocol is not a list of tokens"));
             }
             // What a proxy takes for a body must not be taken for frames here.
-            17 if is_word(name, b"transfer-encoding") => return Err(HAS_BODY),
-            14 if is_word(name, b"content-length") && value != b"0" => return Err(HAS_BODY),
+            14 | 17 if announces_body(name, value) => return Err(HAS_BODY),
             _ => {}
         }
     }
@@ -288,6 +353,20 @@ fn check(head: &Head) -> Result<[u8; 24], Fault> {
     checked_key(key).ok_or((400, "Sec-WebSocket-Key is not base64 of 16 bytes"))
 }
 
+/// Whether a body comes behind this request, or something that one could take for it.
+fn has_body(request: &Head) -> bool {
+    request.headers_bytes().any(|(name, value)| announces_body(name, value))
+}
+
+#[inline]
+fn announces_body(name: &[u8], value: &[u8]) -> bool {
+    match name.len() {
+        17 => is_word(name, b"transfer-encoding"),
+        14 => is_word(name, b"content-length") && value != b"0",
+        _ => false,
+    }
+}
+
 fn set<'a>(place: &mut Option<&'a [u8]>, value: &'a [u8], twice: &'static str) -> Result<(), Fault> {
     match place.replace(value) {
         None => Ok(()),
@@ -303,381 +382,5 @@ fn is_host(value: &[u8]) -> bool {
     !value.is_empty() && !value.iter().fold(false, |found, byte| found | is_foreign(byte))
 }
 
-fn write_refusal(status: u16, options: &HandshakeOptions, body: &[u8]) -> Vec<u8> {
-    let mut response = Vec::with_capacity(256 + options.headers_len() + body.len());
-    response.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason(status)).as_bytes());
-    match status {
-        405 => write_header(&mut response, "Allow", b"GET"),
-        426 => {
-            write_header(&mut response, "Upgrade", b"websocket");
-            write_header(&mut response, "Sec-WebSocket-Version", b"13");
-        }
-        _ => {}
-    }
-    write_header(&mut response, "Connection", if status == 426 { b"Upgrade, close" } else { b"close" });
-    if options.header("Content-Type").is_none() {
-        write_header(&mut response, "Content-Type", b"text/plain; charset=utf-8");
-    }
-    write_header(&mut response, "Content-Length", body.len().to_string().as_bytes());
-    for (name, value) in options.headers() {
-        write_header(&mut response, name, value.as_bytes());
-    }
-    response.extend_from_slice(b"\r\n");
-    response.extend_from_slice(body);
-    response
-}
-
-/// The usual reason phrase; it may be empty (RFC 9112 section 4).
-fn reason(status: u16) -> &'static str {
-    match status {
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        410 => "Gone",
-        426 => "Upgrade Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "",
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::CapacityError;
-
-    const MAX: usize = 16 << 10;
-    const GOOD: &str = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-
-    fn waiting() -> ServerHandshake {
-        ServerHandshake::new(&WebSocketConfig { max_head_size: MAX, ..WebSocketConfig::default() })
-    }
-
-    fn server(request: &str) -> Result<ServerHandshake, Error> {
-        let mut server = waiting();
-        assert_eq!(server.advance(request.as_bytes(), false)?, (Progress::Request, request.len()));
-        Ok(server)
-    }
-
-    fn with(line: &str) -> String {
-        GOOD.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"))
-    }
-
-    fn response_head(bytes: &[u8]) -> (Head, Vec<u8>) {
-        let mut head = Head::default();
-        let length = HeadReader::new(Kind::Response, MAX).read(bytes, &mut head).unwrap().unwrap();
-        (head, bytes[length..].to_vec())
-    }
-
-    /// Asserts that a request is refused with this status; the head of the refusal.
-    #[track_caller]
-    fn refused(status: u16, request: &str) -> Head {
-        let mut server = waiting();
-        let error = server.advance(request.as_bytes(), false).expect_err(request);
-        let (head, body) = response_head(&server.take_refusal());
-        assert_eq!(head.status(), status, "{error}: {request}");
-        assert_eq!(body, format!("{error}\n").as_bytes());
-        assert_eq!(head.header("content-length"), Some(body.len().to_string().as_str()));
-        assert!(has_token(head.header("connection").unwrap().as_bytes(), b"close"));
-        assert!(server.take_refusal().is_empty());
-        let again = server.advance(request.as_bytes(), false).unwrap_err();
-        assert!(matches!(again, Error::Handshake(HandshakeError::Refused(code)) if code == status));
-        assert!(matches!(server.accept(None, &HandshakeOptions::default()), Err(Error::Misuse(_))));
-        head
-    }
-
-    #[test]
-    fn the_example_of_the_rfc_is_accepted() {
-        let mut server = server(GOOD).unwrap();
-        assert_eq!(server.advance(b"", true).unwrap(), (Progress::Request, 0));
-        let response = server.accept(None, &HandshakeOptions::default()).unwrap();
-        assert_eq!(
-            str::from_utf8(&response).unwrap(),
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-        );
-        assert_eq!(server.advance(b"", false).unwrap(), (Progress::Done, 0));
-        assert!(matches!(server.accept(None, &HandshakeOptions::default()), Err(Error::Misuse(_))));
-        let Opened { head, protocol, deflate } = server.take_opened();
-        assert_eq!((head.target(), protocol, deflate), ("/chat", None, None));
-    }
-
-    #[test]
-    fn one_byte_at_a_time_is_accepted_too() {
-        let mut server = waiting();
-        for end in 0..GOOD.len() {
-            assert_eq!(server.advance(&GOOD.as_bytes()[..end], false).unwrap(), (Progress::NeedMore, 0));
-        }
-        let frames_too = format!("{GOOD}frames");
-        assert_eq!(server.advance(frames_too.as_bytes(), false).unwrap(), (Progress::Request, GOOD.len()));
-    }
-
-    #[test]
-    fn header_names_and_tokens_in_any_case_lists_and_repeated_headers_are_understood() {
-        for (from, to) in [
-            ("Connection: Upgrade", "connection: keep-alive, Upgrade"),
-            ("Connection: Upgrade", "CONNECTION: keep-alive\r\nConnection: upgrade"),
-            ("Upgrade: websocket", "uPGRADE: h2c, WebSocket"),
-            ("Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: WEBSOCKET"),
-            ("Sec-WebSocket-Key: ", "sec-websocket-key:\t"),
-            ("Sec-WebSocket-Version: 13", "SEC-WEBSOCKET-VERSION:13"),
-            ("Host: server.example.com", "host: [::1]:9001"),
-            ("GET /chat", "GET http://server.example.com/chat"),
-            ("\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n"),
-            ("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate; x=\"a,b\"\r\n\r\n"),
-        ] {
-            assert!(server(&GOOD.replace(from, to)).is_ok(), "{to}");
-        }
-    }
-
-    #[test]
-    fn connection_notupgrade_is_no_upgrade() {
-        refused(400, &GOOD.replace("Connection: Upgrade", "Connection: notupgrade"));
-        refused(400, &GOOD.replace("Connection: Upgrade\r\n", ""));
-        for upgrade in ["", "Upgrade: notwebsocket\r\n", "Upgrade: h2c\r\n"] {
-            let head = refused(426, &GOOD.replace("Upgrade: websocket\r\n", upgrade));
-            assert_eq!(head.header("upgrade"), Some("websocket"));
-        }
-    }
-
-    #[test]
-    fn post_and_http_1_0_are_refused() {
-        assert_eq!(refused(405, &GOOD.replace("GET", "POST")).header("allow"), Some("GET"));
-        refused(405, &GOOD.replace("GET", "get"));
-        refused(400, &GOOD.replace("HTTP/1.1", "HTTP/1.0"));
-        refused(400, &GOOD.replace("HTTP/1.1", "HTTP/2.0"));
-        refused(400, &GOOD.replace("/chat", "*"));
-        refused(400, &GOOD.replace("/chat", "server.example.com:80"));
-    }
-
-    #[test]
-    fn version_12_is_answered_with_426_and_the_version_that_works() {
-        for version in ["12", "8", "0", "14", "013", "13, 8", "", "x"] {
-            let head = refused(426, &GOOD.replace("Version: 13", &format!("Version: {version}")));
-            assert_eq!(head.header("sec-websocket-version"), Some("13"));
-        }
-        refused(426, &GOOD.replace("Sec-WebSocket-Version: 13\r\n", ""));
-        refused(400, &with("Sec-WebSocket-Version: 13"));
-    }
-
-    #[test]
-    fn a_key_of_15_or_17_bytes_bad_base64_missing_or_twice_is_refused() {
-        let key = "dGhlIHNhbXBsZSBub25jZQ==";
-        for bad in [
-            "BwcHBwcHBwcHBwcHBwcH",
-            "BwcHBwcHBwcHBwcHBwcHBwc=",
-            "",
-            "dGhlIHNhbXBsZSBub25jZQ",
-            "dGhlIHNhbXBsZSBub25!ZQ==",
-        ] {
-            refused(400, &GOOD.replace(key, bad));
-        }
-        refused(400, &GOOD.replace(&format!("Sec-WebSocket-Key: {key}\r\n"), ""));
-        refused(400, &with(&format!("Sec-WebSocket-Key: {key}")));
-        refused(400, &GOOD.replace(key, &format!("{key}, {key}")));
-    }
-
-    #[test]
-    fn host_is_there_exactly_once() {
-        refused(400, &GOOD.replace("Host: server.example.com\r\n", ""));
-        refused(400, &with("Host: server.example.com"));
-        for bad in ["", "a b", "a, b", "a/b", "user@a"] {
-            refused(400, &GOOD.replace("Host: server.example.com", &format!("Host: {bad}")));
-        }
-    }
-
-    #[test]
-    fn a_request_with_a_body_is_refused() {
-        for line in [
-            "Content-Length: 1",
-            "content-length: 00",
-            "Content-Length:",
-            "Content-Length: -1",
-            "Content-Length: 0\r\nContent-Length: 5",
-            "Transfer-Encoding: chunked",
-            "transfer-encoding: identity",
-            "Transfer-Encoding:",
-        ] {
-            refused(400, &with(line));
-        }
-    }
-
-    #[test]
-    fn malformed_and_oversized_heads_are_answered() {
-        refused(400, &GOOD.replace("\r\n", "\n"));
-        refused(400, &with("X: a\r\n folded"));
-        refused(400, &with("X: a\0b"));
-        refused(400, &with("no colon"));
-        refused(431, &with(&format!("X: {}", "a".repeat(10 << 20))));
-        refused(431, &with(&vec!["A:b"; 10_000].join("\r\n")));
-        let error = server(&with(&vec!["A:b"; 10_000].join("\r\n"))).unwrap_err();
-        assert!(matches!(error, Error::Capacity(CapacityError::TooManyHeaders { .. })));
-    }
-
-    #[test]
-    fn a_stream_that_ends_early_is_incomplete_and_gets_no_answer() {
-        for end in [0, 1, GOOD.len() - 1] {
-            let mut server = waiting();
-            for _ in 0..2 {
-                let error = server.advance(&GOOD.as_bytes()[..end], true).unwrap_err();
-                assert!(matches!(error, Error::Handshake(HandshakeError::Incomplete)));
-            }
-            assert!(server.take_refusal().is_empty());
-        }
-    }
-
-    #[test]
-    fn the_servers_favourite_among_the_offered_subprotocols_is_chosen() {
-        let request = with("Sec-WebSocket-Protocol: c, a\r\nSec-WebSocket-Protocol:,b,");
-        let choose = |protocol: Option<&str>, configured: &[&str]| {
-            let mut options = HandshakeOptions::default();
-            for name in configured {
-                options.add_protocol(name).unwrap();
-            }
-            let mut server = server(&request).unwrap();
-            assert_eq!(server.offered_protocols().collect::<Vec<_>>(), ["c", "a", "b"]);
-            let response = server.accept(protocol, &options)?;
-            let head = response_head(&response).0;
-            assert_eq!(head.header("sec-websocket-protocol"), server.protocol());
-            Ok::<_, Error>(server.take_opened().protocol)
-        };
-        assert_eq!(choose(None, &["x", "b", "c"]).unwrap().as_deref(), Some("b"));
-        assert_eq!(choose(None, &["x", "A"]).unwrap(), None);
-        assert_eq!(choose(None, &[]).unwrap(), None);
-        assert_eq!(choose(Some("a"), &["b"]).unwrap().as_deref(), Some("a"));
-        for name in ["x", "A", "", "a\r\nX: y"] {
-            assert!(matches!(choose(Some(name), &["a"]), Err(Error::InvalidArgument(_))), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn a_malformed_list_of_subprotocols_is_refused() {
-        for bad in ["a b", "a;b", "\"a\"", "a, b/c", "ä"] {
-            refused(400, &with(&format!("Sec-WebSocket-Protocol: {bad}")));
-        }
-    }
-
-    /// A server that takes permessage-deflate.
-    fn deflating() -> ServerHandshake {
-        let deflate = Some(DeflateConfig { server_max_window_bits: 12, ..DeflateConfig::default() });
-        ServerHandshake::new(&WebSocketConfig {
-            max_head_size: 1 << 20,
-            deflate,
-            ..WebSocketConfig::default()
-        })
-    }
-
-    #[test]
-    fn an_offer_of_permessage_deflate_is_accepted_where_it_is_configured() {
-        let offers = vec!["permessage-deflate; x=\"10, permessage-deflate\""; 1000].join(", ");
-        let offer =
-            format!("{offers}\r\nSec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover");
-        let request = with(&format!("Sec-WebSocket-Extensions: {offer}"));
-        let answer = "permessage-deflate; client_no_context_takeover; server_max_window_bits=12";
-        for (mut server, request, answer) in [
-            (deflating(), request.as_str(), Some(answer)),
-            (deflating(), GOOD, None),
-            (
-                ServerHandshake::new(&WebSocketConfig {
-                    max_head_size: 1 << 20,
-                    ..WebSocketConfig::default()
-                }),
-                request.as_str(),
-                None,
-            ),
-        ] {
-            assert_eq!(server.advance(request.as_bytes(), false).unwrap().0, Progress::Request);
-            assert_eq!(server.agreed_deflate(), None);
-            let response = server.accept(None, &HandshakeOptions::default()).unwrap();
-            let head = response_head(&response).0;
-            assert_eq!(head.header("sec-websocket-extensions"), answer);
-            assert_eq!(
-                server.agreed_deflate().map(|agreed| agreed.server_max_window_bits),
-                answer.map(|_| 12)
-            );
-            assert_eq!(server.agreed_deflate(), server.take_opened().deflate);
-        }
-    }
-
-    #[test]
-    fn an_illegal_offer_of_permessage_deflate_is_refused_by_name_where_it_is_configured() {
-        for (offer, name) in [
-            ("permessage-deflate; server_max_window_bits=16", "server_max_window_bits"),
-            (
-                "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
-                "client_no_context_takeover",
-            ),
-            ("permessage-deflate;", "Sec-WebSocket-Extensions"),
-        ] {
-            let request = with(&format!("Sec-WebSocket-Extensions: {offer}"));
-            let mut server = deflating();
-            let error = server.advance(request.as_bytes(), false).unwrap_err();
-            assert!(error.to_string().contains(name), "{error}");
-            let (head, body) = response_head(&server.take_refusal());
-            assert_eq!((head.status(), body), (400, format!("{error}\n").into_bytes()));
-            assert!(self::server(&request).is_ok(), "{offer}");
-        }
-    }
-
-    #[test]
-    fn a_request_that_is_rejected_agrees_to_no_compression() {
-        let mut server = deflating();
-        server.advance(with("Sec-WebSocket-Extensions: permessage-deflate").as_bytes(), false).unwrap();
-        let rejection = server.reject(403, &HandshakeOptions::default(), b"").unwrap();
-        assert_eq!(response_head(&rejection).0.header("sec-websocket-extensions"), None);
-        assert_eq!(server.take_opened().deflate, None);
-    }
-
-    #[test]
-    fn a_refused_argument_leaves_the_request_waiting() {
-        let mut server = server(GOOD).unwrap();
-        let options = HandshakeOptions::default();
-        assert!(matches!(server.accept(Some("x"), &options), Err(Error::InvalidArgument(_))));
-        for status in [0, 101, 200, 299, 600, u16::MAX] {
-            assert!(
-                matches!(server.reject(status, &options, b""), Err(Error::InvalidArgument(_))),
-                "{status}"
-            );
-        }
-        assert!(server.accept(None, &options).is_ok());
-    }
-
-    #[test]
-    fn a_rejection_has_status_headers_and_body() {
-        let mut options = HandshakeOptions::default();
-        options.add_header("WWW-Authenticate", "Basic").unwrap();
-        let mut server = server(GOOD).unwrap();
-        let (head, body) = response_head(&server.reject(401, &options, "Wer da? ü".as_bytes()).unwrap());
-        assert_eq!((head.status(), head.reason()), (401, "Unauthorized"));
-        assert_eq!(head.header("www-authenticate"), Some("Basic"));
-        assert_eq!(head.header("content-type"), Some("text/plain; charset=utf-8"));
-        assert_eq!((head.header("content-length"), head.header("connection")), (Some("10"), Some("close")));
-        assert_eq!(body, "Wer da? ü".as_bytes());
-        let again = server.advance(b"", false).unwrap_err();
-        assert!(matches!(again, Error::Handshake(HandshakeError::Refused(401))));
-        assert!(matches!(server.reject(401, &options, b""), Err(Error::Misuse(_))));
-    }
-
-    #[test]
-    fn nothing_can_be_answered_before_there_is_a_request() {
-        let mut server = waiting();
-        let options = HandshakeOptions::default();
-        assert!(matches!(server.accept(None, &options), Err(Error::Misuse(_))));
-        assert!(matches!(server.reject(400, &options, b""), Err(Error::Misuse(_))));
-    }
-}
+mod tests;

@@ -20,6 +20,7 @@ from threading import Lock
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from . import exceptions
+from ._address import encoded
 from ._buffers import POINTER_SIZE, Buffer, lend_to, memory, pointers, text, unpack, view, word
 from ._config import Config, OwnedConn, OwnedListener, Prepared, check, last_sentence
 from ._library import quick, quick_raw, waiting
@@ -94,12 +95,12 @@ class Handle:
     @classmethod
     def connect(cls, config: Config, url: str) -> Handle:
         """Starts a connection over a socket of the library's. It never waits."""
-        return cls(lambda out: waiting.ws_connect(config, address(url), out), url)
+        return cls(lambda out: waiting.ws_connect(config, encoded(url), out), url)
 
     @classmethod
     def client(cls, config: Config, url: str) -> Handle:
         """A client in memory mode, or over what `set_socket` names."""
-        return cls(lambda out: quick.ws_client_new(config, address(url), out), url)
+        return cls(lambda out: quick.ws_client_new(config, encoded(url), out), url)
 
     @classmethod
     def server(cls, config: Config) -> Handle:
@@ -137,8 +138,19 @@ class Handle:
         self.check(waiting.ws_accept(self._conn, None if subprotocol is None else word(subprotocol)))
 
     def reject(self, status: int, body: bytes = b"") -> None:
-        """A server refuses the request that waits; then `write_pending` until the connection is over."""
+        """A server answers the request that waits with a status of 200 to 599; then `write_pending` until the connection is over."""
         self.check(waiting.ws_reject(self._conn, status, body, len(body)))
+
+    @property
+    def is_upgrade(self) -> bool:
+        """The request that a server has received would open a WebSocket; others come with PLAIN_REQUESTS."""
+        upgrade: int = quick.ws_is_upgrade(self._conn)
+        return upgrade == 1
+
+    @property
+    def method(self) -> Optional[str]:
+        """The method of the request that a server has received."""
+        return text(quick.ws_request_method(self._conn))
 
     @property
     def target(self) -> Optional[str]:
@@ -456,7 +468,7 @@ class Listener:
 
     def __init__(self, config: Config, url: str) -> None:
         self._listener = OwnedListener()
-        status = waiting.ws_listen(config, address(url), byref(self._listener))
+        status = waiting.ws_listen(config, encoded(url), byref(self._listener))
         if status == Status.ERR_URL:
             raise InvalidURI(url, last_sentence())
         if status == Status.ERR_IO:
@@ -526,11 +538,3 @@ output_take = quick_raw("ws_output_take")
 output = quick_raw("ws_output")
 output_advance = quick_raw("ws_output_advance")
 get_state = quick.ws_get_state
-
-
-def address(url: str) -> bytes:
-    """A URL for C."""
-    try:
-        return word(url)
-    except ValueError as error:
-        raise InvalidURI(url, str(error)) from error

@@ -103,6 +103,7 @@ class Option(IntEnum):
     PROXY_FROM_ENVIRONMENT = 25
     REUSE_PORT = 26
     KEEP_HEAD = 27
+    PLAIN_REQUESTS = 28
     DEFLATE = 30
     DEFLATE_LEVEL = 31
     DEFLATE_THRESHOLD = 32
@@ -147,6 +148,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("ws_status_message", c_char_p, (c_int32,)),
     ("ws_last_error_message", c_char_p, ()),
     ("ws_status_is_fatal", c_int32, (c_int32,)),
+    ("ws_url_check", c_int32, (c_char_p, c_char_p, c_size_t, c_void_p)),
     ("ws_config_new", c_void_p, ()),
     ("ws_config_free", None, (c_void_p,)),
     ("ws_config_set", c_int32, (c_void_p, c_int32, c_uint64)),
@@ -171,6 +173,8 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("ws_listener_port", c_int32, (c_void_p,)),
     ("ws_listener_free", None, (c_void_p,)),
     ("ws_handshake", c_int32, (c_void_p,)),
+    ("ws_request_method", c_char_p, (c_void_p,)),
+    ("ws_is_upgrade", c_int32, (c_void_p,)),
     ("ws_request_target", c_char_p, (c_void_p,)),
     ("ws_header", c_char_p, (c_void_p, c_char_p)),
     ("ws_header_at", c_int32, (c_void_p, c_size_t, c_void_p, c_void_p)),

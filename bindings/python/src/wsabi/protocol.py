@@ -369,10 +369,10 @@ class ServerProtocol(Protocol):
         self.opened = True
 
     def reject(self, status: int, body: Union[str, bytes] = b"", headers: Optional[HeadersLike] = None) -> None:
-        """Refuses the request with an HTTP status from 300 to 599; the connection is over with it."""
+        """Answers the request with an HTTP status from 200 to 599; the connection is over with it."""
         self.handle.add_headers(Headers(headers))
         self.handle.reject(status, body.encode() if isinstance(body, str) else body)
-        self.handshake_exc = exceptions.InvalidStatus(f"refused with HTTP {status}", status)
+        self.handshake_exc = exceptions.InvalidStatus(f"answered with HTTP {status}", status)
         self.closed = True
 
     def _handshake(self, events: Optional[list[Any]] = None) -> bool:

@@ -1,8 +1,10 @@
-//! HTTP's CONNECT (RFC 9110 section 9.3.6): a request, and the head of its answer. Knows the status that opens a tunnel;
-//! not the body of a refusal, which is left unread.
+//! HTTP's CONNECT (RFC 9110 section 9.3.6): a request, and the head of its answer. Knows the status that opens a tunnel,
+//! and what a proxy wants instead; not the body of a refusal, which is left unread. Proxies are old and odd: lines may end
+//! with LF alone, and fields that are none are passed over, for only the status counts.
 
 use super::Credentials;
 use crate::error::{Error, ProxyError};
+use crate::http::grammar::is_token_char;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::fmt;
@@ -19,8 +21,12 @@ const MAX_REASON: usize = 100;
 /// How every answer begins.
 const START: &[u8] = b"HTTP/1.";
 
-/// The end of a head.
-const END: &[u8] = b"\r\n\r\n";
+/// The least that an answer consists of.
+const SHORTEST: &[u8] = b"HTTP/1.1 200\n\n";
+
+/// Most ways to log in that are told, and most characters of each.
+const MAX_SCHEMES: usize = 3;
+const MAX_SCHEME: usize = 20;
 
 /// The wait for the answer.
 pub(super) struct Negotiation {
@@ -52,10 +58,13 @@ impl Negotiation {
         Self { head: Vec::new(), before: 0, has_credentials: credentials.is_some(), stands: false }
     }
 
-    /// How many bytes the head goes on for at least: what is still missing of its end.
+    /// How many bytes the head goes on for at least: what is still missing of its end, which is an empty line.
     pub(super) fn wanted(&self) -> usize {
-        let matched = (0..END.len()).rev().find(|&length| self.head.ends_with(&END[..length]));
-        if self.stands { 0 } else { END.len() - matched.unwrap_or_default() }
+        let missing = match self.head.as_slice() {
+            [.., b'\n'] | [.., b'\n', b'\r'] => 1,
+            _ => 2,
+        };
+        if self.stands { 0 } else { SHORTEST.len().saturating_sub(self.head.len()).max(missing) }
     }
 
     /// Looks at the next byte, and at the head where that ends it.
@@ -63,7 +72,7 @@ impl Negotiation {
         let is_expected = match START.get(self.head.len()) {
             Some(&expected) => byte == expected,
             None if self.head.last() == Some(&b'\r') => byte == b'\n',
-            None => byte != b'\n' && byte != 0,
+            None => byte != 0,
         };
         if !is_expected {
             return Err(ProxyError::NotHttp.into());
@@ -72,7 +81,7 @@ impl Negotiation {
             return Err(ProxyError::HeadTooLong.into());
         }
         self.head.push(byte);
-        if !self.head.ends_with(END) {
+        if !matches!(self.head.as_slice(), [.., b'\n', b'\n'] | [.., b'\n', b'\r', b'\n']) {
             return Ok(());
         }
         match self.judge()? {
@@ -83,11 +92,20 @@ impl Negotiation {
         Ok(())
     }
 
-    /// Whether a complete head opens the tunnel; its fields have no say in that. False where it is but an interim one.
-    fn judge(&self) -> Result<bool, ProxyError> {
+    /// Whether a complete head opens the tunnel. False where it is but an interim one.
+    fn judge(&mut self) -> Result<bool, ProxyError> {
+        // A later version of HTTP/1 than 1.1 is read as that (RFC 9110 section 2.5).
+        if let Some(minor @ b'2'..=b'9') = self.head.get_mut(START.len()) {
+            *minor = b'1';
+        }
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
-        match response.parse(&self.head) {
+        let parsed = httparse::ParserConfig::default()
+            .allow_multiple_spaces_in_response_status_delimiters(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .ignore_invalid_headers_in_responses(true)
+            .parse_response(&mut response, &self.head);
+        match parsed {
             Ok(httparse::Status::Complete(_)) => {}
             Err(httparse::Error::TooManyHeaders) => return Err(ProxyError::HeadTooLong),
             _ => return Err(ProxyError::NotHttp),
@@ -96,8 +114,9 @@ impl Negotiation {
             Some(200..=299) => Ok(true),
             Some(100 | 102..=199) => Ok(false),
             // Some say 401 for what is wrong with the login.
-            Some(401 | 407) if self.has_credentials => Err(ProxyError::CredentialsRefused),
-            Some(407) => Err(ProxyError::CredentialsMissing),
+            Some(status @ (401 | 407)) if self.has_credentials || status == 407 => {
+                Err(login_wanted(response.headers, self.has_credentials))
+            }
             Some(status) => {
                 let reason = response.reason.unwrap_or_default().trim().chars().take(MAX_REASON).collect();
                 Err(ProxyError::Http { status, reason })
@@ -105,6 +124,38 @@ impl Negotiation {
             None => Err(ProxyError::NotHttp),
         }
     }
+}
+
+/// What is to be said where the proxy wants another login, by the ways to log in that it offers.
+fn login_wanted(fields: &[httparse::Header<'_>], has_credentials: bool) -> ProxyError {
+    let names = ["Proxy-Authenticate", "WWW-Authenticate"];
+    let is_challenge =
+        |field: &&httparse::Header<'_>| names.iter().any(|name| field.name.eq_ignore_ascii_case(name));
+    let schemes: Vec<_> = fields.iter().filter(is_challenge).flat_map(|field| schemes(field.value)).collect();
+    if !schemes.is_empty() && !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case(b"Basic")) {
+        let told =
+            |scheme: &&[u8]| scheme.iter().take(MAX_SCHEME).copied().map(char::from).collect::<String>();
+        let told: Vec<_> = schemes.iter().take(MAX_SCHEMES).map(told).collect();
+        return ProxyError::LoginUnsupported { schemes: told.join(" or ") };
+    }
+    if has_credentials { ProxyError::CredentialsRefused } else { ProxyError::CredentialsMissing }
+}
+
+/// The ways to log in that a list of challenges names (RFC 9110 section 11.6.1): what a parameter begins with has `=` behind
+/// it, the name of a scheme has not.
+fn schemes(challenges: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let elements = challenges.split(move |&byte| {
+        is_quoted ^= byte == b'"' && !is_escaped;
+        is_escaped = is_quoted && byte == b'\\' && !is_escaped;
+        byte == b',' && !is_quoted
+    });
+    elements.filter_map(|element| {
+        let element = element.trim_ascii();
+        let end = element.iter().position(|&byte| !is_token_char(byte)).unwrap_or(element.len());
+        let (name, rest) = element.split_at(end);
+        (!name.is_empty() && !rest.trim_ascii_start().starts_with(b"=")).then_some(name)
+    })
 }
 
 impl fmt::Debug for Negotiation {
@@ -136,9 +187,76 @@ mod tests {
             "HTTP/1.1 200\r\nContent-Length: 1000\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 299 \r\n\r\n",
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 x\r\n\r\n",
+            "HTTP/1.2 200 OK\r\n\r\n",
         ] {
             talk("http://proxy", "example.com", &[(ASKED, answer.as_bytes())]).unwrap();
         }
+    }
+
+    #[test]
+    fn lines_that_end_with_lf_alone_and_odd_fields_open_the_tunnel_too() {
+        for answer in [
+            "HTTP/1.0 200 Connection established\n\n",
+            "HTTP/1.1 200\n\n",
+            "HTTP/1.1 200 OK\nVia: x\n\n",
+            "HTTP/1.1 200 OK\r\nVia: x\n\r\n",
+            "HTTP/1.1 200 OK\nVia: x\r\n\n",
+            "HTTP/1.1 100 Continue\n\nHTTP/1.1 200 OK\n\n",
+            "HTTP/1.1  200 OK\n\n",
+            "HTTP/1.1 200 OK\r\n: x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nno field\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nA b: x\r\nVia : y\r\n folded\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nVia: \x01\x7f\r\n\r\n",
+        ] {
+            talk("http://proxy", "example.com", &[(ASKED, answer.as_bytes())]).expect(answer);
+        }
+        let answer = "HTTP/1.1 403 Forbidden\nno field\n\n";
+        assert_eq!(
+            refusal("http://proxy", ASKED, answer),
+            "the proxy refused with HTTP status 403 Forbidden"
+        );
+    }
+
+    #[test]
+    fn a_proxy_that_offers_no_basic_says_what_it_wants() {
+        let asked = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\
+                      Proxy-Authorization: Basic bWU6czNjcmV0\r\n\r\n";
+        for (challenges, wants) in [
+            ("Digest realm=\"a, Basic b\", qop=\"auth, Basic\", nonce=x", "Digest"),
+            ("NTLM\r\nProxy-Authenticate: Negotiate", "NTLM or Negotiate"),
+            ("Negotiate YWJj==, Digest realm=x, Kerberos, Bearer", "Negotiate or Digest or Kerberos"),
+            ("Digest realm=\"a\\\", Basic \\\\\", nonce = y", "Digest"),
+            (&"x".repeat(100), &"x".repeat(MAX_SCHEME)),
+        ] {
+            let answer = format!("HTTP/1.1 407 x\r\nproxy-authenticate: {challenges}\r\n\r\n");
+            let sentence = format!("the proxy wants a login by {wants}, and only Basic is supported");
+            assert_eq!(refusal("http://me:s3cret@proxy", asked, &answer), sentence, "{challenges}");
+            assert_eq!(refusal("http://proxy", ASKED, &answer), sentence, "{challenges}");
+        }
+        for challenges in [
+            "Basic",
+            "basic realm=x",
+            "Digest realm=\"x\", BASIC realm=y",
+            "Digest a=b\r\nProxy-Authenticate: Basic",
+            "",
+            "\"Digest\"",
+            "=",
+        ] {
+            let answer = format!("HTTP/1.1 407 x\r\nProxy-Authenticate: {challenges}\r\n\r\n");
+            assert_eq!(
+                refusal("http://me:s3cret@proxy", asked, &answer),
+                "the proxy refused the user name and the password that were given",
+                "{challenges}"
+            );
+            assert_eq!(
+                refusal("http://proxy", ASKED, &answer),
+                "the proxy wants a user name and a password, and none were given",
+                "{challenges}"
+            );
+        }
+        let without_login =
+            refusal("http://proxy", ASKED, "HTTP/1.1 401 x\r\nWWW-Authenticate: Digest x=y\r\n\r\n");
+        assert_eq!(without_login, "the proxy refused with HTTP status 401 x");
     }
 
     #[test]
@@ -189,15 +307,58 @@ mod tests {
             b"HTTP/2 200\r\n\r\n",
             b"HTTP/1.1 20 x\r\n\r\n",
             b"HTTP/1.1 2000 x\r\n\r\n",
-            b"HTTP/1.1  200 OK\n\n",
             b"HTTP/1.1 200 OK\rX\n",
-            b"HTTP/1.1 200 OK\r\n: x\r\n\r\n",
+            b"HTTP/1.1 OK\n\n",
+            b"HTTP/1. 200 OK\n\n",
             b"HTTP/1.1 200 OK\r\nA\0: x\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nno field\r\n\r\n",
             b"HTTP/1.1 \x1b[31m OK\r\n\r\n",
         ] {
             let sentence = refusal("http://proxy", ASKED, answer);
             assert_eq!(sentence, "the proxy's answer is not HTTP", "{}", answer.escape_ascii());
+        }
+    }
+
+    /// Answers with bytes flipped, cut, doubled and inserted: the verdict never depends on how they are cut, and no byte
+    /// behind the end is taken.
+    #[test]
+    fn no_answer_is_read_differently_by_how_it_is_cut() {
+        let answers: [&[u8]; 3] = [
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nVia: x\r\n\r\nbehind",
+            b"HTTP/1.0 200 Connection established\nVia: x\n\nbehind",
+            b"HTTP/1.1 407 x\r\nProxy-Authenticate: Digest a=\"b, Basic\", c\r\n\r\nbehind",
+        ];
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed % below.max(1) as u64) as usize
+        };
+        for round in 0..20_000 {
+            let mut bytes = answers[round % 3].to_vec();
+            for _ in 0..random(4) {
+                let at = random(bytes.len());
+                match random(4) {
+                    0 => bytes[at] = random(256) as u8,
+                    1 => bytes.truncate(at.max(1)),
+                    2 => bytes.extend_from_within(at..),
+                    _ => bytes.insert(at, b"\r\n\0 :\t,=0\xff"[random(10)]),
+                }
+            }
+            let talk = |step: usize| {
+                let mut tunnel = Proxy::parse("http://me:s3cret@proxy").unwrap().tunnel("h", 1).unwrap();
+                let mut at = 0;
+                while at < bytes.len() {
+                    let n = tunnel.wanted().min(step).min(bytes.len() - at);
+                    match tunnel.received(&bytes[at..at + n]) {
+                        Ok(false) => at += n,
+                        Ok(true) => return Ok(at + n),
+                        Err(error) => return Err(error.to_string()),
+                    }
+                }
+                Ok(0)
+            };
+            assert_eq!(talk(1), talk(usize::MAX), "{}", bytes.escape_ascii());
         }
     }
 

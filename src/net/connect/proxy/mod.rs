@@ -15,8 +15,8 @@ mod http;
 mod socks;
 
 use crate::error::{Error, ProxyError};
-use fluent_uri::Uri;
-use fluent_uri::pct_enc::{DecodedChunk, EStr, encoder};
+use crate::proto::handshake::split_url;
+use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -47,33 +47,47 @@ impl Proxy {
     /// all of them, as curl has it. Names of destinations are always resolved by the proxy. What is wrong is told as
     /// [`Error::InvalidArgument`], without the URL, which may hold a password.
     pub fn parse(url: &str) -> Result<Self, Error> {
-        let uri = Uri::parse(url).map_err(|_| invalid("the URL of the proxy is not a valid URL"))?;
-        let kind = match uri.scheme().as_str().to_ascii_lowercase().as_str() {
+        let no_url = || invalid("the URL of the proxy is not a valid URL");
+        let (scheme, authority, rest) = split_url(url).filter(|_| !url.contains(' ')).ok_or_else(no_url)?;
+        let kind = match scheme.to_ascii_lowercase().as_str() {
             "http" => Kind::Http,
             "socks5" | "socks5h" => Kind::Socks,
             "https" => return Err(invalid("a proxy that is itself spoken to over TLS is not supported")),
             "socks4" | "socks4a" => return Err(invalid("of SOCKS, only version 5 is supported: socks5://")),
             _ => return Err(invalid("the scheme of the proxy is neither http nor socks5")),
         };
-        let authority = uri.authority().ok_or_else(|| invalid("the URL of the proxy has no host"))?;
-        if !matches!(uri.path().as_str(), "" | "/") || uri.has_query() || uri.has_fragment() {
+        let authority = authority.ok_or_else(|| invalid("the URL of the proxy has no host"))?;
+        if !matches!(rest, "" | "/") {
             return Err(invalid("the URL of a proxy ends with its port"));
         }
-        let host = match authority.host() {
-            "" => return Err(invalid("the URL of the proxy has no host")),
-            host => host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host),
+        let (userinfo, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+        if userinfo.contains('@') {
+            return Err(no_url());
+        }
+        let colon = address.rfind(':').filter(|colon| !address[*colon..].contains(']'));
+        let (host, port) = colon.map_or((address, ""), |colon| (&address[..colon], &address[colon + 1..]));
+        if host.is_empty() {
+            return Err(invalid("the URL of the proxy has no host"));
+        }
+        // As in the URLs of servers: names in other scripts are converted, addresses normalised.
+        let host = match url::Host::parse(host) {
+            Ok(url::Host::Ipv6(address)) => address.to_string(),
+            Ok(other) if !host.contains('%') => other.to_string(),
+            _ => String::new(),
         };
-        if !is_host(host) || (authority.host() != host && !host.contains(':')) {
+        if !is_host(&host) {
             return Err(invalid("the host of the proxy is neither a name nor an address"));
         }
-        let port = match authority.port_to_u16() {
-            Ok(None) => 1080,
-            Ok(Some(port)) if port > 0 => port,
+        let port = match port.parse() {
+            _ if port.is_empty() => 1080,
+            Ok(number @ 1..) if port.bytes().all(|byte| byte.is_ascii_digit()) => number,
             _ => return Err(invalid("the port of the proxy is not a number from 1 to 65535")),
         };
-        let userinfo = authority.userinfo().filter(|userinfo| !userinfo.is_empty());
-        let credentials = userinfo.map(|userinfo| Credentials::new(userinfo, kind)).transpose()?;
-        Ok(Self { kind, host: host.to_owned(), port, credentials })
+        let credentials = match userinfo {
+            "" => None,
+            userinfo => Some(Credentials::new(userinfo, kind)?),
+        };
+        Ok(Self { kind, host, port, credentials })
     }
 
     /// The proxy that the environment names for this destination, if any; IPv6 comes without brackets.
@@ -194,8 +208,9 @@ impl Tunnel {
 }
 
 impl Credentials {
-    fn new(userinfo: &EStr<encoder::Userinfo>, kind: Kind) -> Result<Self, Error> {
-        let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, EStr::EMPTY));
+    fn new(userinfo: &str, kind: Kind) -> Result<Self, Error> {
+        let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+        let decode = |text| percent_decode_str(text).collect();
         let credentials = Self { user: decode(user), password: decode(password) };
         let fields = [&credentials.user, &credentials.password];
         if fields.iter().any(|field| field.iter().any(u8::is_ascii_control)) {
@@ -243,17 +258,6 @@ impl fmt::Debug for Tunnel {
 
 fn invalid(why: &'static str) -> Error {
     Error::InvalidArgument(why)
-}
-
-fn decode(text: &EStr<encoder::Userinfo>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for chunk in text.decode() {
-        match chunk {
-            DecodedChunk::Unencoded(text) => bytes.extend_from_slice(text.as_bytes()),
-            DecodedChunk::PctDecoded(byte) => bytes.push(byte),
-        }
-    }
-    bytes
 }
 
 /// Whether this is a name or an address, with nothing in it that could end a line or a field.
@@ -329,6 +333,9 @@ mod tests {
             ("http://proxy", Kind::Http, "proxy", 1080, None),
             ("HTTP://proxy:8080/", Kind::Http, "proxy", 8080, None),
             ("http://proxy:", Kind::Http, "proxy", 1080, None),
+            ("http://proxy:80", Kind::Http, "proxy", 80, None),
+            ("http://b\u{fc}cher.example:1", Kind::Http, "xn--bcher-kva.example", 1, None),
+            ("socks5://127.1:1", Kind::Socks, "127.0.0.1", 1, None),
             ("http://@proxy:1", Kind::Http, "proxy", 1, None),
             ("http://me@proxy", Kind::Http, "proxy", 1080, Some(("me", ""))),
             ("http://me:s3cret@[::1]:3128", Kind::Http, "::1", 3128, Some(("me", "s3cret"))),
@@ -356,7 +363,13 @@ mod tests {
             ("http://pro xy", "not a valid URL"),
             ("http://me:s3cret\r\n@proxy", "not a valid URL"),
             ("http://me:s3cret@@proxy", "not a valid URL"),
-            ("http://[::1", "not a valid URL"),
+            ("http://[::1", "neither a name nor an address"),
+            ("http://127.0.0.256", "neither a name nor an address"),
+            ("http://xn--a", "neither a name nor an address"),
+            ("http://[::1]x:1", "neither a name nor an address"),
+            ("http://a:b:1", "neither a name nor an address"),
+            ("http://proxy:+80", "1 to 65535"),
+            ("http://proxy:8x", "1 to 65535"),
             ("proxy:8080", "neither http nor socks5"),
             ("ftp://proxy", "neither http nor socks5"),
             ("https://me:s3cret@proxy", "TLS"),

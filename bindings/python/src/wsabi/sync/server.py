@@ -83,7 +83,8 @@ def serve(
 
     `handler` is called for each connection in a thread of its own, and the connection is closed when it returns: with 1000, or
     1011 where it raises. `ssl` is an SSLContext, or a `wsabi.TLS` with a certificate. `origins` are those that may connect: strings,
-    compiled patterns, or None for none. `process_request` may return a Response to refuse a request (`connection.respond()`);
+    compiled patterns, or None for none. `process_request` may return a Response of 200 to 599 (`connection.respond()`): it is asked
+    about every request without a body, health checks too, and what is not for WebSocket is refused where it returns None;
     `process_response` may add headers to the one that there is (of a 101 it is given those alone), or return another.
     More keyword arguments go to `socket.create_server()`. The others are those of `connect()`.
     """
@@ -98,7 +99,8 @@ def serve(
         ping_timeout=ping_timeout,
         deliver_control=True,
         auto_accept=False,
-        options={Option.BLOCKING: 0, **(options or {})},
+        # A process_request sees health checks and the like, too.
+        options={Option.BLOCKING: 0, Option.PLAIN_REQUESTS: int(process_request is not None), **(options or {})},
     )
     accept: Accepting
     if isinstance(ssl, TLS):
@@ -322,9 +324,11 @@ class Deciding:
         if handle.state == State.REQUEST:
             request = connection.request = Request(handle.target or "", handle.headers())
             response = self.answer(connection, request, server)
+            if response is None and not handle.is_upgrade:
+                handle.set(Option.AUTO_ACCEPT, 1)  # the library says by itself what is wrong with it
+                connection._handshake()
             if response is not None:
-                handle.add_headers(response.headers)
-                handle.reject(response.status_code, response.body)
+                self.reject(connection, response)
                 deadline = time.monotonic() + 10
                 while not connection._over and time.monotonic() < deadline:
                     connection._until(lambda: connection._over, 1)
@@ -338,12 +342,26 @@ class Deciding:
         connection._opened()
         return True
 
+    def reject(self, connection: ServerConnection, response: Response) -> None:
+        """Answers with this response, or with 500 where it cannot be one."""
+        handle = connection._link.handle
+        try:
+            if not isinstance(response, Response):
+                raise TypeError(f"process_request returned {response!r}, and no Response")
+            handle.add_headers(response.headers)
+            handle.reject(response.status_code, response.body)
+        except (TypeError, ValueError):
+            connection.logger.error("opening handshake failed", exc_info=True)
+            handle.reject(500, FAILED)
+
     def answer(self, connection: ServerConnection, request: Request, server: Server) -> Optional[Response]:
         """The response that refuses it; None: it is taken."""
         if server.is_closing:
             return connection.respond(503, "Server is shutting down.\n")
         try:
             response = None if self.process_request is None else self.process_request(connection, request)
+            if response is None and not connection._link.handle.is_upgrade:
+                return None
             if response is None and self.origins is not None and not allowed(request.headers.get("Origin"), self.origins):
                 response = connection.respond(403, "This origin may not connect.\n")
             if self.process_response is not None:
@@ -356,8 +374,10 @@ class Deciding:
             return response
         except Exception:
             connection.logger.error("opening handshake failed", exc_info=True)
-            return connection.respond(500, "Internal server error.\n")
+            return connection.respond(500, FAILED.decode())
 
+
+FAILED = b"Internal server error.\n"
 
 # Details: listening.
 
