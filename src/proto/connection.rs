@@ -1183,8 +1183,8 @@ impl Connection {
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
         let (code, is_frame) = match &error {
+            Error::Protocol(ProtocolError::TruncatedDeflate) | Error::Utf8 => (CloseCode::INVALID, true),
             Error::Protocol(_) => (CloseCode::PROTOCOL, true),
-            Error::Utf8 => (CloseCode::INVALID, true),
             Error::Capacity(_) => (CloseCode::SIZE, true),
             Error::Timeout(Deadline::Idle) => (CloseCode::AWAY, false),
             Error::Timeout(Deadline::Pong) => (CloseCode::ERROR, false),

@@ -9,7 +9,7 @@ use crate::config::WebSocketConfig;
 use crate::error::{CapacityError, Error, ProtocolError, Result};
 use crate::message::{Kind, Role};
 use crate::proto::buffer::{self, Buffer};
-use crate::proto::deflate::Inflater;
+use crate::proto::deflate::{Inflated, Inflater};
 use crate::proto::frame::{self, Header, Opcode, Rules};
 use crate::proto::utf8::{self, InvalidUtf8, Utf8Stream};
 use crate::simd::mask::{self, MaskKey};
@@ -112,8 +112,6 @@ struct DataFrame {
     total: u64,
     /// Compressed: how many bytes at the front of the input are unmasked already.
     unmasked: usize,
-    /// Compressed: how much of the inflater's tail has been used.
-    tail_used: usize,
 }
 
 /// A message that is being put together. `bytes[..len]` is its payload so far; what follows is room, of which
@@ -367,7 +365,7 @@ impl Receiver {
             self.consume(header_len);
             let (missing, key, fin) = (header.len, header.mask, header.fin);
             let total = header.len.saturating_add(header_len as u64);
-            self.frame = Some(DataFrame { missing, key, fin, total, unmasked: 0, tail_used: 0 });
+            self.frame = Some(DataFrame { missing, key, fin, total, unmasked: 0 });
         }
     }
 
@@ -572,28 +570,20 @@ impl Receiver {
                 frame.key = Some(key.advanced(available - frame.unmasked));
             }
             frame.unmasked = available;
-            let in_tail = frame.missing == 0;
-            let source = match in_tail {
-                false => &arrived[..available],
-                true if frame.fin => inflater.tail().get(frame.tail_used..).unwrap_or_default(),
-                true => &[],
-            };
+            let source = &arrived[..available];
             if source.is_empty() && inflater.is_drained() {
                 break;
             }
             let has_source = !source.is_empty();
-            let (used, written) = inflater.inflate(source, message.inflate_room(config)?)?;
+            let Inflated { used, written, result } = inflater.inflate(source, message.inflate_room(config)?);
+            result?;
             if has_source && used == 0 && written == 0 {
                 return Err(ProtocolError::CorruptDeflate.into());
             }
-            if in_tail {
-                frame.tail_used += used;
-            } else {
-                self.input.consume(used);
-                self.offset += used as u64;
-                frame.missing -= used as u64;
-                frame.unmasked -= used;
-            }
+            self.input.consume(used);
+            self.offset += used as u64;
+            frame.missing -= used as u64;
+            frame.unmasked -= used;
             message.fresh = written;
             message.take_fresh(None)?;
             message.total += written as u64;
@@ -605,7 +595,7 @@ impl Receiver {
         }
         let ended = frame.missing == 0;
         if ended && frame.fin {
-            inflater.end_message();
+            inflater.finish()?;
         }
         self.frame = (!ended).then_some(frame);
         self.deliver(ended && frame.fin, config)
