@@ -84,6 +84,8 @@ pub struct Receiver {
     input: Buffer,
     message: Assembly,
     frame: Option<DataFrame>,
+    /// What is wrong with the message, where that lies behind a part of it that has been handed out.
+    fault: Option<Error>,
     /// Where permessage-deflate has been agreed on.
     inflater: Option<Box<Inflater>>,
     /// What has been lent and must stay where it is until the next call of [`Receiver::next`].
@@ -272,6 +274,7 @@ impl Receiver {
     pub fn discard(&mut self) {
         self.end_simple();
         self.frame = None;
+        self.fault = None;
         self.message.clear();
         self.skip(self.input.filled().len());
     }
@@ -317,6 +320,9 @@ impl Receiver {
         if self.lent.take() == Some(Place::Message) {
             self.message.drop_delivered();
         }
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         let received = self.next_of_any_kind(role, config);
         let between = self.frame.is_none() && self.message.kind.is_none();
         if received.is_ok() && between && self.lent != Some(Place::Message) {
@@ -353,7 +359,11 @@ impl Receiver {
             let whole = header.len <= (self.input.filled().len() - header_len) as u64;
             match header.opcode {
                 Opcode::Kind(kind) if header.fin && whole && !header.compressed => {
-                    return self.lend_whole(kind, &header, header_len).map(Some);
+                    match self.lend_whole(kind, &header, header_len) {
+                        // What is good of it is a part.
+                        Err(_) if config.deliver_fragments => self.message.begin(kind, false),
+                        lent => return lent.map(Some),
+                    }
                 }
                 Opcode::Kind(kind) => self.message.begin(kind, header.compressed),
                 Opcode::Continuation => {}
@@ -519,6 +529,10 @@ impl Receiver {
             .and_then(|()| text.finish())
             .is_err()
         {
+            if let Some(key) = header.mask {
+                // Back to how it was.
+                mask::apply(payload, key);
+            }
             return Err(Error::Utf8);
         }
         self.consume(header_len);
@@ -541,7 +555,9 @@ impl Receiver {
             message.append(&arrived[..taken])?;
             self.input.consume(taken);
         }
-        message.take_fresh(frame.key)?;
+        if let Err(fault) = message.take_fresh(frame.key) {
+            return self.deliver_good(fault, config);
+        }
         self.offset += taken as u64;
         frame.missing -= taken as u64;
         frame.key = frame.key.map(|key| key.advanced(taken));
@@ -558,7 +574,7 @@ impl Receiver {
     }
 
     /// Inflates what has arrived of the frame at hand into the message. The limit holds while it does; where parts are
-    /// delivered, it stops at each.
+    /// delivered, it stops at each. What was inflated before it became corrupt counts: it comes first, however it was cut.
     fn continue_compressed(&mut self, config: &WebSocketConfig) -> Result<Option<Received>> {
         let (Some(mut frame), Some(inflater)) = (self.frame, &mut self.inflater) else { return Ok(None) };
         let message = &mut self.message;
@@ -576,26 +592,34 @@ impl Receiver {
             }
             let has_source = !source.is_empty();
             let Inflated { used, written, result } = inflater.inflate(source, message.inflate_room(config)?);
-            result?;
-            if has_source && used == 0 && written == 0 {
-                return Err(ProtocolError::CorruptDeflate.into());
-            }
             self.input.consume(used);
             self.offset += used as u64;
             frame.missing -= used as u64;
             frame.unmasked -= used;
             message.fresh = written;
-            message.take_fresh(None)?;
-            message.total += written as u64;
-            check_total(message.total, config)?;
+            let is_stuck = has_source && used == 0 && written == 0;
+            let result = message
+                .take_fresh(None)
+                .and_then(|()| {
+                    message.total += written as u64;
+                    check_total(message.total, config)
+                })
+                .and(result)
+                .and(if is_stuck { Err(ProtocolError::CorruptDeflate.into()) } else { Ok(()) });
+            if let Err(fault) = result {
+                return self.deliver_good(fault, config);
+            }
             if config.deliver_fragments && message.len >= *INFLATE.end() {
                 self.frame = Some(frame);
                 return self.deliver(false, config);
             }
         }
         let ended = frame.missing == 0;
-        if ended && frame.fin {
-            inflater.finish()?;
+        if ended
+            && frame.fin
+            && let Err(fault) = inflater.finish()
+        {
+            return self.deliver_good(fault, config);
         }
         self.frame = (!ended).then_some(frame);
         self.deliver(ended && frame.fin, config)
@@ -604,8 +628,8 @@ impl Receiver {
     /// Hands out the message, or what there is of it where parts are delivered.
     fn deliver(&mut self, is_final: bool, config: &WebSocketConfig) -> Result<Option<Received>> {
         let Some(kind) = self.message.kind else { return Ok(None) };
-        if is_final && self.message.text.finish().is_err() {
-            return Err(Error::Utf8);
+        if is_final && self.message.text.incomplete() > 0 {
+            return self.deliver_good(Error::Utf8, config);
         }
         let len = self.message.len - self.message.text.incomplete();
         let is_part = config.deliver_fragments && len > 0;
@@ -619,6 +643,21 @@ impl Receiver {
             self.message.compressed = false;
         }
         Ok(Some(Received { kind, is_final, place: Place::Message, start: 0, len }))
+    }
+
+    /// The message cannot go on. Where parts are delivered, what is good of it is one more, and the fault comes next: how much
+    /// is delivered does not depend on how it was cut.
+    #[cold]
+    fn deliver_good(&mut self, fault: Error, config: &WebSocketConfig) -> Result<Option<Received>> {
+        let len = if config.deliver_fragments { self.message.good(config) } else { 0 };
+        match self.message.kind {
+            Some(kind) if len > 0 => {
+                self.fault = Some(fault);
+                self.lent = Some(Place::Message);
+                Ok(Some(Received { kind, is_final: false, place: Place::Message, start: 0, len }))
+            }
+            _ => Err(fault),
+        }
     }
 
     /// Length in bytes of the last frame, header included, if it was a long one: the next is likely to have the same.
@@ -716,6 +755,19 @@ impl Assembly {
         Ok(())
     }
 
+    /// How much of it is valid and within the limit.
+    fn good(&self, config: &WebSocketConfig) -> usize {
+        let over = if self.compressed { self.total.saturating_sub(max_total(config)) } else { 0 };
+        let len = (self.len + self.fresh).saturating_sub(usize::try_from(over).unwrap_or(usize::MAX));
+        match self.kind {
+            Some(Kind::Text) => match std::str::from_utf8(&self.bytes[..len]) {
+                Ok(_) => len,
+                Err(error) => error.valid_up_to(),
+            },
+            _ => len,
+        }
+    }
+
     /// The fresh bytes become payload.
     fn take_fresh(&mut self, key: Option<MaskKey>) -> Result<()> {
         let piece = &mut self.bytes[self.len..self.len + self.fresh];
@@ -737,13 +789,15 @@ fn check_total(size: u64, config: &WebSocketConfig) -> Result<()> {
     if size > max { Err(CapacityError::MessageTooLong { size, max }.into()) } else { Ok(()) }
 }
 
-/// Unmasks and validates a piece of payload where it lies, in steps that stay in the cache.
+/// Unmasks and validates a piece of payload where it lies, in steps that stay in the cache. All of it is unmasked, valid or
+/// not.
 #[inline]
 fn take_piece(
     payload: &mut [u8],
     key: Option<MaskKey>,
     mut text: Option<&mut Utf8Stream>,
 ) -> Result<(), InvalidUtf8> {
+    let mut invalid = false;
     let has_two_passes = text.is_some() && key.is_some();
     let step = if has_two_passes { STEP } else { usize::MAX };
     for step in payload.chunks_mut(step) {
@@ -752,11 +806,15 @@ fn take_piece(
             Some(key) => !mask::apply(step, key),
             None => text.is_some() && utf8::is_short_ascii(step),
         };
-        match &mut text {
-            Some(text) if ascii => text.push_ascii(step)?,
-            Some(text) => text.push(step)?,
-            None => {}
+        let taken = match &mut text {
+            Some(text) if ascii => text.push_ascii(step),
+            Some(text) => text.push(step),
+            None => Ok(()),
+        };
+        if taken.is_err() {
+            // What is wrong is known; the rest is unmasked without a look at it.
+            (text, invalid) = (None, true);
         }
     }
-    Ok(())
+    if invalid { Err(InvalidUtf8) } else { Ok(()) }
 }

@@ -2,9 +2,10 @@
 
 use crate::common::deflate::{self, Ending, compress, store, stored};
 use crate::common::random::Random;
-use crate::common::wire::{CLOSE, LAST, MORE, PING};
+use crate::common::wire::{self, CLOSE, LAST, MORE, PING, TEXT};
 use crate::common::{
-    Fault, Lab, Role, Script, Transport, at_every_chunk_size, binary, everywhere, ping, text,
+    Event, Fault, Lab, Role, Script, Transport, WebSocketConfig, at_every_chunk_size, binary, everywhere,
+    ping, text,
 };
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -153,10 +154,10 @@ fn a_message_cut_at_any_byte_fails_and_the_whole_one_comes_through() {
         .collect();
     let whole = cuts.iter().filter(|(_, (_, ending))| *ending == Ending::Whole).count();
     assert!((2..6).contains(&whole), "an empty one, all of it, and a few in between: {whole}");
-    // Every cut as it is and byte by byte; over each other transport, some of them.
-    let links = [(Transport::Gathered, 1, 1), (Transport::Gathered, usize::MAX, 1), (Transport::Face, 7, 5)]
+    // Every cut as it is; in small pieces, and over each other transport, some of them.
+    let links = [(Transport::Gathered, usize::MAX, 1), (Transport::Gathered, 1, 5), (Transport::Face, 7, 11)]
         .into_iter()
-        .chain(Transport::ALL.map(|transport| (transport, usize::MAX, 11)));
+        .chain(Transport::ALL.map(|transport| (transport, usize::MAX, 17)));
     for (transport, read, step) in links {
         let lab = Lab::new(transport, Script { read, ..Script::WHOLE });
         for (role, takeover) in ROLES.into_iter().flat_map(|role| [(role, true), (role, false)]) {
@@ -174,6 +175,120 @@ fn a_message_cut_at_any_byte_fails_and_the_whole_one_comes_through() {
                     assert_eq!(peer.frames()[0].close(), (1007, &b""[..]), "{what}");
                 }
             }
+        }
+    }
+}
+
+/// What a connection says of these frames, in parts where they are delivered; and the code of the Close that it sends.
+fn told(lab: &Lab, role: Role, config: WebSocketConfig, bytes: &[u8], first: usize) -> Told {
+    let (mut end, peer) = lab.end_after(role, &bytes[..first], config);
+    peer.send_raw(&bytes[first..]);
+    let (events, fault) = end.read_all();
+    let mut messages: Vec<Event> = Vec::new();
+    for event in events {
+        match messages.last_mut() {
+            Some(open) if !open.is_final => {
+                open.data.extend(event.data);
+                open.is_final = event.is_final;
+            }
+            _ => messages.push(event),
+        }
+    }
+    let failure = end.failure();
+    end.assert_over();
+    (messages, fault, failure, peer.frames()[0].close().0)
+}
+
+type Told = (Vec<Event>, Fault, String, u16);
+
+#[test]
+fn what_was_inflated_before_a_message_became_corrupt_counts_however_it_was_cut() {
+    let bad_block = [0x06];
+    let then = |good: &[u8], bad: &[u8]| [good, bad].concat();
+    let long = "well said, ".repeat(20_000);
+    let zipped = |text: &str| {
+        let mut payload = compress(6, text.as_bytes());
+        payload.extend([0, 0, 0xff, 0xff]);
+        payload
+    };
+    // Payloads, what comes of them, and what comes of them first.
+    let cases: Vec<(Vec<u8>, &[u8], Fault, u16)> = vec![
+        (then(&stored(b"\xff"), &bad_block), b"", Fault::Utf8, 1007),
+        (then(&stored(b"ok\xe2\x82"), &bad_block), b"ok", Fault::Protocol, 1002),
+        (then(&stored(b"ok\xe2\x82"), &stored(b"x")), b"ok", Fault::Utf8, 1007),
+        (then(&stored(b"ok\xff"), &stored(b"x")), b"ok", Fault::Utf8, 1007),
+        (then(&stored(b"ok"), &bad_block), b"ok", Fault::Protocol, 1002),
+        (then(&stored(b"ok\xe2\x82"), &[0]), b"ok", Fault::Utf8, 1007),
+        (stored("ok €".as_bytes())[..10].to_vec(), b"ok ", Fault::Protocol, 1007),
+        (then(&zipped("ok and ok and ok"), &bad_block), b"ok and ok and ok", Fault::Protocol, 1002),
+        (then(&zipped("ok"), &[0, 1, 0, 0, 0, 0]), b"ok", Fault::Protocol, 1002),
+        // A distance that reaches back too far.
+        (then(&zipped("ok"), &[0x02, 0x5e, 0, 0]), b"ok", Fault::Protocol, 1002),
+        (then(&stored(&[b'a'; 299]), &store("é".as_bytes())), &[b'a'; 299], Fault::Capacity, 1009),
+        (then(&stored(&[b'a'; 300]), &store(b"b")), &[b'a'; 300], Fault::Capacity, 1009),
+        (then(&stored(&[b'a'; 300]), &store(b"\xff")), &[b'a'; 300], Fault::Utf8, 1007),
+        (then(&stored(&[b'a'; 300]), &bad_block), &[b'a'; 300], Fault::Protocol, 1002),
+        (then(&stored(&[b'a'; 301]), &bad_block), &[b'a'; 300], Fault::Capacity, 1009),
+        (then(&stored(b"\xff"), &store(&[b'a'; 300])), b"", Fault::Utf8, 1007),
+        (zipped(&long), &long.as_bytes()[..300], Fault::Capacity, 1009),
+    ];
+    for (payload, good, fault, code) in cases {
+        for parts in [false, true] {
+            let limited = || {
+                deflate::config(true, |c| {
+                    (c.max_message_size, c.deliver_fragments) = (Some(300), parts);
+                })
+            };
+            let whole = Lab::new(Transport::Gathered, Script::WHOLE);
+            for (role, in_two) in ROLES.into_iter().flat_map(|role| [(role, false), (role, true)]) {
+                let sender = wire::other(role);
+                let mut bytes = wire::frame(sender, ZIPPED, &HELLO);
+                if in_two {
+                    let (one, other) = payload.split_at(payload.len() / 2);
+                    bytes.extend(wire::frame(sender, ZIPPED_TEXT & !LAST, one));
+                    bytes.extend(wire::frame(sender, LAST, other));
+                } else {
+                    bytes.extend(wire::frame(sender, ZIPPED_TEXT, &payload));
+                }
+                bytes.extend(wire::frame(sender, ZIPPED, &HELLO));
+                let expected = told(&whole, role, limited(), &bytes, 0);
+                let (messages, told_fault, _, told_code) = &expected;
+                assert_eq!((*told_fault, *told_code), (fault, code), "{payload:x?}");
+                let delivered = messages.get(1).map_or(&[][..], |part| &part.data);
+                let part = if parts { good } else { b"" };
+                assert_eq!(String::from_utf8_lossy(delivered), String::from_utf8_lossy(part), "{payload:x?}");
+                for first in 1..bytes.len() {
+                    assert_eq!(told(&whole, role, limited(), &bytes, first), expected, "{first} bytes first");
+                }
+                at_every_chunk_size(&Transport::ALL, |lab| {
+                    assert_eq!(told(lab, role, limited(), &bytes, 0), expected);
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_good_of_a_text_that_is_not_utf8_is_delivered_in_parts_however_it_was_cut() {
+    let texts: [(&[u8], &[u8]); 4] = [
+        (b"good, good\xff and more of it", b"good, good"),
+        (b"good \xe2\x82", b"good "),
+        (b"\xff", b""),
+        ("ä\u{10ffff}\0".as_bytes(), "ä\u{10ffff}\0".as_bytes()),
+    ];
+    for role in ROLES {
+        for (text, good) in texts {
+            at_every_chunk_size(&Transport::ALL, |lab| {
+                let bytes = [
+                    wire::frame(wire::other(role), TEXT, text),
+                    wire::frame(wire::other(role), TEXT, b"\xff"),
+                ];
+                let config = deflate::config(true, |c| c.deliver_fragments = true);
+                let (messages, fault, _, code) = told(lab, role, config, &bytes.concat(), 0);
+                assert_eq!((fault, code), (Fault::Utf8, 1007));
+                let delivered: Vec<u8> = messages.into_iter().flat_map(|message| message.data).collect();
+                assert_eq!(delivered, good);
+            });
         }
     }
 }
