@@ -23,7 +23,8 @@ use crate::proto::utf8::{self, Utf8Stream};
 use std::io::IoSlice;
 use std::sync::Arc;
 
-/// How many frames that the reader does not see one call takes before it lets its caller have a turn.
+/// How many frames that the reader does not see one call takes before it lets its caller have a turn: Pings, fragments, and
+/// what costs as much as them.
 const HIDDEN_FRAME_BUDGET: u32 = 1 << 14;
 /// What a buffer full of bytes after the end counts for.
 const DISCARD: u32 = HIDDEN_FRAME_BUDGET >> 4;
@@ -118,7 +119,8 @@ pub struct Connection {
     unread: bool,
     /// All that waits to be sent was queued to leave with what follows it.
     corked: bool,
-    /// What has arrived since the last message without giving one: hidden control frames, bytes after the end.
+    /// What has arrived since the last message without giving one: hidden control frames, bytes after the end. What there is
+    /// of data frames the receiver knows.
     hidden_frames: u32,
     /// Where in the input the messages begin that were read ahead, and how many they were.
     ahead: (usize, u16),
@@ -637,11 +639,15 @@ impl Connection {
         }
     }
 
-    /// Whether so much has arrived without giving a message that the caller should have a turn. Starts anew then.
+    /// Whether so much has arrived without giving a message that the caller should have a turn. Starts anew then, and
+    /// counts as [readable](Self::is_readable), for there is likely to be more.
     pub fn is_patience_lost(&mut self) -> bool {
-        let lost = self.hidden_frames >= HIDDEN_FRAME_BUDGET;
+        let hidden = u64::from(self.hidden_frames) + self.receiver.hidden_frames(self.over_socket);
+        let lost = hidden >= HIDDEN_FRAME_BUDGET.into();
         if lost {
             self.hidden_frames = 0;
+            self.receiver.forget_hidden();
+            self.unread = true;
         }
         lost
     }

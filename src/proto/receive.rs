@@ -25,6 +25,12 @@ const FRAMES_OF_SOCKET: usize = 66 << 10;
 const REUSED: usize = 32 << 10;
 /// Bounds of how much room for a message is made ahead of the bytes that arrive.
 const AHEAD: std::ops::RangeInclusive<usize> = 16 << 10..=128 << 10;
+/// A fragment of fewer bytes takes longer than they are worth.
+const SHORT: u64 = 64;
+/// So many compressed bytes that give nothing take as long as a frame that gives none: 16 ns a byte for empty blocks.
+const BARREN: u64 = 4;
+/// And so many that are kept for a message: 64 MiB are let in before the caller has a turn.
+const KEPT: u64 = 4 << 10;
 /// Least room for what is inflated, and most of it that is handed out as one part.
 const INFLATE: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 /// Payloads are unmasked and validated in steps of this size, so that the second pass finds them in the cache: 0.95 times the
@@ -99,6 +105,7 @@ pub struct Receiver {
     last_frame: usize,
     /// How much is received when a frame begins, after a last one of that length.
     planned: (usize, usize),
+    hidden: Hidden,
     /// Bytes of the stream before the frame at hand.
     frame_offset: u64,
     offset: u64,
@@ -131,6 +138,17 @@ struct Assembly {
     /// Bytes of the whole message, delivered parts included.
     total: u64,
     text: Utf8Stream,
+}
+
+/// What has been taken since the last message, or part of one, without giving one.
+#[derive(Debug, Default)]
+struct Hidden {
+    /// Data frames with little or nothing in them.
+    frames: u64,
+    /// Compressed bytes that gave nothing: empty blocks, and headers of others.
+    barren: u64,
+    /// Bytes that wait in the message to be whole.
+    kept: u64,
 }
 
 impl Receiver {
@@ -269,12 +287,25 @@ impl Receiver {
         self.offset += n as u64;
     }
 
+    /// How much has been taken since the last message without giving one, in frames that cost about as much.
+    pub fn hidden_frames(&self, is_socket: bool) -> u64 {
+        // Where it is not a socket it may be one that blocks: whoever waits for a long message is not to be disturbed.
+        let kept = if is_socket { self.hidden.kept / KEPT } else { 0 };
+        self.hidden.frames + self.hidden.barren / BARREN + kept
+    }
+
+    /// The caller has had a turn.
+    pub fn forget_hidden(&mut self) {
+        self.hidden = Hidden::default();
+    }
+
     /// Drops everything that has arrived: nothing after a Close or a broken rule is looked at. The memory stays, for
     /// somebody may be receiving into it or looking at what was lent.
     pub fn discard(&mut self) {
         self.end_simple();
         self.frame = None;
         self.fault = None;
+        self.hidden = Hidden::default();
         self.message.clear();
         self.skip(self.input.filled().len());
     }
@@ -369,6 +400,9 @@ impl Receiver {
                 Opcode::Continuation => {}
             }
             self.message.fragments += 1;
+            if header.len < SHORT {
+                self.hidden.frames += 1;
+            }
             if !self.message.compressed {
                 self.message.total += header.len;
             }
@@ -559,6 +593,7 @@ impl Receiver {
             return self.deliver_good(fault, config);
         }
         self.offset += taken as u64;
+        self.hidden.kept += taken as u64;
         frame.missing -= taken as u64;
         frame.key = frame.key.map(|key| key.advanced(taken));
         let ended = frame.missing == 0;
@@ -596,6 +631,9 @@ impl Receiver {
             self.offset += used as u64;
             frame.missing -= used as u64;
             frame.unmasked -= used;
+            // No byte takes more than 15 bits, but for headers: where more is used than that, there is nothing in it.
+            self.hidden.barren = (self.hidden.barren + used as u64).saturating_sub(2 * written as u64);
+            self.hidden.kept += written as u64;
             message.fresh = written;
             let is_stuck = has_source && used == 0 && written == 0;
             let result = message
@@ -638,6 +676,7 @@ impl Receiver {
         }
         self.message.delivered = len;
         self.lent = Some(Place::Message);
+        self.hidden = Hidden::default();
         if is_final {
             self.message.kind = None;
             self.message.compressed = false;

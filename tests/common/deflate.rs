@@ -50,6 +50,26 @@ pub enum Ending {
     Corrupt,
 }
 
+/// Dynamic blocks with nothing in them, which end with a byte.
+pub fn empty_dynamic_blocks() -> Vec<u8> {
+    let mut bits: Vec<bool> = Vec::new();
+    let put = |bits: &mut Vec<bool>, value: usize, n: usize| bits.extend((0..n).map(|i| value >> i & 1 == 1));
+    for _ in 0..4 {
+        put(&mut bits, 0b100, 3);
+        // The fewest literals and distances; lengths for the codes of 18, a run of zeros (1), and of 1 (0).
+        put(&mut bits, 14 << 10, 14);
+        for place in [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1] {
+            put(&mut bits, usize::from(matches!(place, 1 | 18)), 3);
+        }
+        for zeros in [138, 118] {
+            put(&mut bits, 1 | (zeros - 11) << 1, 8);
+        }
+        // One bit for the end of the block, one for a distance; and the end.
+        put(&mut bits, 0, 3);
+    }
+    bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |value, bit| value << 1 | u8::from(*bit))).collect()
+}
+
 /// One direction of a connection, with the largest window.
 #[derive(Debug, Clone, Default)]
 pub struct Inflater {
