@@ -97,7 +97,8 @@ pub unsafe extern "C" fn ws_read_messages(
 /// ws_write_pending(), then send it again. Never WOULD_BLOCK. WS_ERR_CAPACITY: over WS_OPT_MAX_MESSAGE_SIZE; WS_ERR_UTF8:
 /// a text that is not UTF-8; WS_ERR_INVALID_ARGUMENT: NULL, no such kind, a Ping or Pong over 125 bytes, a reason over
 /// 123; WS_ERR_MISUSE: the opening handshake is not done, or a message is being sent in fragments: all of these change
-/// nothing. WS_ERR_CONNECTION_CLOSED: closing, not accepted; WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS,
+/// nothing. WS_ERR_CONNECTION_CLOSED: closing, or a write has failed, not accepted; WS_ERR_ALREADY_CLOSED. WS_ERR_IO,
+/// WS_ERR_TLS: nothing can be sent any more, which is told once; read on for what has arrived, until CONNECTION_CLOSED.
 /// WS_ERR_TIMEOUT: the connection is over. WS_ERR_NO_MEMORY.
 ///
 /// # Safety
@@ -355,7 +356,8 @@ pub unsafe extern "C" fn ws_write_fragment(
 ///
 /// WS_OK: nothing is left to send. WS_ERR_WOULD_BLOCK: the transport does not take it all. After a Close:
 /// WS_ERR_CONNECTION_CLOSED, once, when the connection is over, as from ws_read_message(); then WS_ERR_ALREADY_CLOSED.
-/// WS_ERR_IO, WS_ERR_TLS, WS_ERR_TIMEOUT: the connection is over. WS_ERR_INVALID_ARGUMENT: NULL.
+/// WS_ERR_IO, WS_ERR_TLS: as from ws_write_message(), and from then on WS_ERR_CONNECTION_CLOSED: there may be messages to
+/// read. WS_ERR_TIMEOUT: the connection is over. WS_ERR_INVALID_ARGUMENT: NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.

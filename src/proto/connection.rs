@@ -516,6 +516,46 @@ impl Connection {
         self.unread || self.is_over()
     }
 
+    /// The stream takes nothing any more. The error is for whoever was sending, and is told once: it is no news where the
+    /// connection was over but for what was to be sent. What has arrived is still there to be read, and what the stream
+    /// still has to give; where that is nothing for now, its end is to be told ([`received_eof`](Self::received_eof)).
+    #[cold]
+    pub fn send_failed(&mut self, error: std::io::Error) -> Result<()> {
+        // A stream that breaks its word is not asked for anything any more.
+        let is_readable = self.handshake.is_none() && error.kind() != std::io::ErrorKind::InvalidData;
+        match self.state {
+            State::Active | State::ClosedByUs if is_readable => {}
+            State::Active | State::ClosedByUs => return Err(self.stream_failed(error)),
+            _ => {
+                // Nor is there anything to wait for.
+                self.sender.discard();
+                self.received_eof();
+                return Ok(());
+            }
+        }
+        self.sender.discard();
+        let error = Error::from(error);
+        self.failure = Some(Box::new(Failure { sentence: error.to_string(), code: CloseCode::ABNORMAL }));
+        self.state = State::SendFailed;
+        self.unread = true;
+        Err(error)
+    }
+
+    /// Whether [`send_failed`](Self::send_failed) has told that nothing can be sent, and there may still be something to read.
+    #[inline]
+    pub fn has_send_failed(&self) -> bool {
+        self.state == State::SendFailed
+    }
+
+    /// The stream takes nothing any more, and has nothing to give for now: that is its end. An error where that is news.
+    pub fn ended_by(&mut self, error: std::io::Error) -> Result<()> {
+        if self.state.can_read() && !self.has_send_failed() {
+            return Err(self.stream_failed(error));
+        }
+        self.received_eof();
+        Ok(())
+    }
+
     /// The stream failed: it can be dropped once this error has been handed on.
     pub fn stream_failed(&mut self, error: std::io::Error) -> Error {
         self.sender.discard();
@@ -709,6 +749,9 @@ impl Connection {
     }
 
     fn ended_early(&mut self) -> Error {
+        if self.has_send_failed() {
+            return self.end_after_failed_send();
+        }
         let sentence = match self.receiver.is_mid_message() {
             true => "the stream ended in the middle of a message",
             false => "the stream ended without a closing handshake",
@@ -1167,7 +1210,7 @@ impl Connection {
             _ if self.abandoned => Stage::Over,
             State::Active if self.is_opening() => Stage::Opening,
             State::Active => Stage::Open,
-            State::Terminated => Stage::Over,
+            State::SendFailed | State::Terminated => Stage::Over,
             _ => Stage::Closing,
         }
     }
@@ -1184,10 +1227,20 @@ impl Connection {
         }
     }
 
+    /// That it ends has been told, and why.
+    fn end_after_failed_send(&mut self) -> Error {
+        self.receiver.discard();
+        self.state = State::Terminated;
+        Error::ConnectionClosed
+    }
+
     /// A rule was broken, a limit passed, a deadline missed, the stream lost: tells the peer where that can be told,
     /// keeps the sentence, and hands the error back.
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
+        if self.has_send_failed() {
+            return self.end_after_failed_send();
+        }
         let (code, is_frame) = match &error {
             Error::Protocol(ProtocolError::TruncatedDeflate) | Error::Utf8 => (CloseCode::INVALID, true),
             Error::Protocol(_) => (CloseCode::PROTOCOL, true),

@@ -358,7 +358,10 @@ impl SharedConnection {
             let (driver, link) = inner.driven();
             match driver.flush(link) {
                 Err(error) if error.is_would_block() => {}
-                _ => return Ok(()),
+                result => {
+                    self.tell(&mut inner);
+                    return result;
+                }
             }
             if !self.wait_to_write(inner, until)? {
                 return Ok(());
