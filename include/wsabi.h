@@ -740,7 +740,7 @@ ws_status_t ws_output_take(ws_conn *conn,
 // The library's own clock: milliseconds that never go backwards, from a start of its own.
 uint64_t ws_now(void);
 
-// Memory mode and callbacks: hands the clock in, in milliseconds from any start, and does what is due: a Ping is queued,
+// Memory mode and callbacks: hands the clock in, in milliseconds from any start, and does all that is due: a Ping is queued,
 // or the connection ends.
 //
 // WS_OK; WS_ERR_TIMEOUT: a deadline passed, the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_MISUSE: the

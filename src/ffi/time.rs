@@ -15,7 +15,7 @@ pub extern "C" fn ws_now() -> u64 {
     clock::now_ms()
 }
 
-/// Memory mode and callbacks: hands the clock in, in milliseconds from any start, and does what is due: a Ping is queued,
+/// Memory mode and callbacks: hands the clock in, in milliseconds from any start, and does all that is due: a Ping is queued,
 /// or the connection ends.
 ///
 /// WS_OK; WS_ERR_TIMEOUT: a deadline passed, the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_MISUSE: the

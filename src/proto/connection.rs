@@ -1151,19 +1151,26 @@ impl Connection {
         Arc::make_mut(&mut self.config)
     }
 
-    /// Takes the time, in milliseconds on any clock that does not go backwards, and does what is due: sends a Ping,
-    /// or ends the connection with [`Error::Timeout`].
+    /// Takes the time, in milliseconds on any clock that does not go backwards, and does all that is due: sends a Ping,
+    /// ends the connection with [`Error::Timeout`].
     pub fn tick(&mut self, now: u64) -> Result<()> {
         self.deadlines.set_now(now);
-        match self.deadlines.due(self.deadline_stage(), &self.config) {
-            None => Ok(()),
-            Some(Due::Ping) => self.sender.queue_urgent_ping(&self.deadlines.ping_payload()),
-            // Both Closes have passed, or the connection has failed already: its end just need not be waited for.
-            Some(Due::Expired(_)) if !matches!(self.state, State::Active | State::ClosedByUs) => {
-                self.abandoned = true;
-                Ok(())
+        let mut has_pinged = false;
+        loop {
+            match self.deadlines.due(self.deadline_stage(), &self.config) {
+                None => return Ok(()),
+                // However late it is, one will do.
+                Some(Due::Ping) if has_pinged => return Ok(()),
+                Some(Due::Ping) => {
+                    has_pinged = true;
+                    self.sender.queue_urgent_ping(&self.deadlines.ping_payload())?;
+                }
+                // Both Closes have passed, or the connection has failed already: its end just need not be waited for.
+                Some(Due::Expired(_)) if !matches!(self.state, State::Active | State::ClosedByUs) => {
+                    self.abandoned = true;
+                }
+                Some(Due::Expired(deadline)) => return Err(self.give_up_waiting(deadline)),
             }
-            Some(Due::Expired(deadline)) => Err(self.give_up_waiting(deadline)),
         }
     }
 

@@ -558,6 +558,29 @@ static void waiting_for_a_name_ends_with_the_connect_timeout(void) {
   nap(1600);
 }
 
+static void a_connect_timeout_is_told_once(void) {
+  ws_listener *listener = listen_at("ws://127.0.0.1:0/");
+  ws_config *config = config_with(WS_OPT_CONNECT_TIMEOUT_MS, 60);
+  for (int how = 0; how < 3; how++) {
+    const ws_message *message;
+    ws_conn *conn;
+    CHECK_IS(ws_config_set(config, WS_OPT_BLOCKING, how == 0), WS_OK);
+    resolver.slow_ms = 300;
+    conn = start_named("slow.test", listener, config);
+    if (how > 0) nap(100);
+    CHECK_IS(how == 1 ? ws_read_message(conn, &message) : ws_handshake(conn), WS_ERR_TIMEOUT);
+    CHECK_IS(how == 2 ? ws_write_pending(conn) : ws_read_message(conn, &message), WS_ERR_CONNECTION_CLOSED);
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_ALREADY_CLOSED);
+    CHECK_IS(ws_handshake(conn), WS_ERR_ALREADY_CLOSED);
+    CHECK(strstr(ws_error_message(conn), "onnecting") != NULL);
+    CHECK(ws_next_deadline(conn) == UINT64_MAX);
+    ws_free(conn);
+    nap(400);
+  }
+  ws_config_free(config);
+  ws_listener_free(listener);
+}
+
 static void open_blocking(const char *name, int within_ms) {
   static world all;
   uint64_t before = ws_now();
@@ -839,6 +862,7 @@ int main(int argc, char **argv) {
   RUN(a_slow_resolver_does_not_hold_up_a_frame);
   RUN(a_connection_can_be_freed_while_its_name_is_looked_up);
   RUN(waiting_for_a_name_ends_with_the_connect_timeout);
+  RUN(a_connect_timeout_is_told_once);
   RUN(an_address_that_does_not_answer_is_raced_by_the_next);
   RUN(a_late_answer_for_ipv6_is_not_waited_for);
   RUN(a_name_that_nobody_knows_is_an_io_error);

@@ -125,7 +125,7 @@ impl Inner {
     pub fn next_deadline(&self) -> u64 {
         let due = self.connection().next_deadline();
         match &self.link {
-            Link::Connecting(connecting) => due.min(connecting.due()),
+            Link::Connecting(connecting) if self.connection().is_opening() => due.min(connecting.due()),
             _ => due,
         }
     }
@@ -241,7 +241,8 @@ impl Inner {
     pub(super) fn tick_now(&mut self) -> Result<()> {
         if self.link.has_clock() {
             let now = clock::now_ms();
-            if matches!(&self.link, Link::Connecting(connecting) if connecting.is_late(now)) {
+            let is_late = matches!(&self.link, Link::Connecting(connecting) if connecting.is_late(now));
+            if is_late && self.connection().is_opening() {
                 return Err(self.connection_mut().give_up_waiting(Deadline::Connect));
             }
             self.connection_mut().tick(now)?;
