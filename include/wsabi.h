@@ -384,7 +384,8 @@ ws_status_t ws_from_partially_read(const ws_config *config,
 // time, whichever thread makes them; they must not call back into it (WS_ERR_MISUSE). They may block, and hold up
 // every other call on this connection while they do.
 //
-// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL; WS_ERR_MISUSE: the connection has its transport already.
+// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL; WS_ERR_MISUSE: the connection has its transport already, or has lent what ws_input()
+// or ws_output() gave.
 ws_status_t ws_set_io(ws_conn *conn,
                       ws_recv_fn recv,
                       ws_send_fn send,
@@ -393,7 +394,8 @@ ws_status_t ws_set_io(ws_conn *conn,
 // Lets a connected stream socket of the caller's move the bytes. It is used without blocking whatever its flags say,
 // keeps its flags, and is never closed here: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
 //
-// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no stream socket; WS_ERR_MISUSE: the connection has its transport already.
+// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no stream socket; WS_ERR_MISUSE: the connection has its transport already, or has
+// lent what ws_input() or ws_output() gave.
 ws_status_t ws_set_socket(ws_conn *conn,
                           ws_socket socket);
 
@@ -685,6 +687,7 @@ ws_socket ws_get_socket(const ws_conn *conn);
 
 // Lends room to receive into: *len bytes at *buf. It stays where it is until ws_input_commit(), whatever is read or
 // queued meanwhile. *len is 0 while whole messages wait to be read, or the one read last is in the way: read on first.
+// After the peer's Close, or a failure, what is received is dropped with the next read.
 //
 // WS_OK; WS_ERR_MISUSE: room is lent already, the end was told, or another transport; WS_ERR_NO_MEMORY;
 // WS_ERR_INVALID_ARGUMENT: NULL.
@@ -727,7 +730,7 @@ ws_status_t ws_output_advance(ws_conn *conn, size_t n);
 // ws_output() and ws_output_advance() in one, with a copy: the next bytes to send, up to `capacity` of them, go to `buf`, and
 // *n is how many; fewer than `capacity` where there are no more. For languages to which a call costs more than the copy.
 //
-// WS_OK; WS_ERR_MISUSE: another transport; WS_ERR_INVALID_ARGUMENT: NULL.
+// WS_OK; WS_ERR_MISUSE: output is lent, or another transport; WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_output_take(ws_conn *conn,
                            uint8_t *buf,
                            size_t capacity,

@@ -633,7 +633,9 @@ impl Connection {
     pub fn poll_read(&mut self) -> Result<Option<Received>> {
         loop {
             if !self.state.can_read() {
+                // Bytes that nobody looks at make room for others.
                 self.receiver.end_loan();
+                self.receiver.discard();
                 self.unread = false;
                 return self.poll_end().map(|()| None);
             }
@@ -1005,6 +1007,11 @@ impl Connection {
     /// The next bytes to send in one piece, lent until [`advance_output`](Self::advance_output).
     pub fn output(&mut self) -> &[u8] {
         self.sender.output()
+    }
+
+    /// Whether [`output`](Self::output) has lent something.
+    pub fn is_output_lent(&self) -> bool {
+        self.sender.is_lent()
     }
 
     /// The first `n` lent bytes have been sent; false where fewer were lent.

@@ -130,6 +130,8 @@ struct Assembly {
     bytes: Vec<u8>,
     len: usize,
     fresh: usize,
+    /// Where the room begins that was given out last: parts may be dropped before it is filled.
+    room: usize,
     /// Length of the part that was delivered last and may be dropped now.
     delivered: usize,
     kind: Option<Kind>,
@@ -273,7 +275,7 @@ impl Receiver {
     /// The first `n` bytes of the room last given out have been received.
     #[inline]
     pub fn commit(&mut self, n: usize) {
-        if self.direct { self.message.fresh += n } else { self.input.commit(n) }
+        if self.direct { self.message.commit(n) } else { self.input.commit(n) }
     }
 
     /// What has been received and not been looked at.
@@ -743,10 +745,10 @@ impl Assembly {
         *self = Self { bytes: std::mem::take(&mut self.bytes), ..Self::default() };
     }
 
-    /// What was delivered is dropped; up to three bytes of an incomplete character stay.
+    /// What was delivered is dropped; up to three bytes of an incomplete character stay, and what was received since.
     fn drop_delivered(&mut self) {
         let delivered = std::mem::take(&mut self.delivered);
-        self.bytes.copy_within(delivered..self.len, 0);
+        self.bytes.copy_within(delivered..self.len + self.fresh, 0);
         self.len -= delivered;
         if self.kind.is_none() {
             (self.fragments, self.total) = (0, 0);
@@ -763,7 +765,17 @@ impl Assembly {
         self.reserve(wanted)?;
         // What is missing may end where there are no addresses any more.
         let end = (self.bytes.len() as u64).min(used as u64 + missing) as usize;
+        self.room = used;
         Ok(&mut self.bytes[used..end])
+    }
+
+    /// The first `n` bytes of the room last given out have been received.
+    fn commit(&mut self, n: usize) {
+        let used = self.len + self.fresh;
+        if self.room != used {
+            self.bytes.copy_within(self.room..self.room + n, used);
+        }
+        self.fresh += n;
     }
 
     /// Room to inflate into: never more than a byte over the limit.

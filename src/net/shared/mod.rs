@@ -115,6 +115,9 @@ impl SharedConnection {
     /// Gives a shared connection that was made without one its transport.
     pub fn set_link(&self, link: Link) -> Result<()> {
         let mut inner = self.lock()?;
+        if inner.connection().is_input_lent() || inner.connection().is_output_lent() {
+            return Err(Error::Misuse("room or output is lent: give it back first"));
+        }
         match inner.link {
             Link::Memory => {
                 if link.fd().is_some() {
