@@ -176,7 +176,8 @@ typedef enum ws_option {
   // Received Pings and Pongs are handed to the reader. Default off.
   WS_OPT_DELIVER_CONTROL = 21,
   // Messages are handed out in parts, as they arrive (see is_final), so that a message of any size needs constant
-  // memory. Parts of text are cut between characters. WS_OPT_MAX_MESSAGE_SIZE still holds. Default off.
+  // memory. Parts of text are cut between characters. WS_OPT_MAX_MESSAGE_SIZE still holds. Of a message that breaks a
+  // rule or a limit, what comes before that is a part, too. Default off.
   WS_OPT_DELIVER_FRAGMENTS = 22,
   // A server takes every valid request by itself; off, it stops at WS_STATE_REQUEST. Default on.
   WS_OPT_AUTO_ACCEPT = 23,
@@ -450,7 +451,8 @@ ws_status_t ws_from_partially_read(const ws_config *config,
 // time, whichever thread makes them; they must not call back into it (WS_ERR_MISUSE). They may block, and hold up
 // every other call on this connection while they do.
 //
-// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL; WS_ERR_MISUSE: the connection has its transport already.
+// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL; WS_ERR_MISUSE: the connection has its transport already, or has lent what ws_input()
+// or ws_output() gave.
 ws_status_t ws_set_io(ws_conn *conn,
                       ws_recv_fn recv,
                       ws_send_fn send,
@@ -459,7 +461,8 @@ ws_status_t ws_set_io(ws_conn *conn,
 // Lets a connected stream socket of the caller's move the bytes. It is used without blocking whatever its flags say,
 // keeps its flags, and is never closed here: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
 //
-// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no stream socket; WS_ERR_MISUSE: the connection has its transport already.
+// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no stream socket; WS_ERR_MISUSE: the connection has its transport already, or has
+// lent what ws_input() or ws_output() gave.
 ws_status_t ws_set_socket(ws_conn *conn,
                           ws_socket socket);
 
@@ -595,7 +598,9 @@ ws_status_t ws_reject(ws_conn *conn,
 // alone, and it may be passed straight to ws_write_message(). When the peer closes, its Close comes as a message of kind WS_CLOSE; its answer is
 // queued: read on, until CONNECTION_CLOSED.
 //
-// WS_OK: *out is a message. WS_ERR_WOULD_BLOCK: nothing complete yet; blocking, WS_OPT_READ_TIMEOUT_MS ran out.
+// WS_OK: *out is a message. WS_ERR_WOULD_BLOCK: nothing complete yet; blocking, WS_OPT_READ_TIMEOUT_MS ran out. It also
+// ends a call that does not block where the peer sends much and no message: ws_has_input() is 1 then, and a poller and
+// ws_wait() report the connection again.
 // WS_ERR_PROTOCOL, WS_ERR_UTF8, WS_ERR_CAPACITY: the peer broke a rule or a limit. The Close that says so is queued, and
 // the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_CONNECTION_CLOSED: the closing handshake is done, or
 // the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY, WS_ERR_TIMEOUT,
@@ -624,8 +629,9 @@ ws_status_t ws_read_messages(ws_conn *conn,
 // ws_write_pending(), then send it again. Never WOULD_BLOCK. WS_ERR_CAPACITY: over WS_OPT_MAX_MESSAGE_SIZE; WS_ERR_UTF8:
 // a text that is not UTF-8; WS_ERR_INVALID_ARGUMENT: NULL, no such kind, a Ping or Pong over 125 bytes, a reason over
 // 123; WS_ERR_MISUSE: the opening handshake is not done, or a message is being sent in fragments: all of these change
-// nothing. WS_ERR_CONNECTION_CLOSED: closing, not accepted; blocking, also that the
-// connection ended while the message waited, of which another thread was told why. WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS,
+// nothing. WS_ERR_CONNECTION_CLOSED: closing, or a write has failed, not accepted; blocking, also that the connection ended
+// while the message waited, of which another thread was told why. WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS: nothing can
+// be sent any more, which is told once; read on for what has arrived, until CONNECTION_CLOSED.
 // WS_ERR_TIMEOUT: the connection is over. WS_ERR_NO_MEMORY.
 ws_status_t ws_write_message(ws_conn *conn,
                              int32_t kind,
@@ -683,7 +689,8 @@ ws_status_t ws_write_fragment(ws_conn *conn,
 //
 // WS_OK: nothing is left to send. WS_ERR_WOULD_BLOCK: the transport does not take it all. After a Close:
 // WS_ERR_CONNECTION_CLOSED, once, when the connection is over, as from ws_read_message(); then WS_ERR_ALREADY_CLOSED.
-// WS_ERR_IO, WS_ERR_TLS, WS_ERR_TIMEOUT: the connection is over. WS_ERR_INVALID_ARGUMENT: NULL.
+// WS_ERR_IO, WS_ERR_TLS: as from ws_write_message(), and from then on WS_ERR_CONNECTION_CLOSED: there may be messages to
+// read. WS_ERR_TIMEOUT: the connection is over. WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_write_pending(ws_conn *conn);
 
 // Begins the closing handshake: queues a Close, for which there is always room, behind what was accepted before. Code 0
@@ -773,6 +780,7 @@ ws_socket ws_get_socket(const ws_conn *conn);
 
 // Lends room to receive into: *len bytes at *buf. It stays where it is until ws_input_commit(), whatever is read or
 // queued meanwhile. *len is 0 while whole messages wait to be read, or the one read last is in the way: read on first.
+// After the peer's Close, or a failure, what is received is dropped with the next read.
 //
 // WS_OK; WS_ERR_MISUSE: room is lent already, the end was told, or another transport; WS_ERR_NO_MEMORY;
 // WS_ERR_INVALID_ARGUMENT: NULL.
@@ -815,7 +823,7 @@ ws_status_t ws_output_advance(ws_conn *conn, size_t n);
 // ws_output() and ws_output_advance() in one, with a copy: the next bytes to send, up to `capacity` of them, go to `buf`, and
 // *n is how many; fewer than `capacity` where there are no more. For languages to which a call costs more than the copy.
 //
-// WS_OK; WS_ERR_MISUSE: another transport; WS_ERR_INVALID_ARGUMENT: NULL.
+// WS_OK; WS_ERR_MISUSE: output is lent, or another transport; WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_output_take(ws_conn *conn,
                            uint8_t *buf,
                            size_t capacity,

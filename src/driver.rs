@@ -3,7 +3,7 @@
 //! The stream is handed to each call, so that its owner may keep it where it likes. Every call first tries to send what
 //! is pending, and every wait is the stream's own. Knows no protocol rule and no kind of stream.
 
-use crate::error::Result;
+use crate::error::{ProtocolError, Result};
 use crate::message::{Kind, MessageView, Outgoing, Role};
 use crate::proto::connection::{Connection, Enqueue, Opening};
 use crate::proto::frame::HeaderBytes;
@@ -44,6 +44,8 @@ impl Driver {
     /// Sends what is pending. After a Close this ends in [`ConnectionClosed`](crate::Error::ConnectionClosed), as reading does.
     pub fn write_pending(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
         match self.connection.state().can_read() {
+            // Nothing is pending, and never will be; the end comes when all is read.
+            true if self.connection.has_send_failed() => Err(ProtocolError::SendAfterClosing.into()),
             true => self.flush(stream),
             false => self.drive_to_end(stream),
         }
@@ -96,9 +98,7 @@ impl Driver {
             self.check_patience()?;
             match (self.fill(stream), broken.take()) {
                 (Ok(()), still) => broken = still,
-                (Err(error), Some(cause)) if error.is_would_block() => {
-                    return Err(self.connection.stream_failed(cause));
-                }
+                (Err(error), Some(cause)) if error.is_would_block() => self.connection.ended_by(cause)?,
                 (Err(error), _) => return Err(error),
             }
             stuck = self.flush_before_reading(stream, &mut broken);
@@ -235,8 +235,15 @@ impl Driver {
         self.unflushed = true;
         match error.kind() {
             io::ErrorKind::WouldBlock => Ok(()),
-            _ => Err(self.connection.stream_failed(error)),
+            _ => self.send_failed(error),
         }
+    }
+
+    /// The stream takes nothing any more (see [`Connection::send_failed`]).
+    #[cold]
+    fn send_failed(&mut self, error: io::Error) -> Result<()> {
+        self.unflushed = false;
+        self.connection.send_failed(error)
     }
 
     fn send_any(&mut self, stream: &mut (impl Read + Write), message: &Outgoing<'_>) -> Result<Enqueue> {
@@ -432,7 +439,11 @@ impl Driver {
     /// Drives the opening handshake until a server has a request to decide on, or messages can flow.
     pub fn handshake(&mut self, stream: &mut (impl Read + Write)) -> Result<Opening> {
         loop {
-            self.flush_quietly(stream)?;
+            let mut broken = None;
+            self.flush_before_reading(stream, &mut broken);
+            if let Some(cause) = broken {
+                return self.hear_out(stream, cause);
+            }
             match self.connection.poll_handshake() {
                 Ok(Opening::NeedsBytes) => self.fill(stream)?,
                 other => {
@@ -443,12 +454,28 @@ impl Driver {
         }
     }
 
+    /// The peer takes nothing more of the opening handshake: it may have said why.
+    #[cold]
+    fn hear_out(&mut self, stream: &mut (impl Read + Write), cause: io::Error) -> Result<Opening> {
+        loop {
+            match self.connection.poll_handshake() {
+                Ok(Opening::NeedsBytes) => {}
+                other => return other,
+            }
+            let space = self.connection.space()?;
+            match if space.is_empty() { Ok(0) } else { read_some(stream, space) } {
+                Ok(n @ 1..) => self.connection.received(n),
+                _ => return Err(self.connection.stream_failed(cause)),
+            }
+        }
+    }
+
     /// Sends what is pending. Where the stream does not take it all: `WouldBlock`.
     #[inline]
     pub fn flush(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
-        self.try_flush(stream).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => error.into(),
-            _ => self.connection.stream_failed(error),
+        self.try_flush(stream).or_else(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Err(error.into()),
+            _ => self.send_failed(error),
         })
     }
 
@@ -517,7 +544,7 @@ impl Driver {
                 Ok(sent)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            Err(error) => Err(self.connection.stream_failed(error)),
+            Err(error) => self.send_failed(error).map(|()| 0),
         }
     }
 
@@ -543,6 +570,8 @@ impl Driver {
         match read_some(stream, space) {
             Ok(0) => self.connection.received_eof(),
             Ok(n) => self.connection.received(n),
+            // That it fails is known already: with this it has nothing more to give.
+            Err(_) if self.connection.has_send_failed() => self.connection.received_eof(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.connection.rest();
                 return Err(error.into());
@@ -602,9 +631,11 @@ impl Driver {
             let stuck = self.flush_before_reading(stream, &mut broken);
             self.connection.poll_end()?;
             self.check_patience()?;
-            match self.fill(stream) {
-                Err(error) if error.is_would_block() && !stuck => return Ok(()),
-                other => other?,
+            match (self.fill(stream), broken.take()) {
+                (Ok(()), still) => broken = still,
+                (Err(error), Some(cause)) if error.is_would_block() => self.connection.ended_by(cause)?,
+                (Err(error), _) if error.is_would_block() && !stuck => return Ok(()),
+                (Err(error), _) => return Err(error),
             }
         }
     }

@@ -170,6 +170,9 @@ pub enum ProtocolError {
     /// RFC 7692 section 7.2.2: a compressed message is not DEFLATE.
     #[error("a compressed message is corrupt")]
     CorruptDeflate,
+    /// RFC 7692 section 7.2.2: a compressed message does not end where a block of DEFLATE does.
+    #[error("a compressed message ends too early")]
+    TruncatedDeflate,
     /// The stream ended without a closing handshake.
     #[error("the stream ended without a closing handshake")]
     ResetWithoutClosingHandshake,

@@ -118,6 +118,9 @@ impl<Stream: Read + Write> WebSocket<Stream> {
     /// by the next call. When the peer says Close this returns [`Message::Close`]: read on, until
     /// [`Error::ConnectionClosed`] says that the stream can be dropped. After that comes [`Error::AlreadyClosed`].
     ///
+    /// A peer that sends much and no message, as with thousands of Pings that are not delivered, does not hold up this call
+    /// for ever: it ends in [`WouldBlock`](std::io::ErrorKind::WouldBlock) then, with a stream that blocks, too. Read on.
+    ///
     /// With [`deliver_fragments`](WebSocketConfig::deliver_fragments), use [`read_view`](Self::read_view).
     pub fn read_message(&mut self) -> Result<Message> {
         let view = self.read_view()?;

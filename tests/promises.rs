@@ -9,6 +9,8 @@ mod closing;
 mod configuration;
 #[path = "promises/deadlines.rs"]
 mod deadlines;
+#[path = "promises/deflate.rs"]
+mod deflate;
 #[path = "promises/fragments.rs"]
 mod fragments;
 #[path = "promises/handshake.rs"]

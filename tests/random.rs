@@ -3,12 +3,14 @@
 
 mod common;
 
+use common::deflate::{self, Ending};
 use common::lab::shake;
 use common::random::Random;
 use common::wire::{self, BINARY, CLOSE, PING, PONG, TEXT};
 use common::{
     Block, Event, Fault, Lab, Role, Script, SharedConnection, Transport, WebSocketConfig, config, plain,
 };
+use flate2::{Compress, Compression, FlushCompress};
 use wsabi::{Decision, HandshakeOptions, Kind};
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -53,7 +55,7 @@ fn feed(lab: &Lab, role: Role, config: &WebSocketConfig, bytes: &[u8], cut: usiz
     Outcome { messages: join(events), faults, failure, close, open: (end.can_read(), end.can_write()) }
 }
 
-/// Parts become messages; of one that was never whole, how much was delivered depends on when it came.
+/// Parts become messages; how much was delivered of one that was never whole is the same each time, too.
 fn join(events: Vec<Event>) -> Vec<Event> {
     let mut messages = Vec::new();
     let mut open: Option<Event> = None;
@@ -70,6 +72,7 @@ fn join(events: Vec<Event>) -> Vec<Event> {
         message.is_final = event.is_final;
         if event.is_final { messages.push(message) } else { open = Some(message) }
     }
+    messages.extend(open);
     messages
 }
 
@@ -226,6 +229,120 @@ fn frames_in_any_order_and_without_any_sense_are_refused_the_same_way() {
             }
             check(&mut random, role, &config, &bytes, &format!("seed {seed}"));
         }
+    }
+}
+
+/// A compressed payload in blocks of many kinds.
+fn random_payload(random: &mut Random, compressor: &mut Compress, data: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(2 * data.len() + 1000);
+    match random.below(8) {
+        0 => return deflate::store(data),
+        1 => {
+            // A final block, with or without something behind it.
+            let mut alone = Compress::new(Compression::new(random.below(10) as u32), false);
+            alone.compress_vec(data, &mut payload, FlushCompress::Finish).unwrap();
+            payload.extend_from_slice([&[][..], &[0], &[1]][random.below(3)]);
+            return payload;
+        }
+        2 if data.is_empty() => return payload,
+        _ => {}
+    }
+    let (first, second) = data.split_at(random.below(data.len() + 1));
+    let flush = *random.pick(&[
+        FlushCompress::None,
+        FlushCompress::Partial,
+        FlushCompress::Sync,
+        FlushCompress::Full,
+    ]);
+    compressor.compress_vec(first, &mut payload, flush).unwrap();
+    compressor.compress_vec(second, &mut payload, FlushCompress::Sync).unwrap();
+    if payload.is_empty() {
+        return vec![0];
+    }
+    assert!(payload.ends_with(&[0, 0, 0xff, 0xff]));
+    payload.truncate(payload.len() - 4);
+    payload
+}
+
+#[test]
+fn a_peer_that_compresses_is_judged_the_same_way_however_its_bytes_are_cut_and_as_the_rfc_has_it() {
+    let mut seen = Vec::new();
+    for seed in 7000..7150 {
+        let mut random = Random::new(seed);
+        let (role, takeover, is_limited) = (*random.pick(&ROLES), random.one_in(2), random.one_in(2));
+        let mut config = if is_limited { random_config(&mut random) } else { plain() };
+        config.deliver_fragments = random.one_in(2);
+        config.deliver_control = false;
+        config.deflate = deflate::config(takeover, |_| ()).deflate;
+        let mut compressor = Compress::new(Compression::new(random.below(10) as u32), false);
+        let mut reference = deflate::Inflater::default();
+        let (mut bytes, mut expected, mut fault) = (Vec::new(), Vec::new(), None);
+        for _ in 0..1 + random.below(6) {
+            let kind = *random.pick(&[Kind::Text, Kind::Binary]);
+            let len = *random.pick(&[0, 1, 5, 20, 300, 2000]);
+            let data = if kind == Kind::Text || random.one_in(2) {
+                random_text(&mut random, len)
+            } else {
+                random.bytes(len)
+            };
+            if !takeover {
+                compressor.reset();
+            }
+            let mut payload = random_payload(&mut random, &mut compressor, &data);
+            if random.one_in(5) {
+                corrupt(&mut random, &mut payload);
+            }
+            let first = 0x40 | if kind == Kind::Text { TEXT & 0x0f } else { BINARY & 0x0f };
+            let (one, other) = payload.split_at(random.below(payload.len() + 1));
+            if random.one_in(2) {
+                bytes.extend(wire::frame(wire::other(role), first, one));
+                bytes.extend(wire::frame(wire::other(role), PING, b""));
+                bytes.extend(wire::frame(wire::other(role), 0x80, other));
+            } else {
+                bytes.extend(wire::frame(wire::other(role), 0x80 | first, &payload));
+            }
+            if fault.is_none() {
+                let (message, ending) = reference.message(&payload, takeover);
+                let text = str::from_utf8(&message);
+                let bad_text =
+                    text.is_err_and(|error| error.error_len().is_some() || ending == Ending::Whole);
+                let (good, ended) = match (kind, ending) {
+                    (Kind::Text, _) if bad_text => {
+                        (text.map_or_else(|e| e.valid_up_to(), str::len), Some((Fault::Utf8, 1007)))
+                    }
+                    (_, Ending::Whole) => (message.len(), None),
+                    (Kind::Text, _) => {
+                        (text.map_or_else(|e| e.valid_up_to(), str::len), Some(fault_of(ending)))
+                    }
+                    _ => (message.len(), Some(fault_of(ending))),
+                };
+                fault = ended;
+                let is_final = fault.is_none();
+                if is_final || (config.deliver_fragments && good > 0) {
+                    expected.push(Event { is_final, ..Event::whole(kind, &message[..good]) });
+                }
+            }
+        }
+        let what = format!("seed {seed}");
+        let outcome = check(&mut random, role, &config, &bytes, &what);
+        if !is_limited {
+            assert_eq!(outcome.messages, expected, "{what}");
+            let (fault, code) = fault.unwrap_or((Fault::Protocol, 0));
+            assert_eq!(outcome.faults[0], fault, "{what}");
+            let close = outcome.close.map_or(0, |close| u16::from_be_bytes([close[0], close[1]]));
+            assert_eq!(close, code, "{what}");
+        }
+        seen.push(outcome.faults[0]);
+    }
+    for fault in [Fault::Protocol, Fault::Capacity, Fault::Utf8] {
+        assert!(seen.contains(&fault), "{fault:?} never came");
+    }
+}
+
+fn fault_of(ending: Ending) -> (Fault, u16) {
+    match ending {
+        Ending::Corrupt => (Fault::Protocol, 1002),
+        _ => (Fault::Protocol, 1007),
     }
 }
 

@@ -279,7 +279,8 @@ pub unsafe extern "C" fn ws_from_partially_read(
 /// time, whichever thread makes them; they must not call back into it (WS_ERR_MISUSE). They may block, and hold up
 /// every other call on this connection while they do.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL; WS_ERR_MISUSE: the connection has its transport already.
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL; WS_ERR_MISUSE: the connection has its transport already, or has lent what ws_input()
+/// or ws_output() gave.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; the functions behave as ws_recv_fn and ws_send_fn say, with
@@ -320,7 +321,8 @@ pub unsafe extern "C" fn ws_set_io(
 /// Lets a connected stream socket of the caller's move the bytes. It is used without blocking whatever its flags say,
 /// keeps its flags, and is never closed here: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no stream socket; WS_ERR_MISUSE: the connection has its transport already.
+/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no stream socket; WS_ERR_MISUSE: the connection has its transport already, or has
+/// lent what ws_input() or ws_output() gave.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `socket` stays open until ws_free().

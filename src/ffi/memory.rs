@@ -10,6 +10,7 @@ use crate::proto::connection::Connection;
 
 /// Lends room to receive into: *len bytes at *buf. It stays where it is until ws_input_commit(), whatever is read or
 /// queued meanwhile. *len is 0 while whole messages wait to be read, or the one read last is in the way: read on first.
+/// After the peer's Close, or a failure, what is received is dropped with the next read.
 ///
 /// WS_OK; WS_ERR_MISUSE: room is lent already, the end was told, or another transport; WS_ERR_NO_MEMORY;
 /// WS_ERR_INVALID_ARGUMENT: NULL.
@@ -67,6 +68,9 @@ pub unsafe extern "C" fn ws_feed(
             let (consumed, mut rest) = (guard::out(consumed)?, guard::bytes(data, len)?);
             in_memory(conn, |connection| {
                 check_not_ended(connection)?;
+                if connection.is_input_lent() {
+                    return Err(Error::Misuse("room for input is lent already: commit it first"));
+                }
                 *consumed = 0;
                 if connection.ignores_input() {
                     // Nothing is looked at any more.
@@ -154,7 +158,7 @@ pub unsafe extern "C" fn ws_output_advance(conn: *mut ws_conn, n: usize) -> ws_s
 /// ws_output() and ws_output_advance() in one, with a copy: the next bytes to send, up to `capacity` of them, go to `buf`, and
 /// *n is how many; fewer than `capacity` where there are no more. For languages to which a call costs more than the copy.
 ///
-/// WS_OK; WS_ERR_MISUSE: another transport; WS_ERR_INVALID_ARGUMENT: NULL.
+/// WS_OK; WS_ERR_MISUSE: output is lent, or another transport; WS_ERR_INVALID_ARGUMENT: NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `buf` is NULL or has room for `capacity` bytes; `n` is NULL or
@@ -171,6 +175,9 @@ pub unsafe extern "C" fn ws_output_take(
         guard::call_on(conn, |conn| {
             let (n, room) = (guard::out(n)?, guard::room(buf, capacity)?);
             in_memory(conn, |connection| {
+                if connection.is_output_lent() {
+                    return Err(Error::Misuse("output is lent already: advance it first"));
+                }
                 *n = 0;
                 while *n < room.len() {
                     let output = connection.output();

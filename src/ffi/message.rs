@@ -19,7 +19,9 @@ use std::sync::atomic::Ordering;
 /// alone, and it may be passed straight to ws_write_message(). When the peer closes, its Close comes as a message of kind WS_CLOSE; its answer is
 /// queued: read on, until CONNECTION_CLOSED.
 ///
-/// WS_OK: *out is a message. WS_ERR_WOULD_BLOCK: nothing complete yet; blocking, WS_OPT_READ_TIMEOUT_MS ran out.
+/// WS_OK: *out is a message. WS_ERR_WOULD_BLOCK: nothing complete yet; blocking, WS_OPT_READ_TIMEOUT_MS ran out. It also
+/// ends a call that does not block where the peer sends much and no message: ws_has_input() is 1 then, and a poller and
+/// ws_wait() report the connection again.
 /// WS_ERR_PROTOCOL, WS_ERR_UTF8, WS_ERR_CAPACITY: the peer broke a rule or a limit. The Close that says so is queued, and
 /// the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_CONNECTION_CLOSED: the closing handshake is done, or
 /// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY, WS_ERR_TIMEOUT,
@@ -96,8 +98,9 @@ pub unsafe extern "C" fn ws_read_messages(
 /// ws_write_pending(), then send it again. Never WOULD_BLOCK. WS_ERR_CAPACITY: over WS_OPT_MAX_MESSAGE_SIZE; WS_ERR_UTF8:
 /// a text that is not UTF-8; WS_ERR_INVALID_ARGUMENT: NULL, no such kind, a Ping or Pong over 125 bytes, a reason over
 /// 123; WS_ERR_MISUSE: the opening handshake is not done, or a message is being sent in fragments: all of these change
-/// nothing. WS_ERR_CONNECTION_CLOSED: closing, not accepted; blocking, also that the
-/// connection ended while the message waited, of which another thread was told why. WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS,
+/// nothing. WS_ERR_CONNECTION_CLOSED: closing, or a write has failed, not accepted; blocking, also that the connection ended
+/// while the message waited, of which another thread was told why. WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS: nothing can
+/// be sent any more, which is told once; read on for what has arrived, until CONNECTION_CLOSED.
 /// WS_ERR_TIMEOUT: the connection is over. WS_ERR_NO_MEMORY.
 ///
 /// # Safety
@@ -355,7 +358,8 @@ pub unsafe extern "C" fn ws_write_fragment(
 ///
 /// WS_OK: nothing is left to send. WS_ERR_WOULD_BLOCK: the transport does not take it all. After a Close:
 /// WS_ERR_CONNECTION_CLOSED, once, when the connection is over, as from ws_read_message(); then WS_ERR_ALREADY_CLOSED.
-/// WS_ERR_IO, WS_ERR_TLS, WS_ERR_TIMEOUT: the connection is over. WS_ERR_INVALID_ARGUMENT: NULL.
+/// WS_ERR_IO, WS_ERR_TLS: as from ws_write_message(), and from then on WS_ERR_CONNECTION_CLOSED: there may be messages to
+/// read. WS_ERR_TIMEOUT: the connection is over. WS_ERR_INVALID_ARGUMENT: NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.

@@ -154,7 +154,8 @@ pub enum ws_option {
     /// Received Pings and Pongs are handed to the reader. Default off.
     WS_OPT_DELIVER_CONTROL = 21,
     /// Messages are handed out in parts, as they arrive (see is_final), so that a message of any size needs constant
-    /// memory. Parts of text are cut between characters. WS_OPT_MAX_MESSAGE_SIZE still holds. Default off.
+    /// memory. Parts of text are cut between characters. WS_OPT_MAX_MESSAGE_SIZE still holds. Of a message that breaks a
+    /// rule or a limit, what comes before that is a part, too. Default off.
     WS_OPT_DELIVER_FRAGMENTS = 22,
     /// A server takes every valid request by itself; off, it stops at WS_STATE_REQUEST. Default on.
     WS_OPT_AUTO_ACCEPT = 23,

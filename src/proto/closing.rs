@@ -15,6 +15,8 @@ pub enum State {
     ClosedByPeer,
     /// The peer has answered our Close.
     CloseAcknowledged,
+    /// The stream takes nothing any more, and whoever was sending knows. What has arrived is still to be read.
+    SendFailed,
     /// We gave the connection up: a rule was broken, the stream failed, a deadline passed.
     Failed,
     /// The end has been reported.
@@ -25,7 +27,7 @@ impl State {
     /// Whether messages of the peer are still looked at.
     #[inline]
     pub fn can_read(self) -> bool {
-        matches!(self, State::Active | State::ClosedByUs)
+        matches!(self, State::Active | State::ClosedByUs | State::SendFailed)
     }
 
     /// Whether messages are still taken for sending.
@@ -46,6 +48,7 @@ impl State {
         match self {
             State::Active => State::ClosedByPeer,
             State::ClosedByUs => State::CloseAcknowledged,
+            State::SendFailed => State::Failed,
             other => other,
         }
     }
@@ -55,7 +58,7 @@ impl State {
     /// side, as soon as its last words are out.
     pub fn is_over(self, role: Role, all_sent: bool, stream_ended: bool) -> bool {
         match self {
-            State::Active | State::ClosedByUs => false,
+            State::Active | State::ClosedByUs | State::SendFailed => false,
             State::ClosedByPeer | State::CloseAcknowledged => match role {
                 Role::Server => all_sent,
                 Role::Client => stream_ended,
@@ -72,9 +75,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_goes_on_after_our_close_and_writing_after_neither() {
+    fn reading_goes_on_after_our_close_or_a_failed_write_and_writing_after_none() {
         assert!(Active.can_read() && Active.can_write());
-        assert!(ClosedByUs.can_read() && !ClosedByUs.can_write());
+        for state in [ClosedByUs, SendFailed] {
+            assert!(state.can_read() && !state.can_write());
+        }
         for state in [ClosedByPeer, CloseAcknowledged, Failed, Terminated] {
             assert!(!state.can_read() && !state.can_write());
         }
@@ -100,6 +105,7 @@ mod tests {
         }
         for role in [Role::Server, Role::Client] {
             assert!(!ClosedByUs.is_over(role, true, true));
+            assert!(!SendFailed.is_over(role, true, true));
             assert!(Failed.is_over(role, true, false));
             assert!(!Failed.is_over(role, false, false));
         }

@@ -23,7 +23,8 @@ use crate::proto::utf8::{self, Utf8Stream};
 use std::io::IoSlice;
 use std::sync::Arc;
 
-/// How many frames that the reader does not see one call takes before it lets its caller have a turn.
+/// How many frames that the reader does not see one call takes before it lets its caller have a turn: Pings, fragments, and
+/// what costs as much as them.
 const HIDDEN_FRAME_BUDGET: u32 = 1 << 14;
 /// What a buffer full of bytes after the end counts for.
 const DISCARD: u32 = HIDDEN_FRAME_BUDGET >> 4;
@@ -158,7 +159,8 @@ pub struct Connection {
     unread: bool,
     /// All that waits to be sent was queued to leave with what follows it.
     corked: bool,
-    /// What has arrived since the last message without giving one: hidden control frames, bytes after the end.
+    /// What has arrived since the last message without giving one: hidden control frames, bytes after the end. What there is
+    /// of data frames the receiver knows.
     hidden_frames: u32,
     /// Where in the input the messages begin that were read ahead, and how many they were.
     ahead: (usize, u16),
@@ -630,6 +632,46 @@ impl Connection {
         self.state != State::Terminated && (self.unread || self.is_over())
     }
 
+    /// The stream takes nothing any more. The error is for whoever was sending, and is told once: it is no news where the
+    /// connection was over but for what was to be sent. What has arrived is still there to be read, and what the stream
+    /// still has to give; where that is nothing for now, its end is to be told ([`received_eof`](Self::received_eof)).
+    #[cold]
+    pub fn send_failed(&mut self, error: std::io::Error) -> Result<()> {
+        // A stream that breaks its word is not asked for anything any more.
+        let is_readable = self.handshake.is_none() && error.kind() != std::io::ErrorKind::InvalidData;
+        match self.state {
+            State::Active | State::ClosedByUs if is_readable => {}
+            State::Active | State::ClosedByUs => return Err(self.stream_failed(error)),
+            _ => {
+                // Nor is there anything to wait for.
+                self.sender.discard();
+                self.received_eof();
+                return Ok(());
+            }
+        }
+        self.sender.discard();
+        let error = Error::from(error);
+        self.failure = Some(Box::new(Failure { sentence: error.to_string(), code: CloseCode::ABNORMAL }));
+        self.state = State::SendFailed;
+        self.unread = true;
+        Err(error)
+    }
+
+    /// Whether [`send_failed`](Self::send_failed) has told that nothing can be sent, and there may still be something to read.
+    #[inline]
+    pub fn has_send_failed(&self) -> bool {
+        self.state == State::SendFailed
+    }
+
+    /// The stream takes nothing any more, and has nothing to give for now: that is its end. An error where that is news.
+    pub fn ended_by(&mut self, error: std::io::Error) -> Result<()> {
+        if self.state.can_read() && !self.has_send_failed() {
+            return Err(self.stream_failed(error));
+        }
+        self.received_eof();
+        Ok(())
+    }
+
     /// The stream failed: it can be dropped once this error has been handed on.
     pub fn stream_failed(&mut self, error: std::io::Error) -> Error {
         self.transport_failed(error.into())
@@ -718,7 +760,9 @@ impl Connection {
     pub fn poll_read(&mut self) -> Result<Option<Received>> {
         loop {
             if !self.state.can_read() {
+                // Bytes that nobody looks at make room for others.
                 self.receiver.end_loan();
+                self.receiver.discard();
                 self.unread = false;
                 return self.poll_end().map(|()| None);
             }
@@ -764,11 +808,15 @@ impl Connection {
         }
     }
 
-    /// Whether so much has arrived without giving a message that the caller should have a turn. Starts anew then.
+    /// Whether so much has arrived without giving a message that the caller should have a turn. Starts anew then, and
+    /// counts as [readable](Self::is_readable), for there is likely to be more.
     pub fn is_patience_lost(&mut self) -> bool {
-        let lost = self.hidden_frames >= HIDDEN_FRAME_BUDGET;
+        let hidden = u64::from(self.hidden_frames) + self.receiver.hidden_frames(self.over_socket);
+        let lost = hidden >= HIDDEN_FRAME_BUDGET.into();
         if lost {
             self.hidden_frames = 0;
+            self.receiver.forget_hidden();
+            self.unread = true;
         }
         lost
     }
@@ -830,6 +878,9 @@ impl Connection {
     }
 
     fn ended_early(&mut self) -> Error {
+        if self.has_send_failed() {
+            return self.end_after_failed_send();
+        }
         let sentence = match self.receiver.is_mid_message() {
             true => "the stream ended in the middle of a message",
             false => "the stream ended without a closing handshake",
@@ -1090,6 +1141,11 @@ impl Connection {
         self.sender.output()
     }
 
+    /// Whether [`output`](Self::output) has lent something.
+    pub fn is_output_lent(&self) -> bool {
+        self.sender.is_lent()
+    }
+
     /// The first `n` lent bytes have been sent; false where fewer were lent.
     pub fn advance_output(&mut self, n: usize) -> bool {
         if n > 0 {
@@ -1269,7 +1325,7 @@ impl Connection {
         }
         // Later on there is nobody to hear last words, and none get through to a peer that takes no bytes.
         let is_silence = matches!(deadline, Deadline::Pong | Deadline::Idle);
-        let takes_nothing = is_silence && !self.sender.is_empty();
+        let takes_nothing = is_silence && self.sender.has_frames_waiting();
         self.abandoned = self.is_opening() || self.state != State::Active || takes_nothing;
         self.end_handshake();
         self.fail(Error::Timeout(deadline))
@@ -1310,7 +1366,7 @@ impl Connection {
             _ if self.abandoned => Stage::Over,
             State::Active if self.is_opening() => Stage::Opening,
             State::Active => Stage::Open,
-            State::Terminated => Stage::Over,
+            State::SendFailed | State::Terminated => Stage::Over,
             _ => Stage::Closing,
         }
     }
@@ -1327,13 +1383,23 @@ impl Connection {
         }
     }
 
+    /// That it ends has been told, and why.
+    fn end_after_failed_send(&mut self) -> Error {
+        self.receiver.discard();
+        self.state = State::Terminated;
+        Error::ConnectionClosed
+    }
+
     /// A rule was broken, a limit passed, a deadline missed, the stream lost: tells the peer where that can be told,
     /// keeps the sentence, and hands the error back.
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
+        if self.has_send_failed() {
+            return self.end_after_failed_send();
+        }
         let (code, is_frame) = match &error {
+            Error::Protocol(ProtocolError::TruncatedDeflate) | Error::Utf8 => (CloseCode::INVALID, true),
             Error::Protocol(_) => (CloseCode::PROTOCOL, true),
-            Error::Utf8 => (CloseCode::INVALID, true),
             Error::Capacity(_) => (CloseCode::SIZE, true),
             Error::Timeout(Deadline::Idle) => (CloseCode::AWAY, false),
             Error::Timeout(Deadline::Pong) => (CloseCode::ERROR, false),

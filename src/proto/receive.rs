@@ -9,7 +9,7 @@ use crate::config::WebSocketConfig;
 use crate::error::{CapacityError, Error, ProtocolError, Result};
 use crate::message::{Kind, Role};
 use crate::proto::buffer::{self, Buffer};
-use crate::proto::deflate::Inflater;
+use crate::proto::deflate::{Inflated, Inflater};
 use crate::proto::frame::{self, Header, Opcode, Rules};
 use crate::proto::utf8::{self, InvalidUtf8, Utf8Stream};
 use crate::simd::mask::{self, MaskKey};
@@ -25,6 +25,12 @@ const FRAMES_OF_SOCKET: usize = 66 << 10;
 const REUSED: usize = 32 << 10;
 /// Bounds of how much room for a message is made ahead of the bytes that arrive.
 const AHEAD: std::ops::RangeInclusive<usize> = 16 << 10..=128 << 10;
+/// A fragment of fewer bytes takes longer than they are worth.
+const SHORT: u64 = 64;
+/// So many compressed bytes that give nothing take as long as a frame that gives none: 16 ns a byte for empty blocks.
+const BARREN: u64 = 4;
+/// And so many that are kept for a message: 64 MiB are let in before the caller has a turn.
+const KEPT: u64 = 4 << 10;
 /// Least room for what is inflated, and most of it that is handed out as one part.
 const INFLATE: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 /// Payloads are unmasked and validated in steps of this size, so that the second pass finds them in the cache: 0.95 times the
@@ -84,6 +90,8 @@ pub struct Receiver {
     input: Buffer,
     message: Assembly,
     frame: Option<DataFrame>,
+    /// What is wrong with the message, where that lies behind a part of it that has been handed out.
+    fault: Option<Error>,
     /// Where permessage-deflate has been agreed on.
     inflater: Option<Box<Inflater>>,
     /// What has been lent and must stay where it is until the next call of [`Receiver::next`].
@@ -97,6 +105,7 @@ pub struct Receiver {
     last_frame: usize,
     /// How much is received when a frame begins, after a last one of that length.
     planned: (usize, usize),
+    hidden: Hidden,
     /// Bytes of the stream before the frame at hand.
     frame_offset: u64,
     offset: u64,
@@ -112,8 +121,6 @@ struct DataFrame {
     total: u64,
     /// Compressed: how many bytes at the front of the input are unmasked already.
     unmasked: usize,
-    /// Compressed: how much of the inflater's tail has been used.
-    tail_used: usize,
 }
 
 /// A message that is being put together. `bytes[..len]` is its payload so far; what follows is room, of which
@@ -123,6 +130,8 @@ struct Assembly {
     bytes: Vec<u8>,
     len: usize,
     fresh: usize,
+    /// Where the room begins that was given out last: parts may be dropped before it is filled.
+    room: usize,
     /// Length of the part that was delivered last and may be dropped now.
     delivered: usize,
     kind: Option<Kind>,
@@ -131,6 +140,17 @@ struct Assembly {
     /// Bytes of the whole message, delivered parts included.
     total: u64,
     text: Utf8Stream,
+}
+
+/// What has been taken since the last message, or part of one, without giving one.
+#[derive(Debug, Default)]
+struct Hidden {
+    /// Data frames with little or nothing in them.
+    frames: u64,
+    /// Compressed bytes that gave nothing: empty blocks, and headers of others.
+    barren: u64,
+    /// Bytes that wait in the message to be whole.
+    kept: u64,
 }
 
 impl Receiver {
@@ -161,6 +181,7 @@ impl Receiver {
             && self.lent.is_none()
             && self.frame.is_none()
             && self.message.kind.is_none()
+            && self.fault.is_none()
     }
 
     /// Goes on with another stream, so many bytes into it, and keeps the memory where that is not much. Only where
@@ -177,8 +198,10 @@ impl Receiver {
             frame_offset,
             offset,
             simple_len,
+            hidden,
             // Nothing, or it would not be empty.
             frame: _,
+            fault: _,
             lent: _,
             // The new stream's, or none.
             inflater: _,
@@ -186,7 +209,7 @@ impl Receiver {
         input.reuse();
         message.reuse();
         (*direct, *last_frame, *planned) = (false, new_last_frame as usize, (0, 0));
-        (*frame_offset, *offset) = (new_offset, new_offset);
+        (*frame_offset, *offset, *hidden) = (new_offset, new_offset, Hidden::default());
         if *simple_len == 0 {
             *simple_len = simple_len_of(config);
         }
@@ -278,7 +301,7 @@ impl Receiver {
     /// The first `n` bytes of the room last given out have been received.
     #[inline]
     pub fn commit(&mut self, n: usize) {
-        if self.direct { self.message.fresh += n } else { self.input.commit(n) }
+        if self.direct { self.message.commit(n) } else { self.input.commit(n) }
     }
 
     /// What has been received and not been looked at.
@@ -292,11 +315,25 @@ impl Receiver {
         self.offset += n as u64;
     }
 
+    /// How much has been taken since the last message without giving one, in frames that cost about as much.
+    pub fn hidden_frames(&self, is_socket: bool) -> u64 {
+        // Where it is not a socket it may be one that blocks: whoever waits for a long message is not to be disturbed.
+        let kept = if is_socket { self.hidden.kept / KEPT } else { 0 };
+        self.hidden.frames + self.hidden.barren / BARREN + kept
+    }
+
+    /// The caller has had a turn.
+    pub fn forget_hidden(&mut self) {
+        self.hidden = Hidden::default();
+    }
+
     /// Drops everything that has arrived: nothing after a Close or a broken rule is looked at. The memory stays, for
     /// somebody may be receiving into it or looking at what was lent.
     pub fn discard(&mut self) {
         self.end_simple();
         self.frame = None;
+        self.fault = None;
+        self.hidden = Hidden::default();
         self.message.clear();
         self.skip(self.input.filled().len());
     }
@@ -342,6 +379,9 @@ impl Receiver {
         if self.lent.take() == Some(Place::Message) {
             self.message.drop_delivered();
         }
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         let received = self.next_of_any_kind(role, config);
         let between = self.frame.is_none() && self.message.kind.is_none();
         if received.is_ok() && between && self.lent != Some(Place::Message) {
@@ -378,19 +418,26 @@ impl Receiver {
             let whole = header.len <= (self.input.filled().len() - header_len) as u64;
             match header.opcode {
                 Opcode::Kind(kind) if header.fin && whole && !header.compressed => {
-                    return self.lend_whole(kind, &header, header_len).map(Some);
+                    match self.lend_whole(kind, &header, header_len) {
+                        // What is good of it is a part.
+                        Err(_) if config.deliver_fragments => self.message.begin(kind, false),
+                        lent => return lent.map(Some),
+                    }
                 }
                 Opcode::Kind(kind) => self.message.begin(kind, header.compressed),
                 Opcode::Continuation => {}
             }
             self.message.fragments += 1;
+            if header.len < SHORT {
+                self.hidden.frames += 1;
+            }
             if !self.message.compressed {
                 self.message.total += header.len;
             }
             self.consume(header_len);
             let (missing, key, fin) = (header.len, header.mask, header.fin);
             let total = header.len.saturating_add(header_len as u64);
-            self.frame = Some(DataFrame { missing, key, fin, total, unmasked: 0, tail_used: 0 });
+            self.frame = Some(DataFrame { missing, key, fin, total, unmasked: 0 });
         }
     }
 
@@ -544,6 +591,10 @@ impl Receiver {
             .and_then(|()| text.finish())
             .is_err()
         {
+            if let Some(key) = header.mask {
+                // Back to how it was.
+                mask::apply(payload, key);
+            }
             return Err(Error::Utf8);
         }
         self.consume(header_len);
@@ -566,8 +617,11 @@ impl Receiver {
             message.append(&arrived[..taken])?;
             self.input.consume(taken);
         }
-        message.take_fresh(frame.key)?;
+        if let Err(fault) = message.take_fresh(frame.key) {
+            return self.deliver_good(fault, config);
+        }
         self.offset += taken as u64;
+        self.hidden.kept += taken as u64;
         frame.missing -= taken as u64;
         frame.key = frame.key.map(|key| key.advanced(taken));
         let ended = frame.missing == 0;
@@ -583,7 +637,7 @@ impl Receiver {
     }
 
     /// Inflates what has arrived of the frame at hand into the message. The limit holds while it does; where parts are
-    /// delivered, it stops at each.
+    /// delivered, it stops at each. What was inflated before it became corrupt counts: it comes first, however it was cut.
     fn continue_compressed(&mut self, config: &WebSocketConfig) -> Result<Option<Received>> {
         let (Some(mut frame), Some(inflater)) = (self.frame, &mut self.inflater) else { return Ok(None) };
         let message = &mut self.message;
@@ -595,40 +649,43 @@ impl Receiver {
                 frame.key = Some(key.advanced(available - frame.unmasked));
             }
             frame.unmasked = available;
-            let in_tail = frame.missing == 0;
-            let source = match in_tail {
-                false => &arrived[..available],
-                true if frame.fin => inflater.tail().get(frame.tail_used..).unwrap_or_default(),
-                true => &[],
-            };
+            let source = &arrived[..available];
             if source.is_empty() && inflater.is_drained() {
                 break;
             }
             let has_source = !source.is_empty();
-            let (used, written) = inflater.inflate(source, message.inflate_room(config)?)?;
-            if has_source && used == 0 && written == 0 {
-                return Err(ProtocolError::CorruptDeflate.into());
-            }
-            if in_tail {
-                frame.tail_used += used;
-            } else {
-                self.input.consume(used);
-                self.offset += used as u64;
-                frame.missing -= used as u64;
-                frame.unmasked -= used;
-            }
+            let Inflated { used, written, result } = inflater.inflate(source, message.inflate_room(config)?);
+            self.input.consume(used);
+            self.offset += used as u64;
+            frame.missing -= used as u64;
+            frame.unmasked -= used;
+            // No byte takes more than 15 bits, but for headers: where more is used than that, there is nothing in it.
+            self.hidden.barren = (self.hidden.barren + used as u64).saturating_sub(2 * written as u64);
+            self.hidden.kept += written as u64;
             message.fresh = written;
-            message.take_fresh(None)?;
-            message.total += written as u64;
-            check_total(message.total, config)?;
+            let is_stuck = has_source && used == 0 && written == 0;
+            let result = message
+                .take_fresh(None)
+                .and_then(|()| {
+                    message.total += written as u64;
+                    check_total(message.total, config)
+                })
+                .and(result)
+                .and(if is_stuck { Err(ProtocolError::CorruptDeflate.into()) } else { Ok(()) });
+            if let Err(fault) = result {
+                return self.deliver_good(fault, config);
+            }
             if config.deliver_fragments && message.len >= *INFLATE.end() {
                 self.frame = Some(frame);
                 return self.deliver(false, config);
             }
         }
         let ended = frame.missing == 0;
-        if ended && frame.fin {
-            inflater.end_message();
+        if ended
+            && frame.fin
+            && let Err(fault) = inflater.finish()
+        {
+            return self.deliver_good(fault, config);
         }
         self.frame = (!ended).then_some(frame);
         self.deliver(ended && frame.fin, config)
@@ -637,8 +694,8 @@ impl Receiver {
     /// Hands out the message, or what there is of it where parts are delivered.
     fn deliver(&mut self, is_final: bool, config: &WebSocketConfig) -> Result<Option<Received>> {
         let Some(kind) = self.message.kind else { return Ok(None) };
-        if is_final && self.message.text.finish().is_err() {
-            return Err(Error::Utf8);
+        if is_final && self.message.text.incomplete() > 0 {
+            return self.deliver_good(Error::Utf8, config);
         }
         let len = self.message.len - self.message.text.incomplete();
         let is_part = config.deliver_fragments && len > 0;
@@ -647,11 +704,27 @@ impl Receiver {
         }
         self.message.delivered = len;
         self.lent = Some(Place::Message);
+        self.hidden = Hidden::default();
         if is_final {
             self.message.kind = None;
             self.message.compressed = false;
         }
         Ok(Some(Received { kind, is_final, place: Place::Message, start: 0, len }))
+    }
+
+    /// The message cannot go on. Where parts are delivered, what is good of it is one more, and the fault comes next: how much
+    /// is delivered does not depend on how it was cut.
+    #[cold]
+    fn deliver_good(&mut self, fault: Error, config: &WebSocketConfig) -> Result<Option<Received>> {
+        let len = if config.deliver_fragments { self.message.good(config) } else { 0 };
+        match self.message.kind {
+            Some(kind) if len > 0 => {
+                self.fault = Some(fault);
+                self.lent = Some(Place::Message);
+                Ok(Some(Received { kind, is_final: false, place: Place::Message, start: 0, len }))
+            }
+            _ => Err(fault),
+        }
     }
 
     /// Length in bytes of the last frame, header included, if it was a long one: the next is likely to have the same.
@@ -710,10 +783,10 @@ impl Assembly {
         }
     }
 
-    /// What was delivered is dropped; up to three bytes of an incomplete character stay.
+    /// What was delivered is dropped; up to three bytes of an incomplete character stay, and what was received since.
     fn drop_delivered(&mut self) {
         let delivered = std::mem::take(&mut self.delivered);
-        self.bytes.copy_within(delivered..self.len, 0);
+        self.bytes.copy_within(delivered..self.len + self.fresh, 0);
         self.len -= delivered;
         if self.kind.is_none() {
             (self.fragments, self.total) = (0, 0);
@@ -730,7 +803,17 @@ impl Assembly {
         self.reserve(wanted)?;
         // What is missing may end where there are no addresses any more.
         let end = (self.bytes.len() as u64).min(used as u64 + missing) as usize;
+        self.room = used;
         Ok(&mut self.bytes[used..end])
+    }
+
+    /// The first `n` bytes of the room last given out have been received.
+    fn commit(&mut self, n: usize) {
+        let used = self.len + self.fresh;
+        if self.room != used {
+            self.bytes.copy_within(self.room..self.room + n, used);
+        }
+        self.fresh += n;
     }
 
     /// Room to inflate into: never more than a byte over the limit.
@@ -761,6 +844,19 @@ impl Assembly {
         Ok(())
     }
 
+    /// How much of it is valid and within the limit.
+    fn good(&self, config: &WebSocketConfig) -> usize {
+        let over = if self.compressed { self.total.saturating_sub(max_total(config)) } else { 0 };
+        let len = (self.len + self.fresh).saturating_sub(usize::try_from(over).unwrap_or(usize::MAX));
+        match self.kind {
+            Some(Kind::Text) => match std::str::from_utf8(&self.bytes[..len]) {
+                Ok(_) => len,
+                Err(error) => error.valid_up_to(),
+            },
+            _ => len,
+        }
+    }
+
     /// The fresh bytes become payload.
     fn take_fresh(&mut self, key: Option<MaskKey>) -> Result<()> {
         let piece = &mut self.bytes[self.len..self.len + self.fresh];
@@ -782,13 +878,15 @@ fn check_total(size: u64, config: &WebSocketConfig) -> Result<()> {
     if size > max { Err(CapacityError::MessageTooLong { size, max }.into()) } else { Ok(()) }
 }
 
-/// Unmasks and validates a piece of payload where it lies, in steps that stay in the cache.
+/// Unmasks and validates a piece of payload where it lies, in steps that stay in the cache. All of it is unmasked, valid or
+/// not.
 #[inline]
 fn take_piece(
     payload: &mut [u8],
     key: Option<MaskKey>,
     mut text: Option<&mut Utf8Stream>,
 ) -> Result<(), InvalidUtf8> {
+    let mut invalid = false;
     let has_two_passes = text.is_some() && key.is_some();
     let step = if has_two_passes { STEP } else { usize::MAX };
     for step in payload.chunks_mut(step) {
@@ -797,11 +895,15 @@ fn take_piece(
             Some(key) => !mask::apply(step, key),
             None => text.is_some() && utf8::is_short_ascii(step),
         };
-        match &mut text {
-            Some(text) if ascii => text.push_ascii(step)?,
-            Some(text) => text.push(step)?,
-            None => {}
+        let taken = match &mut text {
+            Some(text) if ascii => text.push_ascii(step),
+            Some(text) => text.push(step),
+            None => Ok(()),
+        };
+        if taken.is_err() {
+            // What is wrong is known; the rest is unmasked without a look at it.
+            (text, invalid) = (None, true);
         }
     }
-    Ok(())
+    if invalid { Err(InvalidUtf8) } else { Ok(()) }
 }

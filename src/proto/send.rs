@@ -444,6 +444,11 @@ impl Sender {
         }
     }
 
+    /// Whether [`output`](Self::output) has lent something.
+    pub fn is_lent(&self) -> bool {
+        self.lent.is_some()
+    }
+
     /// The first `n` bytes that [`output`](Self::output) lent have been sent; false where it did not lend so many.
     pub fn advance_output(&mut self, n: usize) -> bool {
         let lent = self.lent.map_or(0, |source| self.bytes(source).len());

@@ -558,6 +558,29 @@ static void waiting_for_a_name_ends_with_the_connect_timeout(void) {
   nap(1600);
 }
 
+static void a_connect_timeout_is_told_once(void) {
+  ws_listener *listener = listen_at("ws://127.0.0.1:0/");
+  ws_config *config = config_with(WS_OPT_CONNECT_TIMEOUT_MS, 60);
+  for (int how = 0; how < 3; how++) {
+    const ws_message *message;
+    ws_conn *conn;
+    CHECK_IS(ws_config_set(config, WS_OPT_BLOCKING, how == 0), WS_OK);
+    resolver.slow_ms = 300;
+    conn = start_named("slow.test", listener, config);
+    if (how > 0) nap(100);
+    CHECK_IS(how == 1 ? ws_read_message(conn, &message) : ws_handshake(conn), WS_ERR_TIMEOUT);
+    CHECK_IS(how == 2 ? ws_write_pending(conn) : ws_read_message(conn, &message), WS_ERR_CONNECTION_CLOSED);
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_ALREADY_CLOSED);
+    CHECK_IS(ws_handshake(conn), WS_ERR_ALREADY_CLOSED);
+    CHECK(strstr(ws_error_message(conn), "onnecting") != NULL);
+    CHECK(ws_next_deadline(conn) == UINT64_MAX);
+    ws_free(conn);
+    nap(400);
+  }
+  ws_config_free(config);
+  ws_listener_free(listener);
+}
+
 static void open_blocking(const char *name, int within_ms) {
   static world all;
   uint64_t before = ws_now();
@@ -669,6 +692,50 @@ static void a_full_queue_hands_a_prepared_message_back(void) {
   CHECK_IS(ws_prepare_message(WS_TEXT, NULL, 1, &prepared), WS_ERR_INVALID_ARGUMENT);
   CHECK_IS(ws_prepare_message(WS_TEXT, "", 0, NULL), WS_ERR_INVALID_ARGUMENT);
   free_pair(&both);
+}
+
+/* Compressed bytes without a message in them: a call on a socket that does not block ends before they do, and its
+ * connection is reported until all of them are read. */
+static void bytes_that_give_no_message_are_read_in_turns(void) {
+  static const uint8_t header[14] = {0xc2, 0xff, 0, 0, 1}, empty_blocks[5] = {0x02, 0x08, 0x20, 0x80, 0x00};
+  static uint8_t bytes[5 * 8192];
+  ws_config *config = config_with(WS_OPT_DEFLATE, 1);
+  ws_poller *poller = NULL;
+  ws_conn *conn;
+  const ws_message *message;
+  uint64_t token = 0;
+  size_t count, i, left;
+  int fds[2], size = 1 << 20, turns = 0, waits = 0;
+  for (i = 0; i < sizeof bytes; i++) bytes[i] = empty_blocks[i % 5];
+  CHECK_IS(ws_config_set(config, WS_OPT_MAX_FRAME_SIZE, 0), WS_OK);
+  CHECK_IS(ws_config_set(config, WS_OPT_BLOCKING, 0), WS_OK);
+  conn = new_open(config, WS_SERVER);
+  CHECK_IS(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  CHECK_IS(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+  CHECK_IS(ws_set_socket(conn, (ws_socket)fds[0]), WS_OK);
+  CHECK_IS(ws_poller_new(&poller), WS_OK);
+  CHECK_IS(ws_poller_add(poller, conn, 7), WS_OK);
+  CHECK_IS(send(fds[1], header, sizeof header, MSG_DONTWAIT), (long long)sizeof header);
+  for (left = 0; send(fds[1], bytes, sizeof bytes, MSG_DONTWAIT) == (ssize_t)sizeof bytes;) left += sizeof bytes;
+  CHECK(left > 300 * 1024);
+  while (ws_poller_wait(poller, &token, 1, 200, &count) == WS_OK && count == 1) {
+    CHECK_IS(token, 7);
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_WOULD_BLOCK);
+    if (ws_has_input(conn)) {
+      CHECK(ws_interest(conn) & WS_WANT_READ);
+      CHECK_IS(ws_wait(conn, 0), WS_OK);
+      waits++;
+    }
+    CHECK(++turns < 100);
+  }
+  CHECK(turns > 2 && waits > 1);
+  CHECK_IS(ws_has_input(conn), 0);
+  CHECK_IS(ws_wait(conn, 0), WS_ERR_WOULD_BLOCK);
+  ws_free(conn);
+  ws_poller_free(poller);
+  ws_config_free(config);
+  close(fds[0]);
+  close(fds[1]);
 }
 
 static void several_listeners_share_a_port(void) {
@@ -795,12 +862,14 @@ int main(int argc, char **argv) {
   RUN(a_slow_resolver_does_not_hold_up_a_frame);
   RUN(a_connection_can_be_freed_while_its_name_is_looked_up);
   RUN(waiting_for_a_name_ends_with_the_connect_timeout);
+  RUN(a_connect_timeout_is_told_once);
   RUN(an_address_that_does_not_answer_is_raced_by_the_next);
   RUN(a_late_answer_for_ipv6_is_not_waited_for);
   RUN(a_name_that_nobody_knows_is_an_io_error);
   RUN(a_prepared_message_reaches_all_and_is_queued_without_a_copy);
   RUN(a_client_masks_a_prepared_message);
   RUN(a_full_queue_hands_a_prepared_message_back);
+  RUN(bytes_that_give_no_message_are_read_in_turns);
   RUN(several_listeners_share_a_port);
   RUN(threads_serve_a_port_while_others_write_and_close);
   RUN(no_file_is_left_open);

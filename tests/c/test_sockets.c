@@ -486,6 +486,100 @@ static void a_peer_that_resets_the_connection_does_not_end_the_program(void) {
   }
 }
 
+/* A way to send something; `how` counts them. */
+static ws_status_t write_somehow(ws_conn *conn, int how) {
+  static const uint8_t payload[70000];
+  const ws_message one = {payload, 5000, WS_BINARY, 0, 1}, *many[3] = {&one, &one, &one};
+  ws_prepared *prepared;
+  ws_status_t status;
+  size_t accepted;
+  switch (how) {
+    case 0: return ws_write_message(conn, WS_TEXT, "short", 5);
+    case 1: return ws_write_message(conn, WS_BINARY, payload, sizeof payload);
+    case 2: return ws_write_fragment(conn, WS_BINARY, payload, 10, 0);
+    case 3: return ws_write_message(conn, WS_PING, "there?", 6);
+    case 4: return ws_write_messages(conn, many, 3, &accepted);
+    case 5:
+      if ((status = ws_prepare_message(WS_TEXT, "for many", 8, &prepared)) != WS_OK) return status;
+      status = ws_write_prepared(conn, prepared);
+      ws_prepared_free(prepared);
+      return status;
+    default:
+      status = ws_queue_message(conn, WS_TEXT, "queued", 6);
+      return status == WS_OK ? ws_write_pending(conn) : status;
+  }
+}
+
+/* The peer says two things and why it goes, and is gone: the second write finds that out. */
+static void what_had_arrived_before_a_write_failed_is_still_read(void) {
+  for (int round = 0; round < 7 * 2 * 2 * 2; round++) {
+    const int how = round % 7, role = round / 7 % 2 ? WS_CLIENT : WS_SERVER, blocking = round / 14 % 2;
+    const int peer = role == WS_CLIENT ? WS_SERVER : WS_CLIENT, read_before = round / 28;
+    const ws_message *message;
+    uint8_t bytes[128];
+    size_t len = put_frame(bytes, peer, 0x81, "one", 3);
+    int port, listening = listen_raw(&port), fd = connect_raw(port), there = accept(listening, NULL, NULL);
+    ws_conn *conn = over_socket(role, fd, blocking);
+    ws_status_t status = WS_OK;
+    len += put_frame(bytes + len, peer, 0x81, "two", 3);
+    len += put_frame(bytes + len, peer, 0x88, "\x0f\xa0why", 5);
+    CHECK_IS(send(there, bytes, len, 0), (long long)len);
+    close(there);
+    CHECK(is_readable(fd, 5000));
+    if (read_before) CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    for (int i = 0; i < 100 && status == WS_OK; i++) {
+      status = write_somehow(conn, how);
+      nap(2);
+    }
+    CHECK_IS(status, WS_ERR_IO);
+    CHECK(ws_io_error(conn) == EPIPE || ws_io_error(conn) == ECONNRESET);
+    CHECK(strstr(ws_error_message(conn), "os error"));
+    CHECK_IS(write_somehow(conn, how), WS_ERR_CONNECTION_CLOSED);
+    CHECK_IS(ws_write_pending(conn), WS_ERR_CONNECTION_CLOSED);
+    CHECK_IS(ws_can_write(conn), 0);
+    CHECK_IS(ws_can_read(conn), 1);
+    CHECK_IS(ws_has_input(conn), 1);
+    CHECK_IS(ws_wait(conn, 0), WS_OK);
+    if (!read_before) {
+      CHECK_IS(ws_read_message(conn, &message), WS_OK);
+      CHECK(is_message(message, WS_TEXT, "one"));
+    }
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, "two"));
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_CLOSE, "why") && message->close_code == 4000);
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_CONNECTION_CLOSED);
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_ALREADY_CLOSED);
+    CHECK_IS(ws_close_code(conn), 4000);
+    ws_free(conn);
+    close(fd);
+    close(listening);
+  }
+}
+
+/* The peer refuses the opening handshake before it has all of it, and is gone. */
+static void a_refusal_that_came_before_the_request_was_out_is_still_read(void) {
+  static const char response[] = "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy";
+  for (int blocking = 0; blocking < 2; blocking++) {
+    ws_conn *conn;
+    int port, listening = listen_raw(&port), fd = connect_raw(port), there = accept(listening, NULL, NULL);
+    CHECK_IS(ws_client_new(NULL, local_url(port), &conn), WS_OK);
+    CHECK_IS(send(there, response, sizeof response - 1, 0), (long long)sizeof response - 1);
+    close(there);
+    CHECK(is_readable(fd, 5000));
+    CHECK_IS(send(fd, "x", 1, MSG_NOSIGNAL), 1); /* on which the peer says that it is gone */
+    nap(20);
+    CHECK_IS(ws_set_option(conn, WS_OPT_BLOCKING, (uint64_t)blocking), WS_OK);
+    CHECK_IS(ws_set_socket(conn, fd), WS_OK);
+    CHECK_IS(ws_handshake(conn), WS_ERR_HANDSHAKE);
+    CHECK_IS(ws_http_status(conn), 503);
+    CHECK_IS(ws_handshake(conn), WS_ERR_CONNECTION_CLOSED);
+    ws_free(conn);
+    close(fd);
+    close(listening);
+  }
+}
+
 static void a_reset_is_told_to_a_reader_that_waits(void) {
   const ws_message *message;
   int port, listening = listen_raw(&port), fd = connect_raw(port);
@@ -865,6 +959,8 @@ int main(int argc, char **argv) {
   RUN(a_borrowed_socket_keeps_its_flags_and_stays_open);
   RUN(a_freed_connection_closes_the_socket_that_the_library_opened);
   RUN(a_peer_that_resets_the_connection_does_not_end_the_program);
+  RUN(what_had_arrived_before_a_write_failed_is_still_read);
+  RUN(a_refusal_that_came_before_the_request_was_out_is_still_read);
   RUN(a_reset_is_told_to_a_reader_that_waits);
   RUN(a_signal_does_not_cut_a_wait_short);
   RUN(a_server_that_never_answers_is_given_up);

@@ -134,6 +134,47 @@ static void a_full_queue_over_tls_loses_nothing(void) {
   end(&all);
 }
 
+/* What arrived before a write failed is reported and read, at either end. */
+static void what_had_arrived_over_tls_before_a_write_failed_is_still_read(void) {
+  static world all;
+  for (int from_server = 0; from_server < 2; from_server++) {
+    const ws_message *message;
+    uint64_t token = 0;
+    size_t count;
+    ws_status_t status = WS_OK;
+    ws_conn *there, *here;
+    int texts = 0, closes = 0;
+    open_tls(&all);
+    while (turn(&all, 20)) continue;
+    there = from_server ? all.server[0] : all.client[0];
+    here = from_server ? all.client[0] : all.server[0];
+    CHECK_IS(ws_write_message(there, WS_TEXT, "one", 3), WS_OK);
+    CHECK_IS(ws_write_message(there, WS_TEXT, "two", 3), WS_OK);
+    CHECK_IS(ws_close(there, 4000, "why", 3), WS_OK);
+    ws_free(there);
+    if (from_server) all.servers = 0;
+    else all.clients = 0;
+    for (int i = 0; i < 100 && status == WS_OK; i++) {
+      status = ws_write_message(here, WS_TEXT, "hello", 5);
+      nap(2);
+    }
+    CHECK_IS(status, WS_ERR_IO);
+    CHECK_IS(ws_write_message(here, WS_TEXT, "hello", 5), WS_ERR_CONNECTION_CLOSED);
+    while (status != WS_ERR_CONNECTION_CLOSED) {
+      CHECK_IS(ws_poller_wait(all.poller, &token, 1, 5000, &count), WS_OK);
+      CHECK_IS(token, from_server ? 0 : SERVER);
+      status = ws_read_message(here, &message);
+      CHECK(status == WS_OK || status == WS_ERR_CONNECTION_CLOSED);
+      if (status == WS_OK && message->kind == WS_TEXT) texts++;
+      if (status == WS_OK && message->kind == WS_CLOSE) closes += message->close_code == 4000;
+    }
+    CHECK_IS(texts, 2);
+    CHECK_IS(closes, 1);
+    CHECK_IS(ws_read_message(here, &message), WS_ERR_ALREADY_CLOSED);
+    end(&all);
+  }
+}
+
 static void refused(ws_listener *listener, ws_config *config, const char *host, const char *word) {
   const ws_message *message;
   ws_conn *server = NULL, *client = start_tls("wss", host, listener, config);
@@ -348,6 +389,7 @@ int main(int argc, char **argv) {
   RUN(one_poller_serves_both_ends_of_many_connections_over_tls);
   RUN(bytes_within_tls_count_as_there_to_be_read);
   RUN(a_full_queue_over_tls_loses_nothing);
+  RUN(what_had_arrived_over_tls_before_a_write_failed_is_still_read);
   RUN(a_certificate_that_does_not_do_is_refused_with_a_reason);
   RUN(a_listener_with_roots_wants_a_certificate_of_its_clients);
   RUN(identities_and_roots_are_looked_at_when_they_are_set);

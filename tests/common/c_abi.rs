@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::ptr;
 use std::time::Duration;
 use wsabi::ffi::{self, ws_option, ws_status};
-use wsabi::{Decision, HandshakeOptions, Kind, Role, WebSocketConfig};
+use wsabi::{Decision, DeflateConfig, HandshakeOptions, Kind, Role, WebSocketConfig};
 
 /// A connection handle and what moves its bytes.
 pub struct CEnd {
@@ -547,6 +547,9 @@ unsafe fn new_config(config: &WebSocketConfig, options: Option<&HandshakeOptions
             );
         }
         assert_eq!(ffi::ws_config_set(c_config, ws_option::WS_OPT_AUTO_ACCEPT as i32, 0), 0);
+        for (option, value) in config.deflate.iter().flat_map(deflate_numbers) {
+            assert_eq!(ffi::ws_config_set(c_config, option as i32, value), 0, "{value}");
+        }
         for (name, value) in options.into_iter().flat_map(|options| options.headers()) {
             let (name, value) = (CString::new(name).unwrap(), CString::new(value).unwrap());
             assert_eq!(ffi::ws_config_add_header(c_config, name.as_ptr(), value.as_ptr()), 0);
@@ -557,6 +560,19 @@ unsafe fn new_config(config: &WebSocketConfig, options: Option<&HandshakeOptions
         }
         c_config
     }
+}
+
+/// What can be said of permessage-deflate before the opening handshake only.
+fn deflate_numbers(deflate: &DeflateConfig) -> Vec<(ws_option, u64)> {
+    vec![
+        (ws_option::WS_OPT_DEFLATE, 1),
+        (ws_option::WS_OPT_DEFLATE_LEVEL, deflate.level.into()),
+        (ws_option::WS_OPT_DEFLATE_THRESHOLD, deflate.threshold as u64),
+        (ws_option::WS_OPT_DEFLATE_CLIENT_MAX_WINDOW_BITS, deflate.client_max_window_bits.into()),
+        (ws_option::WS_OPT_DEFLATE_SERVER_MAX_WINDOW_BITS, deflate.server_max_window_bits.into()),
+        (ws_option::WS_OPT_DEFLATE_CLIENT_NO_CONTEXT_TAKEOVER, deflate.client_no_context_takeover.into()),
+        (ws_option::WS_OPT_DEFLATE_SERVER_NO_CONTEXT_TAKEOVER, deflate.server_no_context_takeover.into()),
+    ]
 }
 
 /// A configuration in the numbers that C has for it.

@@ -11,11 +11,13 @@
 //! | `c_abi` | the C ABI: memory mode, callbacks, a socket |
 //! | `lab` | puts them together: ends, raw peers, pairs, and "over every transport and every link" |
 //! | `random` | a small generator of random numbers |
+//! | `deflate` | compressed messages, and DEFLATE taken apart independently of the library |
 
 #![allow(dead_code, unused_imports)] // each test binary uses its own part of this
 
 #[cfg(unix)]
 pub mod c_abi;
+pub mod deflate;
 pub mod end;
 pub mod face;
 pub mod lab;

@@ -54,7 +54,10 @@ impl SansIo {
                 (Err(error), lend) => {
                     // Nothing was taken: the memory need not stay lent.
                     assert!(!lend || self.connection.advance_output(0));
-                    return Err(self.io(error));
+                    return match error.kind() {
+                        ErrorKind::WouldBlock => Err(Fault::WouldBlock),
+                        _ => Ok(self.connection.send_failed(error)?),
+                    };
                 }
             }
         }
@@ -73,6 +76,8 @@ impl SansIo {
         match self.stream.read(space) {
             Ok(0) => self.connection.received_eof(),
             Ok(n) => self.connection.received(n),
+            // That it takes nothing is known: with this it has nothing more to give.
+            Err(_) if self.connection.has_send_failed() => self.connection.received_eof(),
             Err(error) => {
                 self.connection.release();
                 return Err(self.io(error));
@@ -192,6 +197,9 @@ impl End for SansIo {
     }
 
     fn write_pending(&mut self) -> Outcome<()> {
+        if self.connection.has_send_failed() {
+            return Err(Fault::NotWritable);
+        }
         if self.connection.state().can_read() {
             return self.flush();
         }

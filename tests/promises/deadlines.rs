@@ -353,3 +353,37 @@ fn pings_that_leave_late_do_not_keep_a_silent_peer_alive() {
         }
     });
 }
+
+#[test]
+fn all_that_is_due_is_done_by_one_tick() {
+    everywhere_on(&Transport::SCRIPTED, |lab| {
+        for role in ROLES {
+            let config = || {
+                config(|c| {
+                    (c.ping_interval, c.pong_timeout, c.idle_timeout) = (ms(1000), ms(300), ms(1500));
+                })
+            };
+            let (mut end, peer) = lab.end(role, config());
+            end.tick(0).unwrap();
+            assert_eq!(end.tick(1500), Err(Fault::Timeout), "the Ping fell due before");
+            assert_given_up(&mut end, "nothing arrived for too long");
+            let firsts: Vec<_> = peer.received().into_iter().map(|(first, _)| first).collect();
+            assert_eq!(firsts, [PING, CLOSE]);
+            // One Ping for all that were missed.
+            let (mut end, peer) = lab.end(role, WebSocketConfig { idle_timeout: None, ..config() });
+            end.tick(0).unwrap();
+            end.tick(5500).unwrap();
+            end.write_pending().unwrap();
+            assert_eq!(peer.received().len(), 1);
+            // A failed connection that is also late has one thing to tell.
+            let (mut end, peer) = lab.end(role, config());
+            peer.set_window(0);
+            end.tick(0).unwrap();
+            peer.send_raw(&[0xff]);
+            assert_eq!(end.read(), Err(Fault::Protocol));
+            end.tick(100_000).unwrap();
+            end.tick(200_000).unwrap();
+            end.assert_over();
+        }
+    });
+}

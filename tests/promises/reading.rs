@@ -1,10 +1,11 @@
 //! Reading: messages come as they were sent, and the answers to Pings and Closes go out by themselves.
 
-use crate::common::wire::{self, BINARY, CLOSE, PING, PONG, TEXT};
+use crate::common::wire::{self, BINARY, BINARY_PART, CLOSE, LAST, MORE, PING, PONG, TEXT, TEXT_PART};
 use crate::common::{
     Block, Fault, Lab, Role, Script, SharedConnection, Transport, binary, close, config, everywhere,
     everywhere_on, ping, plain, pong, text,
 };
+use wsabi::proto::connection::Connection;
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
@@ -269,20 +270,28 @@ fn a_large_part_that_was_already_read_is_taken_as_it_is() {
     }
 }
 
-/// A stream that brings Pings for ever, and takes whatever it is given.
-struct Pings(usize);
+/// A stream that brings something, then the same for ever, and takes whatever it is given.
+struct Endless<'a> {
+    first: &'a [u8],
+    again: &'a [u8],
+    /// Bytes that it has brought.
+    brought: usize,
+}
 
-impl std::io::Read for Pings {
+impl std::io::Read for Endless<'_> {
     fn read(&mut self, space: &mut [u8]) -> std::io::Result<usize> {
-        self.0 += 1;
-        assert!(self.0 < 100_000, "one call of the library reads for ever");
-        let len = space.len() / 2 * 2;
-        space[..len].chunks_mut(2).for_each(|frame| frame.copy_from_slice(&[PING, 0]));
-        Ok(len)
+        let source = match self.brought.checked_sub(self.first.len()) {
+            None => &self.first[self.brought..],
+            Some(at) => &self.again[at % self.again.len()..],
+        };
+        let n = space.len().min(source.len());
+        space[..n].copy_from_slice(&source[..n]);
+        self.brought += n;
+        Ok(n)
     }
 }
 
-impl std::io::Write for Pings {
+impl std::io::Write for Endless<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         Ok(bytes.len())
     }
@@ -295,8 +304,118 @@ impl std::io::Write for Pings {
 #[test]
 fn a_peer_of_hidden_pings_alone_does_not_hold_up_a_read_for_ever() {
     let hidden = config(|c| c.deliver_control = false);
-    let mut socket = wsabi::WebSocket::from_raw_socket(Pings(0), Role::Client, Some(hidden));
-    for _ in 0..3 {
+    let pings = Endless { first: b"", again: &[PING, 0].repeat(1000), brought: 0 };
+    let mut socket = wsabi::WebSocket::from_raw_socket(pings, Role::Client, Some(hidden));
+    for round in 1..4 {
         assert!(socket.read_message().unwrap_err().is_would_block());
+        let brought = socket.get_ref().brought;
+        assert!(brought < round * (300 << 10), "one call of the library reads for ever: {brought} bytes");
+    }
+}
+
+/// Beginnings of frames and what may follow them for ever without giving a message.
+fn barren(sender: Role) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
+    let zipped = |first| wire::header(sender, first, 1 << 40);
+    // Masked with zeros, it is what it says.
+    let begun = |first: u8| match sender {
+        Role::Client => [&zipped(first)[..10], &[0; 4]].concat(),
+        Role::Server => zipped(first),
+    };
+    let fragment = |payload: &[u8]| wire::frame(sender, MORE, payload).repeat(1000);
+    let fixed = [0x02, 0x08, 0x20, 0x80, 0x00]; // four blocks of 10 bits
+    // A header that tells of two symbols, the end among them, and the end.
+    let dynamic = crate::common::deflate::empty_dynamic_blocks();
+    vec![
+        ("empty fixed blocks", begun(0xc2), fixed.repeat(1000)),
+        ("empty fixed blocks in the middle", begun(0x42), fixed.repeat(1000)),
+        ("empty stored blocks", begun(0xc1), [0, 0, 0, 0xff, 0xff].repeat(1000)),
+        ("empty final blocks", begun(0xc1), [0x03, 0x00].repeat(1000)),
+        ("empty dynamic blocks", begun(0xc2), dynamic.repeat(100)),
+        ("empty fragments", wire::frame(sender, BINARY_PART, b"begun"), fragment(b"")),
+        ("empty compressed fragments", wire::frame(sender, 0x42, &[0xf2, 0x48]), fragment(b"")),
+        ("fragments of one byte", wire::frame(sender, TEXT_PART, b""), fragment(b"a")),
+        ("fragments of an empty block", wire::frame(sender, 0x42, b""), fragment(&fixed)),
+        (
+            "Pings in a fragmented message",
+            wire::frame(sender, TEXT_PART, b"a"),
+            wire::frame(sender, PING, b""),
+        ),
+    ]
+}
+
+#[test]
+fn a_peer_whose_bytes_give_no_message_does_not_hold_up_a_read_for_ever() {
+    for role in ROLES {
+        for (what, first, again) in barren(wire::other(role)) {
+            for parts in [false, true] {
+                let unlimited = crate::common::deflate::config(true, |c| {
+                    (c.max_message_size, c.max_frame_size, c.max_fragments) = (None, None, None);
+                    (c.deliver_control, c.deliver_fragments) = (false, parts);
+                });
+                let stream = Endless { first: &first, again: &again, brought: 0 };
+                let mut socket = wsabi::WebSocket::from_raw_socket(stream, role, Some(unlimited));
+                let (mut rounds, mut before) = (0, 0);
+                while rounds < 3 {
+                    // Where parts are delivered, some of it is one.
+                    match socket.read_view() {
+                        Ok(part) => {
+                            assert!(parts && !part.is_final && !part.data.is_empty(), "{what}: {part:?}")
+                        }
+                        Err(error) => {
+                            assert!(error.is_would_block(), "{what}: {error}");
+                            rounds += 1;
+                        }
+                    }
+                    let brought = socket.get_ref().brought;
+                    assert!(brought - before < 500 << 10, "{what}: {brought} bytes in one call");
+                    before = brought;
+                    if parts && what.contains("one byte") {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_long_message_in_few_fragments_is_read_in_one_call_from_a_stream_that_blocks() {
+    for role in ROLES {
+        let mut bytes = wire::frame(wire::other(role), BINARY_PART, b"");
+        for _ in 0..200 {
+            bytes.extend(wire::frame(wire::other(role), MORE, &[7; 100_000]));
+        }
+        bytes.extend(wire::frame(wire::other(role), LAST, b""));
+        let stream = Endless { first: &bytes, again: &[0], brought: 0 };
+        let mut socket = wsabi::WebSocket::from_raw_socket(stream, role, None);
+        assert_eq!(socket.read_message().unwrap().len(), 20_000_000);
+    }
+}
+
+#[test]
+fn a_message_that_arrives_faster_than_it_is_read_lets_others_have_a_turn_on_a_socket() {
+    let unlimited = config(|c| (c.max_message_size, c.max_frame_size) = (None, None));
+    for (is_socket, role) in [(true, Role::Client), (true, Role::Server), (false, Role::Client)] {
+        let mut connection = Connection::open(role, std::sync::Arc::new(unlimited.clone()), vec![]);
+        if is_socket {
+            connection.set_over_socket();
+        }
+        let header = wire::header(wire::other(role), BINARY, 1 << 40);
+        connection.space().unwrap()[..header.len()].copy_from_slice(&header);
+        connection.received(header.len());
+        let mut received = 0;
+        let lost = loop {
+            assert_eq!(connection.poll_read().unwrap(), None);
+            if connection.is_patience_lost() || received > 70 << 20 {
+                break received;
+            }
+            let room = connection.space().unwrap().len();
+            connection.received(room);
+            received += room;
+        };
+        match is_socket {
+            true => assert!((64 << 20..65 << 20).contains(&lost) && connection.is_readable(), "{lost}"),
+            false => assert!(lost > 70 << 20, "a stream that blocks is a stream that blocks"),
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Writing: a message is accepted whole, handed back or refused; what was accepted arrives in order and once.
 
-use crate::common::wire::{BINARY, CLOSE, PING, PONG, TEXT};
+use crate::common::wire::{self, BINARY, CLOSE, PING, PONG, TEXT};
 use crate::common::{
-    Block, Fault, Lab, Role, Script, Transport, at_every_chunk_size, binary, config, everywhere,
-    everywhere_on, ping, plain, text,
+    Block, Fault, Lab, Role, Script, SharedConnection, Transport, at_every_chunk_size, binary, close, config,
+    everywhere, everywhere_on, ping, plain, text,
 };
+use std::io::ErrorKind;
 use wsabi::Kind;
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -252,6 +253,143 @@ fn an_error_of_the_stream_while_writing_is_reported_as_io() {
             }
             assert_eq!(result, Err(Fault::Io));
             end.assert_over();
+        }
+    });
+}
+
+/// Over every transport that is told of errors, and every link that has what there is at once: where nothing comes for now,
+/// a stream that takes nothing any more is over.
+fn without_delay(scenario: impl Fn(&Lab)) {
+    let scripts = Script::all().into_iter().filter(|script| script.block == Block::Never);
+    for (transport, script) in
+        scripts.flat_map(|script| Transport::FALLIBLE.map(|transport| (transport, script)))
+    {
+        println!("over {transport:?} with {script:?}");
+        scenario(&Lab::new(transport, script));
+    }
+}
+
+/// Ways to write, each of which finds out that the stream takes nothing.
+type Write = fn(&mut SharedConnection) -> Result<(), Fault>;
+const WRITES: [(&str, Write); 7] = [
+    ("short", |end| end.text("short")),
+    ("long", |end| end.binary(&[7; 300])),
+    ("in pieces", |end| end.binary(&[7; 600_000])),
+    ("fragment", |end| end.write_fragment(Kind::Text, b"a fragment", false)),
+    ("Ping", |end| end.write(Kind::Ping, b"there?")),
+    ("Pong", |end| end.write(Kind::Pong, b"here")),
+    ("Close", |end| end.close(Some((1000, "mine")))),
+];
+
+/// A write that fails, at once or with the next try where the script blocks.
+fn fails(end: &mut SharedConnection, (what, write): (&str, Write)) {
+    let result = write(end).and_then(|()| end.write_pending());
+    assert_eq!(result, Err(Fault::Io), "{what}");
+    assert!(end.can_read() && !end.can_write(), "{what}");
+    for again in [end.text("again"), end.write_fragment(Kind::Text, b"again", true), end.write_pending()] {
+        assert!(matches!(again, Err(Fault::NotWritable | Fault::Closed)), "{what}, and again: {again:?}");
+    }
+}
+
+#[test]
+fn what_had_arrived_before_a_write_failed_is_still_read_and_the_failure_is_told_once() {
+    without_delay(|lab| {
+        for (role, write) in ROLES.into_iter().flat_map(|role| WRITES.map(|write| (role, write))) {
+            for (read_before, how) in [(0, 0), (1, 0), (2, 0), (1, 1), (1, 2)] {
+                let (mut end, peer) = lab.end(role, plain());
+                peer.send(TEXT, b"one");
+                peer.send(PING, b"");
+                peer.send(TEXT, b"two");
+                peer.send_close(4000, "bye");
+                match how {
+                    0 => {}
+                    1 => peer.end(),
+                    _ => peer.to_end.borrow_mut().read_error = Some(ErrorKind::ConnectionReset),
+                }
+                let mut expected = vec![text("one"), ping(b""), text("two"), close(4000, "bye")];
+                for event in expected.drain(..read_before) {
+                    assert_eq!(end.read(), Ok(event));
+                }
+                peer.from_end.borrow_mut().write_error = Some(ErrorKind::BrokenPipe);
+                fails(&mut end, write);
+                for event in expected {
+                    assert_eq!(end.read(), Ok(event), "{}", write.0);
+                }
+                end.assert_over();
+            }
+        }
+    });
+}
+
+#[test]
+fn after_a_write_failed_the_end_is_the_end_whatever_it_looks_like() {
+    without_delay(|lab| {
+        for (role, write) in ROLES.into_iter().flat_map(|role| WRITES.map(|write| (role, write))) {
+            for how in 0..6 {
+                let (mut end, peer) = lab.end(role, plain());
+                peer.send(TEXT, b"one");
+                match how {
+                    0 => {}
+                    1 => peer.end(),
+                    2 => peer.to_end.borrow_mut().read_error = Some(ErrorKind::ConnectionReset),
+                    3 => peer.send_raw(&[0xff; 20]),
+                    4 => peer.send(TEXT, b"\xff"),
+                    _ => peer.send_raw(&wire::frame(peer.role, TEXT, b"half")[..4]),
+                }
+                peer.from_end.borrow_mut().write_error = Some(ErrorKind::BrokenPipe);
+                fails(&mut end, write);
+                assert_eq!(end.read(), Ok(text("one")), "{}, {how}", write.0);
+                end.assert_over();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_stream_that_breaks_while_the_close_of_a_failed_connection_leaves_is_no_second_failure() {
+    everywhere_on(&Transport::FALLIBLE, |lab| {
+        for (role, when) in ROLES.into_iter().flat_map(|role| (0..4).map(move |when| (role, when))) {
+            let (mut end, peer) = lab.end(role, plain());
+            peer.set_window(0);
+            end.text("waits").unwrap();
+            peer.send_raw(&[0xff]);
+            assert_eq!(end.read(), Err(Fault::Protocol));
+            peer.from_end.borrow_mut().write_error = Some(ErrorKind::BrokenPipe);
+            match when {
+                0 => {}
+                1 => end.close(Some((1000, "mine"))).unwrap(),
+                2 => assert!(matches!(end.text("late"), Err(Fault::NotWritable | Fault::Closed))),
+                _ => assert_eq!(end.write_pending(), Err(Fault::Closed)),
+            }
+            match when {
+                3 => end.assert_already_closed(),
+                _ => end.assert_over(),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_stream_that_breaks_while_the_answer_to_a_close_leaves_has_ended_well() {
+    everywhere_on(&Transport::FALLIBLE, |lab| {
+        for (role, when) in ROLES.into_iter().flat_map(|role| (0..3).map(move |when| (role, when))) {
+            let (mut end, peer) = lab.end(role, plain());
+            peer.set_window(0);
+            end.text("waits").unwrap();
+            peer.send_close(4000, "bye");
+            assert_eq!(end.read(), Ok(close(4000, "bye")));
+            peer.from_end.borrow_mut().write_error = Some(ErrorKind::BrokenPipe);
+            match when {
+                0 => end.assert_over(),
+                1 => {
+                    end.close(None).unwrap();
+                    end.assert_over();
+                }
+                _ => {
+                    assert_eq!(end.write_pending(), Err(Fault::Closed));
+                    end.assert_already_closed();
+                }
+            }
         }
     });
 }

@@ -95,6 +95,9 @@ impl Inner {
         if !self.transport.is_memory() {
             return Err(Error::Misuse("this connection has its transport already"));
         }
+        if self.connection().is_input_lent() || self.connection().is_output_lent() {
+            return Err(Error::Misuse("room or output is lent: give it back first"));
+        }
         if stream.socket().is_some() {
             self.connection_mut().set_over_socket();
         }
@@ -155,9 +158,14 @@ impl Inner {
             Slot::Active(active) => active.driver.connection.next_deadline(),
         };
         match &self.transport {
-            Transport::Connecting(connector) => due.min(connector.due()),
-            Transport::Stream(_) => due,
+            Transport::Connecting(connector) if self.is_opening() => due.min(connector.due()),
+            Transport::Connecting(_) | Transport::Stream(_) => due,
         }
+    }
+
+    /// Whether the opening handshake is still going on.
+    fn is_opening(&self) -> bool {
+        matches!(&self.slot, Slot::Active(active) if active.driver.connection.is_opening())
     }
 
     /// How far the closing handshake is.
@@ -290,7 +298,7 @@ impl Inner {
     fn connect(&mut self) -> Result<()> {
         match &self.transport {
             // Where it has failed, there is nothing left to connect for.
-            Transport::Connecting(_) if self.state() == State::Active => self.connect_now(),
+            Transport::Connecting(_) if self.is_opening() => self.connect_now(),
             Transport::Connecting(_) | Transport::Stream(_) => Ok(()),
         }
     }
@@ -323,7 +331,7 @@ impl Inner {
         let now = clock::now_ms();
         let would_judge = self.connection_mut().would_judge_silence(now);
         let outcome = match &self.transport {
-            Transport::Connecting(connector) if connector.is_late(now) && self.state() == State::Active => {
+            Transport::Connecting(connector) if connector.is_late(now) && self.is_opening() => {
                 Err(self.connection_mut().give_up_waiting(Deadline::Connect))
             }
             Transport::Stream(_) if would_judge => {

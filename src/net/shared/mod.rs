@@ -356,7 +356,7 @@ impl SharedConnection {
             let waited;
             (inner, waited) = self.wait_to_write(inner, &mut began)?;
             inner.tick()?;
-            if matches!(inner.state(), State::Failed | State::Terminated) {
+            if matches!(inner.state(), State::SendFailed | State::Failed | State::Terminated) {
                 // Another thread was told why.
                 return Err(Error::ConnectionClosed);
             }

@@ -6,11 +6,18 @@
 //! many of them hold none. The shelf is freed with the last of them: the library can be unloaded.
 
 use crate::error::{Error, ProtocolError, Result};
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Compress, Compression, FlushCompress};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use zlib_rs::{Inflate, InflateError, InflateFlush, Status};
 
-/// What ends each compressed message, and is left out of it (section 7.2.1).
+/// What ends each compressed message, and is left out of it (section 7.2.1): the lengths of an empty stored block.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+/// [`TAIL`], and one byte more, by which it shows whether a block ends with it.
+const TAIL_AND_MORE: [u8; 5] = [0x00, 0x00, 0xff, 0xff, 0x00];
+/// An empty stored block for a decoder that stands between two bytes. Behind 1 to 7 bits that are set, as those of
+/// [`TAIL`] would be that were left over, it is something else: a final block (1 bit), the symbol 00111110 of the fixed code,
+/// which its padding spells (2 bits), or a block of no type (3 to 7).
+const ALIGNED_BLOCK: [u8; 5] = [0xf8, 0x00, 0x00, 0xff, 0xff];
 /// A message of no bytes (section 7.2.3.6).
 const EMPTY: u8 = 0x00;
 /// Most contexts of a kind on the shelf.
@@ -32,11 +39,23 @@ pub struct Deflater {
 pub struct Inflater {
     window_bits: u8,
     source: Source,
-    context: Option<Box<Decompress>>,
+    context: Option<Box<Decoder>>,
     /// The last room was filled: there may be more to come without more input.
     has_more: bool,
-    /// The last byte of input ended a final block.
-    after_final_block: bool,
+    /// Nothing of the message has been inflated yet, or the last byte of it ended a final block.
+    is_between_blocks: bool,
+}
+
+/// What became of some bytes that were to be inflated.
+#[derive(Debug)]
+#[must_use]
+pub struct Inflated {
+    /// How many of them were used.
+    pub used: usize,
+    /// How many bytes they gave.
+    pub written: usize,
+    /// The error that lies behind those.
+    pub result: Result<()>,
 }
 
 /// Where a context comes from and goes to.
@@ -98,38 +117,42 @@ impl Inflater {
     /// An inflater for a window of 8 to 15 bits, which is kept between messages or not.
     pub fn new(window_bits: u8, takeover: bool) -> Self {
         let source = Source::new(takeover);
-        Self { window_bits, source, context: None, has_more: false, after_final_block: false }
+        Self { window_bits, source, context: None, has_more: false, is_between_blocks: true }
     }
 
-    /// Inflates from `input` into `room`: how many bytes of each were used. All of the input has been used, and all
-    /// that it gives has been written, when [`is_drained`](Self::is_drained) says so; otherwise it wants more room.
-    pub fn inflate(&mut self, input: &[u8], room: &mut [u8]) -> Result<(usize, usize)> {
+    /// Inflates from `input` into `room`. All of the input has been used, and all that it gives has been written, when
+    /// [`is_drained`](Self::is_drained) says so; otherwise it wants more room. After an error the context is lost, and
+    /// with it the connection.
+    pub fn inflate(&mut self, input: &[u8], room: &mut [u8]) -> Inflated {
         let context = self.context.get_or_insert_with(|| {
             let shelved = self.source.take(|shelf| &mut shelf.decompressors, (0, self.window_bits));
-            // A larger window inflates what a smaller one has deflated; 8 bits is not to be had.
-            let bits = self.window_bits.max(9);
-            shelved.unwrap_or_else(|| Box::new(Decompress::new_with_window_bits(false, bits)))
+            shelved.unwrap_or_else(|| Box::new(Decoder::new(self.window_bits)))
         });
         let (mut used, mut written) = (0, 0);
         loop {
-            let before = (context.total_in(), context.total_out());
-            let status = context
-                .decompress(&input[used..], &mut room[written..], FlushDecompress::Sync)
-                .map_err(|_| ProtocolError::CorruptDeflate)?;
-            let took = (context.total_in() - before.0) as usize;
-            used += took;
-            written += (context.total_out() - before.1) as usize;
-            self.after_final_block &= took == 0;
+            let step = context.step(&input[used..], &mut room[written..], InflateFlush::SyncFlush);
+            used += step.used;
+            written += step.written;
+            self.is_between_blocks &= step.used == 0;
+            let status = match step.status {
+                Ok(status) => status,
+                Err(InflateError::MemError) => {
+                    return Inflated { used, written, result: Err(Error::NoMemory) };
+                }
+                Err(_) => {
+                    return Inflated { used, written, result: Err(ProtocolError::CorruptDeflate.into()) };
+                }
+            };
             if status == Status::StreamEnd {
                 // A final block ends its stream, but not the message (section 7.2.3.4): the next begins anew.
-                context.reset(false);
-                self.after_final_block = true;
+                context.reset();
+                self.is_between_blocks = true;
                 if used < input.len() {
                     continue;
                 }
             }
             self.has_more = written == room.len() && status != Status::StreamEnd;
-            return Ok((used, written));
+            return Inflated { used, written, result: Ok(()) };
         }
     }
 
@@ -138,17 +161,82 @@ impl Inflater {
         !self.has_more
     }
 
-    /// What is still to be inflated at the end of a message.
-    pub fn tail(&self) -> &'static [u8] {
-        if self.after_final_block { &[] } else { &TAIL }
+    /// The message is over, and all that it gives has been written. It has to end where a block does, once the tail is
+    /// put behind it (section 7.2.2): what is left of one would be taken for the beginning of the next message.
+    pub fn finish(&mut self) -> Result<()> {
+        let ends = self.is_between_blocks || self.context.as_mut().is_some_and(|context| context.take_tail());
+        if !ends {
+            return Err(ProtocolError::TruncatedDeflate.into());
+        }
+        self.is_between_blocks = true;
+        let key = (0, self.window_bits);
+        self.source.give_back(|shelf| &mut shelf.decompressors, key, &mut self.context, Decoder::reset);
+        Ok(())
+    }
+}
+
+/// What inflates.
+struct Decoder {
+    inner: Inflate,
+    window_bits: u8,
+}
+
+/// How far a decoder has come in one step.
+struct Step {
+    used: usize,
+    written: usize,
+    status: Result<Status, InflateError>,
+}
+
+impl Decoder {
+    /// A larger window inflates what a smaller one has deflated; 8 bits is not to be had.
+    fn new(window_bits: u8) -> Self {
+        Self { inner: Inflate::new(false, window_bits.max(9)), window_bits }
     }
 
-    /// The message is over.
-    pub fn end_message(&mut self) {
-        (self.has_more, self.after_final_block) = (false, false);
-        let reset = |context: &mut Decompress| context.reset(false);
-        let key = (0, self.window_bits);
-        self.source.give_back(|shelf| &mut shelf.decompressors, key, &mut self.context, reset);
+    /// Ready for another stream.
+    fn reset(&mut self) {
+        match self.window_bits {
+            15.. => self.inner.reset(false),
+            // It would have the largest window there is.
+            _ => *self = Self::new(self.window_bits),
+        }
+    }
+
+    fn step(&mut self, input: &[u8], room: &mut [u8], flush: InflateFlush) -> Step {
+        let before = (self.inner.total_in(), self.inner.total_out());
+        let status = self.inner.decompress(input, room, flush);
+        let used = (self.inner.total_in() - before.0) as usize;
+        let written = (self.inner.total_out() - before.1) as usize;
+        Step { used, written, status }
+    }
+
+    /// Takes the tail: whether it ends a block that it adds nothing to, and nothing is left of it.
+    fn take_tail(&mut self) -> bool {
+        // This stops behind a block, and so before the last byte, if the tail was the lengths of an empty one. What else
+        // it could be gives bytes, is an error, ends elsewhere or does not end, but for one thing: the end of what tells
+        // the codes of a block, and the end of that block.
+        let end = self.step(&TAIL_AND_MORE, &mut [0; 1], InflateFlush::Block);
+        if end.written > 0 || end.used != TAIL.len() || !matches!(end.status, Ok(Status::Ok)) {
+            return false;
+        }
+        // Of that, some bits would be left.
+        let next = self.step(&ALIGNED_BLOCK, &mut [0; 1], InflateFlush::SyncFlush);
+        match next.status {
+            Ok(Status::Ok) => next.written == 0 && next.used == ALIGNED_BLOCK.len(),
+            Ok(Status::StreamEnd) if next.used == 0 => {
+                // It was a final block.
+                self.reset();
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoder").field("window_bits", &self.window_bits).finish_non_exhaustive()
     }
 }
 
@@ -161,7 +249,7 @@ struct Shelf {
 #[derive(Debug, Default)]
 struct Contexts {
     compressors: Vec<(Key, Box<Compress>)>,
-    decompressors: Vec<(Key, Box<Decompress>)>,
+    decompressors: Vec<(Key, Box<Decoder>)>,
 }
 
 /// Level and window bits.
@@ -235,23 +323,19 @@ mod tests {
     /// Inflates a message in pieces of `step` bytes into rooms of `room` bytes.
     fn inflate(inflater: &mut Inflater, message: &[u8], step: usize, room: usize) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        let mut take = |inflater: &mut Inflater, mut piece: &[u8]| -> Result<()> {
+        for mut piece in message.chunks(step) {
             loop {
                 let mut space = vec![0; room];
-                let (used, written) = inflater.inflate(piece, &mut space)?;
-                piece = &piece[used..];
-                out.extend_from_slice(&space[..written]);
+                let inflated = inflater.inflate(piece, &mut space);
+                piece = &piece[inflated.used..];
+                out.extend_from_slice(&space[..inflated.written]);
+                inflated.result?;
                 if piece.is_empty() && inflater.is_drained() {
-                    return Ok(());
+                    break;
                 }
             }
-        };
-        for piece in message.chunks(step) {
-            take(inflater, piece)?;
         }
-        let tail = inflater.tail();
-        take(inflater, tail)?;
-        inflater.end_message();
+        inflater.finish()?;
         Ok(out)
     }
 
@@ -343,6 +427,87 @@ mod tests {
         let mut inflater = Inflater::new(15, true);
         let result = inflate(&mut inflater, &[0x07, 0xff, 0xff], 3, 64);
         assert!(matches!(result, Err(Error::Protocol(ProtocolError::CorruptDeflate))));
+    }
+
+    #[test]
+    fn a_message_has_to_end_where_its_tail_is_the_end_of_a_block() {
+        let ends = |payload: &[u8]| {
+            let outcome = |step| inflate(&mut Inflater::new(15, true), payload, step, 64);
+            let outcomes: Vec<_> = (1..=payload.len().max(1))
+                .map(|step| outcome(step).map_err(|error| error.to_string()))
+                .collect();
+            assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{payload:x?}: {outcomes:?}");
+            outcomes[0].clone()
+        };
+        let early = Err(ProtocolError::TruncatedDeflate.to_string());
+        let stored = [0, 2, 0, 0xfd, 0xff, b'h', b'i'];
+        for len in 1..=stored.len() {
+            assert_eq!(ends(&stored[..len]), if len == 1 { Ok(vec![]) } else { early.clone() }, "{len}");
+        }
+        assert_eq!(ends(&[&stored[..], &[0]].concat()), Ok(b"hi".to_vec()));
+        assert_eq!(ends(&[&stored[..], &[0, 0, 0, 0xff, 0xff]].concat()), early, "the tail, twice then");
+        assert_eq!(ends(&[]), Ok(vec![]));
+        // The header of a block with the symbol that ends it, cut where the tail is the rest of both.
+        let mut at_the_same_place = 0;
+        for len in 1..=8 {
+            let payload = dynamic_block_without_its_end(len);
+            assert_eq!(ends(&payload), early, "the symbol has {len} bits");
+            let mut decoder = Decoder::new(15);
+            assert_eq!(decoder.step(&payload, &mut [0; 1], InflateFlush::SyncFlush).used, payload.len());
+            let step = decoder.step(&TAIL_AND_MORE, &mut [0; 1], InflateFlush::Block);
+            at_the_same_place += usize::from(step.status.is_ok() && step.used == 4 && step.written == 0);
+        }
+        assert_eq!(at_the_same_place, 6, "what only the second look tells");
+    }
+
+    /// A dynamic block that goes on with 16 bits that are 0 and some that are 1, and ends with a symbol of `len` such bits.
+    fn dynamic_block_without_its_end(len: usize) -> Vec<u8> {
+        let mut lengths = [0; 19];
+        (lengths[0], lengths[18]) = (1, 2);
+        // Below 11, the lengths that occur, and the run of zeros, which comes last: its code is nothing but ones.
+        let depth = (len + 1).next_power_of_two().ilog2() as usize;
+        let short = (1 << depth) - (len + 1);
+        for (symbol, length) in lengths.iter_mut().enumerate().take(len + 1).skip(1) {
+            *length = 2 + if symbol <= short { depth - 1 } else { depth };
+        }
+        lengths[17] = 2 + depth;
+        let mut bits = String::new();
+        let put = |bits: &mut String, value: usize, n: usize| {
+            bits.extend((0..n).map(|i| if value >> i & 1 == 1 { '1' } else { '0' }));
+        };
+        let symbol = |bits: &mut String, wanted: usize| {
+            let is_before =
+                |other: &usize| lengths[*other] > 0 && (lengths[*other], *other) < (lengths[wanted], wanted);
+            let code: usize =
+                (0..19).filter(is_before).map(|other| 1 << (lengths[wanted] - lengths[other])).sum();
+            bits.extend((0..lengths[wanted]).rev().map(|i| if code >> i & 1 == 1 { '1' } else { '0' }));
+        };
+        let mut body = String::new();
+        (1..=len).for_each(|length| symbol(&mut body, length));
+        for zeros in [138, 256 - len - 138] {
+            symbol(&mut body, 18);
+            put(&mut body, zeros - 11, 7);
+        }
+        symbol(&mut body, len);
+        let head_len = 3 + 14 + 19 * 3;
+        // The payload ends with a byte.
+        let padding = (8 - (head_len + body.len()) % 8) % 8;
+        // 16 zeros, one by one, and ten at once.
+        let rest = padding + 16 + 10;
+        let literals = (rest - 1).min(29);
+        put(&mut bits, 0b100, 3);
+        put(&mut bits, literals, 5);
+        put(&mut bits, rest - literals - 1, 5);
+        put(&mut bits, 15, 4);
+        for place in [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15] {
+            put(&mut bits, lengths[place], 3);
+        }
+        bits.push_str(&body);
+        bits.extend(std::iter::repeat_n('0', padding));
+        bits.as_bytes()
+            .chunks(8)
+            .map(|byte| byte.iter().rev().fold(0, |value, bit| value << 1 | (bit - b'0')))
+            .collect()
     }
 
     #[test]

@@ -4,5 +4,5 @@
 mod codec;
 pub mod negotiate;
 
-pub use codec::{Deflater, Inflater};
+pub use codec::{Deflater, Inflated, Inflater};
 pub use negotiate::Agreed;
