@@ -1,7 +1,7 @@
 #!/bin/sh
 # The header, the library and the numbers in them say the same, and go on saying it.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 . tests/c/checks.sh
 
 header=include/wsabi.h
