@@ -18,8 +18,9 @@ TEST_CLIENTS := build/bin/autobahn_client build/bin/peer_client
 C_TESTS := $(patsubst tests/c/%.c,build/bin/%,$(wildcard tests/c/test_*.c))
 KNOWN_FAULTS := $(patsubst tests/%.c,build/bin/%,$(wildcard tests/known_faults/test_*.c))
 
-# What `make check` builds in C, with a library that is quick to build.
-QUICK_TESTS := $(patsubst tests/c/%.c,build/check/bin/%,$(wildcard tests/c/test_*.c))
+# What `make check` builds in C, with a library that is quick to build; those that take longest begin first.
+QUICK_TESTS := $(patsubst tests/c/%.c,build/check/bin/%,$(sort $(wildcard tests/c/test_*.c)))
+QUICK_LONGEST := $(addprefix build/check/bin/test_,waiting reporting)
 QUICK_FAULTS := $(patsubst tests/%.c,build/check/bin/%,$(wildcard tests/known_faults/test_*.c))
 LDFLAGS_QUICK := -Wl,--as-needed -Lbuild/check/lib -Wl,-rpath,$(abspath build/check/lib) -lwsabi -lpthread -ldl $(LDFLAGS)
 
@@ -100,7 +101,7 @@ quick-lib:
 
 # They wait more than they compute.
 quick-c: $(QUICK_TESTS) $(QUICK_FAULTS)
-	@printf '%s\n' $(QUICK_TESTS) | xargs -P 3 -I{} sh -c \
+	@printf '%s\n' $(QUICK_LONGEST) $(filter-out $(QUICK_LONGEST),$(QUICK_TESTS)) | xargs -P 3 -I{} sh -c \
 		'{} >{}.log 2>&1; status=$$?; grep -v "^ok" {}.log | sed "s|^|$$(basename {}): |"; exit $$status'
 	@sh tests/known_faults/run.sh $(QUICK_FAULTS)
 
