@@ -1,4 +1,4 @@
-# The two commands to know: `make demo` and `make test`. Everything built goes to target/ and build/.
+# `make help` lists the targets. Everything built goes to target/ and build/.
 
 PREFIX ?= /usr/local
 CC ?= cc
@@ -18,24 +18,39 @@ TEST_CLIENTS := build/bin/autobahn_client build/bin/peer_client
 C_TESTS := $(patsubst tests/c/%.c,build/bin/%,$(wildcard tests/c/test_*.c))
 KNOWN_FAULTS := $(patsubst tests/%.c,build/bin/%,$(wildcard tests/known_faults/test_*.c))
 
+# What `make check` builds in C, with a library that is quick to build; those that take longest begin first.
+QUICK_TESTS := $(patsubst tests/c/%.c,build/check/bin/%,$(sort $(wildcard tests/c/test_*.c)))
+QUICK_LONGEST := $(addprefix build/check/bin/test_,waiting reporting)
+QUICK_FAULTS := $(patsubst tests/%.c,build/check/bin/%,$(wildcard tests/known_faults/test_*.c))
+LDFLAGS_QUICK := -Wl,--as-needed -Lbuild/check/lib -Wl,-rpath,$(abspath build/check/lib) -lwsabi -lpthread -ldl $(LDFLAGS)
+
 SCALE := $(addprefix build/bin/,broadcast_server cluster_chat cable idle)
 
 PYTHON := build/python/venv/bin/python
 
-.PHONY: all lib examples examples-cpp demo test test-rust test-portable test-c test-known-faults test-cpp test-python test-peers test-scale setup-scale
-.PHONY: setup-python bindings idle autobahn autobahn-full lint install uninstall notices sizes clean
-.PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-setup report
+.PHONY: help all lib examples examples-cpp demo check lint test test-rust test-portable test-c test-known-faults test-cpp
+.PHONY: test-python test-peers test-scale setup-scale quick-lib quick-c
+.PHONY: setup-python bindings idle autobahn autobahn-full install uninstall notices sizes clean
+.PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-ab bench-setup report
 
+## The library and the examples in C.
 all: lib examples
+
+## This list.
+help:
+	@awk '/^## / { text = substr($$0, 4) } /^[a-z][a-z-]*:/ { if (text) printf "%-20s %s\n", substr($$1, 1, index($$1, ":") - 1), text } \
+		!/^##/ { text = "" }' $(MAKEFILE_LIST)
 
 ## The library, with the names that a linker and a loader look for.
 lib:
 	@mkdir -p build/bin
 	CARGO='$(CARGO)' sh packaging/library.sh build/lib $(CARGOFLAGS)
 
+## The example programs in C.
 examples: $(EXAMPLES)
 
 # Beside a C++ compiler, those with asio in their names want Boost; what is missing leaves them out.
+## The example programs in C++.
 examples-cpp: $(EXAMPLES_CPP)
 
 build/bin/cpp/%: examples-cpp/%.cpp $(wildcard examples-cpp/*.hpp) include/wsabi.h include/wsabi.hpp | lib
@@ -71,26 +86,55 @@ build/bin/peer_client: tests/peers/peer_client.c $(wildcard examples-c/*.h) incl
 demo: lib examples build/bin/cpp/client
 	sh examples-c/demo.sh
 
-## Everything but the conformance suite, which is `make autobahn`.
-test: setup-scale test-rust test-portable test-c test-known-faults test-cpp test-python test-peers test-scale
-
-test-rust:
+## Format, clippy, the tests in Rust and C, in two minutes; installs nothing.
+check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) test --quiet
+	@$(MAKE) --no-print-directory quick-c
+
+quick-lib:
+	@mkdir -p build/check/lib build/check/bin/known_faults
+	@cp -u --remove-destination "$$(CARGO='$(CARGO)' sh packaging/cargo-build.sh --lib | grep '/libwsabi\.so$$')" \
+		build/check/lib/libwsabi.so.$(ABI)
+	@ln -sf libwsabi.so.$(ABI) build/check/lib/libwsabi.so
+
+# They wait more than they compute.
+quick-c: $(QUICK_TESTS) $(QUICK_FAULTS)
+	@printf '%s\n' $(QUICK_LONGEST) $(filter-out $(QUICK_LONGEST),$(QUICK_TESTS)) | xargs -P 3 -I{} sh -c \
+		'{} >{}.log 2>&1; status=$$?; grep -v "^ok" {}.log | sed "s|^|$$(basename {}): |"; exit $$status'
+	@sh tests/known_faults/run.sh $(QUICK_FAULTS)
+
+build/check/bin/%: tests/c/%.c $(wildcard tests/c/*.h) include/wsabi.h | quick-lib
+	@$(CC) $(CFLAGS_ALL) -Itests/c $< -o $@ $(LDFLAGS_QUICK)
+build/check/bin/known_faults/%: tests/known_faults/%.c $(wildcard tests/c/*.h) include/wsabi.h | quick-lib
+	@$(CC) $(CFLAGS_ALL) -Itests/c $< -o $@ $(LDFLAGS_QUICK)
+
+## Warnings in Rust, C, C++, shell and Python; names what it cannot look at here.
+lint:
+	@CFLAGS_ALL='$(CFLAGS_ALL)' CXXFLAGS_ALL='$(CXXFLAGS_ALL)' sh tests/lint.sh
+
+## Everything but the conformance suite, which is `make autobahn`.
+test: setup-scale lint test-rust test-portable test-c test-known-faults test-cpp test-python test-peers test-scale
+
+## The tests in Rust.
+test-rust:
 	$(CARGO) test
 
-# For other processors, in emulation.
+## The tests in Rust for other processors, in emulation.
 test-portable:
 	sh tests/portable/run.sh
 
+## The tests in C, under valgrind and sanitizers too; the ABI, an installation, the examples.
 test-c: lib examples $(C_TESTS)
 	sh tests/c/run.sh
 
-# Faults that are not fixed yet: each of these tests must fail.
+## Tests of faults that are not fixed yet, each of which must fail.
 test-known-faults: lib $(KNOWN_FAULTS)
 	sh tests/known_faults/run.sh $(KNOWN_FAULTS)
 
 # Warnings are errors, in the programs that the tests start, too. The peers are for their Chromium.
+## The tests of the Python package.
 test-python: lib setup-python
 	sh tests/peers/setup.sh
 	$(PYTHON) bindings/generate.py --check
@@ -100,22 +144,26 @@ test-python: lib setup-python
 	WSABI_LIBRARY=$(abspath build/lib/libwsabi.so) PYTHONPATH=$(abspath bindings/python/src) \
 		$(PYTHON) -W error -m pytest -q -p no:cacheprovider tests/python
 
+## What the tests of the Python package want, in build/python/venv.
 setup-python:
 	sh tests/python/setup.sh
 
-## The tables of the bindings, from include/wsabi.h.
+## Writes the tables of the bindings from include/wsabi.h.
 bindings: lib setup-python
 	$(PYTHON) bindings/generate.py
 
+## The tests in C++, with two compilers and two standards, and with CMake.
 test-cpp: lib build/bin/echo_server build/bin/client
 	sh tests/cpp/setup.sh
 	sh tests/cpp/run.sh
 
+## Real peers, proxies and servers in front.
 test-peers: lib examples build/bin/peer_client
 	sh tests/peers/setup.sh
 	python3 tests/peers/run.py --deflate --server build/bin/echo_server --client build/bin/peer_client
 	python3 tests/peers/transports.py
 
+## Many clients, several processes behind load balancers, cut cables.
 test-scale: lib setup-scale $(SCALE)
 	python3 tests/scale/run.py
 
@@ -134,6 +182,7 @@ autobahn: lib examples build/bin/autobahn_client
 	WSABI_LIBRARY=$(abspath build/lib/libwsabi.so) PYTHONPATH=$(abspath bindings/python/src) python3 tests/autobahn/run.py \
 		--name python --server 'python3 tests/autobahn/python_server.py' --client 'python3 tests/autobahn/python_client.py'
 
+## All cases of it, the slow ones too.
 autobahn-full: lib examples build/bin/autobahn_client
 	sh tests/autobahn/setup.sh
 	python3 tests/autobahn/run.py --server build/bin/echo_server --client build/bin/autobahn_client --full --timeout 5400
@@ -141,10 +190,12 @@ autobahn-full: lib examples build/bin/autobahn_client
 ## In memory and over TCP, beside the peers, each in one run; then docs/performance.md with its plots.
 bench: bench-memory bench-tcp report
 
+## Its part in memory.
 bench-memory:
 	mkdir -p build/bench
 	CARGO_TARGET_DIR=target $(CARGO) run --release --quiet --manifest-path benches/Cargo.toml -- --json build/bench/memory.json
 
+## Its part over TCP.
 bench-tcp: bench-setup
 	python3 benches/tcp/run.py --json build/bench/tcp.json
 
@@ -158,6 +209,15 @@ bench-quick: lib build/bench/bin/wsabi
 	sh benches/tcp/setup.sh --quick
 	CARGO_TARGET_DIR=target $(CARGO) run --release --quiet --manifest-path benches/Cargo.toml -- --goals; memory=$$?; python3 benches/tcp/run.py --quick && [ $$memory = 0 ]
 
+## What a message costs now, and did at BASE=commit, in cells with ONLY=text in their names; fails where it is more.
+bench-ab: lib build/ab/ab
+	@[ -n "$(BASE)" ] || { echo 'make bench-ab BASE=commit [ONLY=text]' >&2; exit 2; }
+	CARGO='$(CARGO)' python3 benches/ab/run.py '$(BASE)' --only '$(ONLY)'
+
+build/ab/ab: benches/ab/ab.c include/wsabi.h
+	@mkdir -p build/ab
+	$(CC) $(CFLAGS_ALL) $< -o $@ -ldl
+
 build/bench/bin/wsabi: benches/tcp/wsabi.c include/wsabi.h | lib
 	mkdir -p build/bench/bin
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
@@ -165,10 +225,12 @@ build/bench/bin/wsabi: benches/tcp/wsabi.c include/wsabi.h | lib
 bench-setup: lib build/bench/bin/wsabi
 	sh benches/tcp/setup.sh
 
+## docs/performance.md with its plots, from the figures of the last runs.
 report:
 	python3 benches/report.py
 
-## Copies what `make` has built, and builds the library only where that has not been done: root need not have cargo.
+# It builds the library only where that has not been done: root need not have cargo.
+## Copies what `make` has built below PREFIX (/usr/local), within DESTDIR.
 install: $(LIBRARY)
 	@sh packaging/install.sh install '$(PREFIX)' '$(DESTDIR)'
 
@@ -179,12 +241,15 @@ uninstall:
 $(LIBRARY):
 	$(MAKE) lib
 
-## The licences of what is linked into the library, when Cargo.lock has changed; and the table of sizes in the docs.
+## The licences of what is linked into the library: when Cargo.lock has changed.
 notices:
 	CARGO='$(CARGO)' python3 packaging/notices.py
+
+## The table of sizes in the docs.
 sizes:
 	CARGO='$(CARGO)' python3 packaging/sizes.py
 
+## Removes everything built.
 clean:
 	$(CARGO) clean
 	rm -rf build

@@ -2,7 +2,7 @@
 # Quick checks of all example programs: they compile without warnings, by the line at their top too, do what they say,
 # and leave no memory behind. Build them first: `make examples`. CC and BIN choose a compiler and another directory.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 bin=${BIN:-build/bin}
 lib=${LIB:-build/lib}
 

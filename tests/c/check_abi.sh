@@ -1,7 +1,7 @@
 #!/bin/sh
 # The header, the library and the numbers in them say the same, and go on saying it.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 . tests/c/checks.sh
 
 header=include/wsabi.h
@@ -69,12 +69,53 @@ compiles() {
         $1 -std="$2" -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only -x "$3" -
 }
 
+# As it was at the commit that the dump is named after. What is added to it is fine; what is changed or removed is not, and
+# neither is a new field of ws_message, before somebody has thought about who made room for the shorter one. The dump is made
+# again only where the ABI's version is a new one: `git show COMMIT:include/wsabi.h`, then tests/abi/dump.sh.
+abi_has_only_grown() { # HEADER
+    sh tests/abi/dump.sh "$1" "$work/now.abi" && abidiff --no-added-syms tests/abi/ae2a580.abi "$work/now.abi"
+}
+
+# Whether a change of the header, as sed makes it, is found.
+abidiff_minds() { # CHANGE
+    sed "$1" $header >"$work/planted.h"
+    ! cmp -s $header "$work/planted.h" || return
+    sh tests/abi/dump.sh "$work/planted.h" "$work/planted.abi" || return
+    ! abidiff --no-added-syms tests/abi/ae2a580.abi "$work/planted.abi"
+}
+
+abidiff_lets_pass() { # CHANGE
+    sed "$1" $header >"$work/planted.h"
+    ! cmp -s $header "$work/planted.h" && abi_has_only_grown "$work/planted.h"
+}
+
 check exports_are_the_functions_of_the_header exports_are_the_functions_of_the_header
 check each_function_is_documented_and_declared_once each_function_is_documented_and_declared_once
 check the_header_is_the_generated_one the_header_is_the_generated_one
 check no_number_has_changed no_number_has_changed
 check the_name_of_the_library_has_its_abi_version the_name_of_the_library_has_its_abi_version
 check the_versions_agree the_versions_agree
+if [ "$(uname -m)" != x86_64 ]; then
+    skip 'the ABI by abidiff: the dump is of x86_64'
+elif have abidiff abigail-tools; then
+    check the_abi_has_only_grown abi_has_only_grown $header
+    check 'a field of ws_message of another type is found' abidiff_minds 's/^  int32_t kind;/  int64_t kind;/'
+    check 'a field of ws_message with another sign is found' abidiff_minds 's/^  int32_t close_code;/  uint32_t close_code;/'
+    check 'a field put into ws_message is found' abidiff_minds 's/^  int32_t kind;/  int32_t more; &/'
+    check 'a field taken from ws_message is found' abidiff_minds '/^  int32_t is_final;/d'
+    check 'a parameter of another type is found' abidiff_minds 's/uint16_t code,/uint32_t code,/'
+    check 'a result of another type is found' abidiff_minds 's/^int32_t ws_can_read/int64_t ws_can_read/'
+    check 'a changed callback is found' abidiff_minds 's/(\*ws_recv_fn)(void \*userdata, uint8_t \*buf, size_t/\
+(*ws_recv_fn)(void *userdata, uint8_t *buf, uint32_t/'
+    check 'a function that is gone is found' abidiff_minds '/^int64_t ws_latency/d'
+    check 'an enumerator with another number is found' abidiff_minds 's/WS_ERR_IO = -2,/WS_ERR_IO = -20,/'
+    check 'an enumerator that is gone is found' abidiff_minds '/^  WS_OPT_TLS_VERIFY = 40,/d'
+    check 'a function more is fine' abidiff_lets_pass 's/^int64_t ws_latency/int32_t ws_more(ws_conn *conn);\
+&/'
+    check 'an enumerator more is fine' abidiff_lets_pass 's/^  WS_OPT_TLS_VERIFY = 40,/& WS_OPT_MORE = 41,/'
+else
+    skip 'the ABI by abidiff: it is not there'
+fi
 for compiler in gcc clang; do
     if ! have $compiler $compiler; then
         skip "the header with $compiler: it is not there"

@@ -2,7 +2,7 @@
 # What `make install` puts somewhere is all there and in order, programs are built with it and run, and `make uninstall`
 # leaves the place as it was.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 . tests/c/checks.sh
 
 work=$(mktemp -d)

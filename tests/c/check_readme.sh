@@ -2,7 +2,7 @@
 # What the README says is so: its program in C is compiled as it stands there and talks to the echo server, and its table
 # has the statuses of the header. Ends with one line.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 . tests/c/checks.sh
 
 awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' README.md >$scratch/hello.c

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # What the scripts here share: counting, showing, and tools that may be missing. Sourced, from the root of the tree.
 
 passed=0

@@ -2,7 +2,7 @@
 # All tests in C: plain, under valgrind, under sanitizers; then the ABI, an installation, and the examples. What is
 # missing is installed where that is possible, and named where not; with CI=true a skip is a failure. Ends with one line.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 . tests/c/checks.sh
 
 tests='boundary memory callbacks sockets unix poller resolver waiting reporting tls threads fork sentences unload'

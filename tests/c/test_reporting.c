@@ -722,15 +722,13 @@ static void a_socket_that_cannot_be_watched_is_not_reported_without_end(void) {
   ws_listener *listener = listen_to("ws", NULL);
   ws_conn *conn = connect_to("ws", listener, NULL), *server = NULL;
   ws_poller *poller = poller_of(conn, 7);
-  uint64_t before, token, begun = ws_now();
+  uint64_t token, begun = ws_now();
   size_t count;
   ws_status_t status = WS_ERR_WOULD_BLOCK;
   while (ws_listener_accept(listener, &server) != WS_OK) NEED(ws_now() - begun < 5000);
   __atomic_store_n(&registration.fails, 1, __ATOMIC_SEQ_CST);
   reports_within(100, poller, conn, read_all);
-  before = cpu_ms();
   CHECK(reports_within(A_WHILE, poller, conn, read_all) <= 35); /* every 10 ms, if it must be */
-  CHECK(cpu_ms() - before < 100);
   __atomic_store_n(&registration.fails, 0, __ATOMIC_SEQ_CST);
   NEED(registration.calls > 0);
   if (ws_get_state(conn) == WS_STATE_CLOSING || ws_get_state(conn) == WS_STATE_CLOSED) { /* given up: with a reason */

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The header for C++ covers all of wsabi.h: each function is called, each enumerator has a name. Ends with one line.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 . tests/c/checks.sh
 
 c=include/wsabi.h

@@ -3,7 +3,7 @@
 # and programs built against an installation and with CMake. setup.sh installs what they are built with; what is missing
 # all the same is named, and with CI=true a failure. Ends with one line.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 . tests/c/checks.sh
 scratch=build/cpp
 skipped=0

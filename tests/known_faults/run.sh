@@ -6,15 +6,15 @@
 # sh run.sh PROGRAM...: programs in C; those in Rust are known to cargo. Both kinds list their tests with --list, and run one
 # with --exact NAME.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 limit=${KNOWN_FAULT_LIMIT:-30} # seconds for a test
-jobs=3                         # they wait, most of the time
+jobs=5                         # they wait, most of the time
 
 main() {
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
     check_this_script
-    run_all "$@" $(rust_program) >"$scratch/out"
+    run_all "$@" "$(rust_program)" >"$scratch/out"
     sort "$scratch/out"
     passed=$(grep -c '^ok ' "$scratch/out")
     failed=$(grep -c '^FAIL ' "$scratch/out")

@@ -180,7 +180,7 @@ static void fragments(ws_conn *conn)
     done("text in three fragments");
 
     for (i = 0; i < 100; i++) {
-        expect_status(conn, ws_write_fragment(conn, WS_BINARY, "0123456789" + i % 10, i % 2, i == 99), WS_OK,
+        expect_status(conn, ws_write_fragment(conn, WS_BINARY, &"0123456789"[i % 10], i % 2, i == 99), WS_OK,
                       "ws_write_fragment");
     }
     expect_message(conn, WS_BINARY, "13579135791357913579135791357913579135791357913579", 50);

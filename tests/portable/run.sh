@@ -77,7 +77,7 @@ has_tools() {
 # With what they need and this system lacks; beside the rustc that is there, which they must not stand in for. Old package
 # lists would give an old one.
 unpack_rust() {
-    rm -rf $home/usr $home/lib
+    rm -rf "${home:?}/usr" "${home:?}/lib"
     as_root apt-get -o DPkg::Lock::Timeout=300 update || return
     apt -o Dir::Cache::archives="$PWD/$home/debs/" install --download-only -y --no-install-recommends \
         rustc-web cargo-web rust-web-src || return

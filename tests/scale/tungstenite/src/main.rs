@@ -35,7 +35,8 @@ fn main() {
     let tls = arguments.get(3).map(|key| {
         let chain = CertificateDer::pem_file_iter(&arguments[2]).unwrap().map(|one| one.unwrap()).collect();
         let key = PrivateKeyDer::from_pem_file(key).unwrap();
-        let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+        let config =
+            rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
         Arc::new(config)
     });
     let config = WebSocketConfig::default().read_buffer_size(read_buffer);
@@ -58,7 +59,9 @@ fn main() {
             while let Ok((mut socket, _)) = listener.accept() {
                 socket.set_nodelay(true).unwrap();
                 let token = Token(clients.len());
-                poll.registry().register(&mut socket, token, Interest::READABLE | Interest::WRITABLE).unwrap();
+                poll.registry()
+                    .register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)
+                    .unwrap();
                 let stream = match &tls {
                     Some(config) => {
                         let session = rustls::ServerConnection::new(Arc::clone(config)).unwrap();
