@@ -444,7 +444,13 @@ impl Connection {
 
     /// Server: refuses a request that waits and is not for WebSocket, as without
     /// [`plain_requests`](WebSocketConfig::plain_requests). The answer is then among the bytes to send.
+    #[inline]
     pub fn refuse_plain(&mut self) -> Result<()> {
+        if self.config.plain_requests { self.refuse_if_plain() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn refuse_if_plain(&mut self) -> Result<()> {
         let Some(Handshake::Server(server)) = self.handshake.as_deref_mut() else { return Ok(()) };
         let Err(error) = server.refuse_plain() else { return Ok(()) };
         let answer = server.take_refusal();

@@ -94,7 +94,7 @@ impl ServerHandshake {
             Ok(Some(length)) => {
                 match self.judge() {
                     Ok(request) => self.state = State::Deciding(request),
-                    Err((status, why)) => return Err(self.refuse(status, why.into())),
+                    Err((status, why)) => self.judge_plain(status, why)?,
                 }
                 Ok((Progress::Request, length))
             }
@@ -213,18 +213,9 @@ impl ServerHandshake {
         }
     }
 
-    /// What the request leads to, or what is wrong with it.
+    /// What the request leads to as one for WebSocket, or what is wrong with it.
+    #[inline(always)]
     fn judge(&self) -> Result<Request, (u16, HandshakeError)> {
-        match self.judge_upgrade() {
-            Err(_) if self.plain_requests && has_body(&self.head) => {
-                Err((413, HandshakeError::Rule(HAS_BODY.1)))
-            }
-            Err((status, why)) if self.plain_requests => Ok(Request::Plain(status, why)),
-            other => other,
-        }
-    }
-
-    fn judge_upgrade(&self) -> Result<Request, (u16, HandshakeError)> {
         let key = check(&self.head).map_err(|(status, why)| (status, HandshakeError::Rule(why)))?;
         let offers = self.head.values_bytes("Sec-WebSocket-Extensions");
         let deflate = match &self.deflate {
@@ -232,6 +223,19 @@ impl ServerHandshake {
             None => None,
         };
         Ok(Request::Upgrade { key, deflate })
+    }
+
+    /// What becomes of a request that has this fault as one for WebSocket.
+    #[cold]
+    fn judge_plain(&mut self, status: u16, why: HandshakeError) -> Result<(), Error> {
+        match self.plain_requests {
+            false => Err(self.refuse(status, why.into())),
+            true if has_body(&self.head) => Err(self.refuse(413, HandshakeError::Rule(HAS_BODY.1).into())),
+            true => {
+                self.state = State::Deciding(Request::Plain(status, why));
+                Ok(())
+            }
+        }
     }
 
     fn has_offered(&self, name: &str) -> bool {
@@ -300,11 +304,13 @@ const NO_REQUEST: Error = Error::Misuse("no request waits for an answer");
 const NO_UPGRADE: Error = Error::Misuse("the request is not a WebSocket upgrade: it can only be rejected");
 
 /// Whether a request would open a WebSocket (RFC 6455 section 4.2.1).
+#[cold] // seldom asked: the one place where requests are judged has the check for itself
 pub fn is_upgrade(request: &Head) -> bool {
     check(request).is_ok()
 }
 
 /// Checks a request (RFC 6455 section 4.2.1); its key, or the first rule that it breaks. One pass over the headers.
+#[inline(always)]
 fn check(head: &Head) -> Result<[u8; 24], Fault> {
     if head.method_bytes() != b"GET" {
         return Err((405, "the method of the request is not GET"));
