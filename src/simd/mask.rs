@@ -23,10 +23,10 @@ impl MaskKey {
     /// A key that nobody can predict (RFC 6455 section 10.3), a new one at every call and no system call for most.
     pub fn random() -> Result<Self> {
         KEYS.with_borrow_mut(|keys| {
-            if !keys.process.is_current() {
-                keys.seed()?;
+            if !keys.as_ref().is_some_and(|keys| keys.process.is_current()) {
+                *keys = Some(Keys::seed()?);
             }
-            Ok(Self(keys.generator.as_mut().map_or(0, |generator| generator.next_u32())))
+            Ok(Self(keys.as_mut().map_or(0, |keys| keys.generator.next_u32())))
         })
     }
 
@@ -145,25 +145,23 @@ unsafe fn copy_long(target: *mut u8, source: &[u8], key: MaskKey) {
 
 thread_local! {
     /// One generator a thread: handles share nothing. It has no destructor, so that the library can be unloaded.
-    static KEYS: RefCell<Keys> = const { RefCell::new(Keys { process: Process::NONE, generator: None }) };
+    static KEYS: RefCell<Option<Keys>> = const { RefCell::new(None) };
 }
 const _: () = assert!(!std::mem::needs_drop::<Keys>());
 
 struct Keys {
     /// Where the generator was seeded: in the child of a fork() it would go on as in the parent.
     process: Process,
-    generator: Option<ManuallyDrop<ChaCha8Rng>>,
+    generator: ManuallyDrop<ChaCha8Rng>,
 }
 
 impl Keys {
     #[cold]
-    fn seed(&mut self) -> Result<()> {
+    fn seed() -> Result<Self> {
         let process = Process::current();
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| Error::Io(error.into()))?;
-        self.generator = Some(ManuallyDrop::new(ChaCha8Rng::from_seed(seed)));
-        self.process = process;
-        Ok(())
+        Ok(Self { process, generator: ManuallyDrop::new(ChaCha8Rng::from_seed(seed)) })
     }
 }
 
