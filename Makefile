@@ -22,7 +22,7 @@ SCALE := $(addprefix build/bin/,broadcast_server cluster_chat cable idle)
 
 PYTHON := build/python/venv/bin/python
 
-.PHONY: all lib examples examples-cpp demo test test-rust test-portable test-c test-known-faults test-cpp test-python test-peers test-scale setup-scale
+.PHONY: all lib examples examples-cpp demo test test-rust test-loom test-portable test-c test-known-faults test-cpp test-python test-peers test-scale setup-scale
 .PHONY: setup-python bindings idle autobahn autobahn-full lint install uninstall notices sizes clean
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-setup report
 
@@ -72,12 +72,16 @@ demo: lib examples build/bin/cpp/client
 	sh examples-c/demo.sh
 
 ## Everything but the conformance suite, which is `make autobahn`.
-test: setup-scale test-rust test-portable test-c test-known-faults test-cpp test-python test-peers test-scale
+test: setup-scale test-rust test-loom test-portable test-c test-known-faults test-cpp test-python test-peers test-scale
 
 test-rust:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) test
+
+# What threads tell one another without a lock, in every order; and that faults planted there are found.
+test-loom:
+	CARGO_TARGET_DIR=$(abspath target/loom) $(CARGO) test --manifest-path tests/loom/Cargo.toml
 
 # For other processors, in emulation.
 test-portable:
