@@ -28,7 +28,7 @@ SCALE := $(addprefix build/bin/,broadcast_server cluster_chat cable idle)
 
 PYTHON := build/python/venv/bin/python
 
-.PHONY: help all lib examples examples-cpp demo check lint test test-rust test-portable test-c test-known-faults test-cpp
+.PHONY: help all lib examples examples-cpp demo check lint test test-rust test-loom test-portable test-c test-known-faults test-cpp
 .PHONY: test-python test-peers test-scale setup-scale quick-lib quick-c
 .PHONY: setup-python bindings idle autobahn autobahn-full install uninstall notices sizes clean
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-ab bench-setup report
@@ -115,7 +115,7 @@ lint:
 	@CFLAGS_ALL='$(CFLAGS_ALL)' CXXFLAGS_ALL='$(CXXFLAGS_ALL)' sh tests/lint.sh
 
 ## Everything but the conformance suite, which is `make autobahn`.
-test: setup-scale lint test-rust test-portable test-c test-known-faults test-cpp test-python test-peers test-scale
+test: setup-scale lint test-rust test-loom test-portable test-c test-known-faults test-cpp test-python test-peers test-scale
 
 ## The tests in Rust.
 test-rust:
