@@ -38,7 +38,7 @@ pub struct SharedConnection {
     calm: AtomicBool,
     /// An [`BatchCursor`]. Written by who reads.
     ahead: AtomicU32,
-    /// A thread that reads is waiting. Changed under the lock only.
+    /// A thread is inside a read, with the lock or waiting without it. Set under the lock only.
     reading: AtomicBool,
     cold: OnceLock<Box<Cold>>,
 }
@@ -160,7 +160,8 @@ impl SharedConnection {
     /// Drives the opening handshake until it is done, or until a server has a request to decide on that it does not
     /// take by itself.
     pub fn handshake(&self) -> Result<Opening> {
-        self.read_around(self.lock_to_read()?, Inner::handshake)
+        let (inner, _reader) = self.lock_to_read()?;
+        self.read_around(inner, Inner::handshake)
     }
 
     /// Reads the next message and shows it to `take`, and with it those behind it that lie there whole, for as long as
@@ -197,7 +198,7 @@ impl SharedConnection {
         take: &mut T,
         mut read: impl FnMut(&mut Inner, &mut T) -> Result<()>,
     ) -> Result<bool> {
-        let mut inner = self.lock_to_read()?;
+        let (mut inner, _reader) = self.lock_to_read()?;
         inner.connection_mut().take_back(self.forget_ahead());
         if inner.rest_if_drained() {
             return Ok(false);
@@ -406,20 +407,10 @@ impl SharedConnection {
         let mut until = None;
         loop {
             until = until.or_else(|| end_of(inner.setup.settings.read_timeout));
-            self.reading.store(true, Ordering::Relaxed);
             inner.rest();
             let interest = inner.interest();
-            let waited = self.wait_awake(inner, interest, until);
             let ready;
-            (inner, ready) = match waited {
-                Ok(waited) => waited,
-                Err(error) => {
-                    let _core = self.lock()?;
-                    self.reading.store(false, Ordering::Relaxed);
-                    return Err(error);
-                }
-            };
-            self.reading.store(false, Ordering::Relaxed);
+            (inner, ready) = self.wait_awake(inner, interest, until)?;
             if !ready {
                 return Err(error);
             }
@@ -491,13 +482,27 @@ impl SharedConnection {
         Ok(inner)
     }
 
-    /// The lock, for the one thread that reads.
+    /// The lock, for the one thread that reads: while it is inside, others are refused, whether or not it holds the lock.
     #[inline]
-    fn lock_to_read(&self) -> Result<Locked<'_>> {
+    fn lock_to_read(&self) -> Result<(Locked<'_>, Reader<'_>)> {
+        if self.reading.load(Ordering::Relaxed) {
+            return Err(self.refuse_to_read());
+        }
         let inner = self.lock()?;
         match self.reading.load(Ordering::Relaxed) {
-            true => Err(Error::Misuse("another thread is reading from this connection")),
-            false => Ok(inner),
+            true => Err(self.refuse_to_read()),
+            false => {
+                self.reading.store(true, Ordering::Relaxed);
+                Ok((inner, Reader(&self.reading)))
+            }
+        }
+    }
+
+    #[cold]
+    fn refuse_to_read(&self) -> Error {
+        match self.is_held_here() {
+            true => CALLED_BACK,
+            false => Error::Misuse("another thread is reading from this connection"),
         }
     }
 
@@ -505,7 +510,7 @@ impl SharedConnection {
     #[inline]
     fn lock_asleep(&self) -> Result<Locked<'_>> {
         if self.is_held_here() {
-            return Err(Error::Misuse("a callback called back into its own connection"));
+            return Err(CALLED_BACK);
         }
         let mut inner = self.inner.lock().map_err(|_| Error::Internal)?;
         self.note_stirred(&mut inner);
@@ -517,6 +522,8 @@ impl SharedConnection {
         Ok(Locked { inner, shared: self })
     }
 }
+
+const CALLED_BACK: Error = Error::Misuse("a callback called back into its own connection");
 
 fn end_of(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
@@ -540,6 +547,15 @@ impl From<BatchCursor> for u32 {
     #[inline]
     fn from(ahead: BatchCursor) -> Self {
         Self::from(ahead.end) << 16 | Self::from(ahead.next)
+    }
+}
+
+/// The one thread that reads, for as long as it is inside.
+struct Reader<'a>(&'a AtomicBool);
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
