@@ -392,7 +392,8 @@ const char *ws_config_error_message(const ws_config *config);
 
 
 /* CONNECTIONS. A connection is made here, is given a transport, and is freed. Any thread may call any function on it;
- * calls are serialised inside, and a thread that waits for the peer holds nobody up. One thread at a time reads.
+ * calls are serialised inside, and a thread that waits for the peer holds nobody up. One thread at a time reads: another
+ * that does so meanwhile gets WS_ERR_MISUSE, and one that reads afterwards ends the loan of what was read before.
  *
  * There are four transports and one set of verbs: a socket that the library opens (ws_connect, ws_listen), a socket of
  * the caller's (ws_set_socket), two functions of the caller's (ws_set_io), and memory (none of these: ws_feed and
@@ -517,7 +518,7 @@ void ws_listener_free(ws_listener *listener);
 // WS_OPT_AUTO_ACCEPT off is how it says that. WS_ERR_WOULD_BLOCK: the peer is waited for. WS_ERR_HANDSHAKE: refused, or
 // malformed; ws_http_status() and ws_http_body() tell what the server said. WS_ERR_CAPACITY: the HTTP head is over
 // WS_OPT_MAX_HEAD_SIZE. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY, WS_ERR_TIMEOUT, WS_ERR_NO_MEMORY. WS_ERR_CONNECTION_CLOSED, WS_ERR_ALREADY_CLOSED:
-// it has failed before. WS_ERR_MISUSE: another thread reads. WS_ERR_INVALID_ARGUMENT: NULL.
+// it has failed before. WS_ERR_MISUSE: another thread is inside a read. WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_handshake(ws_conn *conn);
 
 // The method of the request that a server has received: "GET", unless WS_OPT_PLAIN_REQUESTS is on. NULL
@@ -594,18 +595,18 @@ ws_status_t ws_reject(ws_conn *conn,
 
 // Reads the next message. Completes the opening handshake first, where that is not done.
 //
-// *out is NULL but for WS_OK. The message belongs to the connection until the next read on it; other calls leave it
-// alone, and it may be passed straight to ws_write_message(). When the peer closes, its Close comes as a message of kind WS_CLOSE; its answer is
-// queued: read on, until CONNECTION_CLOSED.
+// *out is NULL but for WS_OK. The message belongs to the connection until the next read on it, by whichever thread; other
+// calls leave it alone, and it may be passed straight to ws_write_message(). When the peer closes, its Close comes as a
+// message of kind WS_CLOSE; its answer is queued: read on, until CONNECTION_CLOSED.
 //
 // WS_OK: *out is a message. WS_ERR_WOULD_BLOCK: nothing complete yet; blocking, WS_OPT_READ_TIMEOUT_MS ran out. It also
 // ends a call that does not block where the peer sends much and no message: ws_has_input() is 1 then, and a poller and
 // ws_wait() report the connection again.
 // WS_ERR_PROTOCOL, WS_ERR_UTF8, WS_ERR_CAPACITY: the peer broke a rule or a limit. The Close that says so is queued, and
 // the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_CONNECTION_CLOSED: the closing handshake is done, or
-// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY, WS_ERR_TIMEOUT,
-// WS_ERR_HANDSHAKE (as from ws_handshake()): the connection is over; read on here, too. WS_ERR_MISUSE: another thread reads, or a request waits for
-// ws_accept(). WS_ERR_NO_MEMORY. WS_ERR_INVALID_ARGUMENT: NULL.
+// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY,
+// WS_ERR_TIMEOUT, WS_ERR_HANDSHAKE (as from ws_handshake()): the connection is over; read on here, too. WS_ERR_MISUSE:
+// another thread is inside a read, or a request waits for ws_accept(). WS_ERR_NO_MEMORY. WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_read_message(ws_conn *conn,
                             const ws_message **out);
 

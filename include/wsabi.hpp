@@ -762,7 +762,7 @@ public:
   ///
   /// errc::would_block: the peer is waited for. errc::handshake: refused (http_status(), http_body()), or malformed;
   /// errc::capacity: the head is too long; errc::io, errc::tls, errc::proxy, errc::timeout, errc::no_memory; then
-  /// errc::connection_closed, errc::already_closed. errc::misuse: another thread reads.
+  /// errc::connection_closed, errc::already_closed. errc::misuse: another thread is inside a read.
   result<void> handshake() noexcept { return done(ws_handshake(get())); }
 
   /// The method of the request that a server has received: "GET", unless option::plain_requests is on. Stays as long as
@@ -847,7 +847,7 @@ public:
   ///
   /// errc::would_block: nothing complete yet. errc::protocol, errc::utf8, errc::capacity: the peer broke a rule or a
   /// limit; errc::io, errc::tls, errc::proxy, errc::timeout, errc::handshake: the connection is over, read on here,
-  /// too. errc::connection_closed: the end, once; then errc::already_closed. errc::misuse: another thread reads, or a
+  /// too. errc::connection_closed: the end, once; then errc::already_closed. errc::misuse: another thread is inside a read, or a
   /// request waits. errc::no_memory.
   result<message> read_message() noexcept {
     const ws_message *out = nullptr;

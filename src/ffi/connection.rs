@@ -1,5 +1,6 @@
 //! CONNECTIONS. A connection is made here, is given a transport, and is freed. Any thread may call any function on it;
-//! calls are serialised inside, and a thread that waits for the peer holds nobody up. One thread at a time reads.
+//! calls are serialised inside, and a thread that waits for the peer holds nobody up. One thread at a time reads: another
+//! that does so meanwhile gets WS_ERR_MISUSE, and one that reads afterwards ends the loan of what was read before.
 //!
 //! There are four transports and one set of verbs: a socket that the library opens (ws_connect, ws_listen), a socket of
 //! the caller's (ws_set_socket), two functions of the caller's (ws_set_io), and memory (none of these: ws_feed and

@@ -14,7 +14,7 @@ use std::ptr;
 /// WS_OPT_AUTO_ACCEPT off is how it says that. WS_ERR_WOULD_BLOCK: the peer is waited for. WS_ERR_HANDSHAKE: refused, or
 /// malformed; ws_http_status() and ws_http_body() tell what the server said. WS_ERR_CAPACITY: the HTTP head is over
 /// WS_OPT_MAX_HEAD_SIZE. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY, WS_ERR_TIMEOUT, WS_ERR_NO_MEMORY. WS_ERR_CONNECTION_CLOSED, WS_ERR_ALREADY_CLOSED:
-/// it has failed before. WS_ERR_MISUSE: another thread reads. WS_ERR_INVALID_ARGUMENT: NULL.
+/// it has failed before. WS_ERR_MISUSE: another thread is inside a read. WS_ERR_INVALID_ARGUMENT: NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.

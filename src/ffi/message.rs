@@ -15,18 +15,18 @@ use std::sync::atomic::Ordering;
 
 /// Reads the next message. Completes the opening handshake first, where that is not done.
 ///
-/// *out is NULL but for WS_OK. The message belongs to the connection until the next read on it; other calls leave it
-/// alone, and it may be passed straight to ws_write_message(). When the peer closes, its Close comes as a message of kind WS_CLOSE; its answer is
-/// queued: read on, until CONNECTION_CLOSED.
+/// *out is NULL but for WS_OK. The message belongs to the connection until the next read on it, by whichever thread; other
+/// calls leave it alone, and it may be passed straight to ws_write_message(). When the peer closes, its Close comes as a
+/// message of kind WS_CLOSE; its answer is queued: read on, until CONNECTION_CLOSED.
 ///
 /// WS_OK: *out is a message. WS_ERR_WOULD_BLOCK: nothing complete yet; blocking, WS_OPT_READ_TIMEOUT_MS ran out. It also
 /// ends a call that does not block where the peer sends much and no message: ws_has_input() is 1 then, and a poller and
 /// ws_wait() report the connection again.
 /// WS_ERR_PROTOCOL, WS_ERR_UTF8, WS_ERR_CAPACITY: the peer broke a rule or a limit. The Close that says so is queued, and
 /// the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_CONNECTION_CLOSED: the closing handshake is done, or
-/// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY, WS_ERR_TIMEOUT,
-/// WS_ERR_HANDSHAKE (as from ws_handshake()): the connection is over; read on here, too. WS_ERR_MISUSE: another thread reads, or a request waits for
-/// ws_accept(). WS_ERR_NO_MEMORY. WS_ERR_INVALID_ARGUMENT: NULL.
+/// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY,
+/// WS_ERR_TIMEOUT, WS_ERR_HANDSHAKE (as from ws_handshake()): the connection is over; read on here, too. WS_ERR_MISUSE:
+/// another thread is inside a read, or a request waits for ws_accept(). WS_ERR_NO_MEMORY. WS_ERR_INVALID_ARGUMENT: NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `out` is NULL or writable.

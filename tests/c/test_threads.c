@@ -302,6 +302,67 @@ static void a_second_reader_is_told_so(void) {
 }
 
 /* "Beside a thread that reads, it waits for room to send only": where nothing waits to be sent, for the time given. */
+/* A transport that takes its time. */
+typedef struct slow_transport {
+  pthread_mutex_t mutex;
+  pthread_cond_t changed;
+  int is_inside, may_go;
+} slow_transport;
+
+static int32_t receive_slowly(void *userdata, uint8_t *buf, size_t len, size_t *out_n) {
+  slow_transport *me = userdata;
+  pthread_mutex_lock(&me->mutex);
+  me->is_inside = 1;
+  pthread_cond_broadcast(&me->changed);
+  while (!me->may_go) pthread_cond_wait(&me->changed, &me->mutex);
+  pthread_mutex_unlock(&me->mutex);
+  *out_n = len < 7 ? 0 : put_frame(buf, WS_SERVER, 0x81, "hello", 5);
+  return 0;
+}
+
+static int32_t send_quickly(void *userdata, const uint8_t *buf, size_t len, size_t *out_n) {
+  (void)userdata, (void)buf;
+  *out_n = len;
+  return 0;
+}
+
+static void *read_once(void *arg) {
+  reader *me = arg;
+  const ws_message *message;
+  me->status = ws_read_message(me->conn, &message);
+  me->messages = me->status == WS_OK && is_message(message, WS_TEXT, "hello");
+  return NULL;
+}
+
+/* Whether or not the first one waits: here it is inside its own callback, and holds the connection. */
+static void a_second_reader_is_told_so_while_the_first_does_not_wait_either(void) {
+  static slow_transport slow = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0};
+  const ws_message *message, *const *messages;
+  size_t count;
+  reader mine = {0};
+  ws_conn *conn = mine.conn = new_open(NULL, WS_CLIENT);
+  CHECK_IS(ws_set_io(conn, receive_slowly, send_quickly, &slow), WS_OK);
+  start(&mine.thread, read_once, &mine);
+  pthread_mutex_lock(&slow.mutex);
+  while (!slow.is_inside) pthread_cond_wait(&slow.changed, &slow.mutex);
+  pthread_mutex_unlock(&slow.mutex);
+  for (int i = 0; i < 100; i++) {
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_MISUSE);
+    CHECK(message == NULL);
+    CHECK_IS(ws_read_messages(conn, &messages, &count), WS_ERR_MISUSE);
+    CHECK_IS(ws_handshake(conn), WS_ERR_MISUSE);
+  }
+  pthread_mutex_lock(&slow.mutex);
+  slow.may_go = 1;
+  pthread_cond_broadcast(&slow.changed);
+  pthread_mutex_unlock(&slow.mutex);
+  pthread_join(mine.thread, NULL);
+  CHECK_IS(mine.messages, 1);
+  CHECK_IS(ws_read_message(conn, &message), WS_OK); /* it has left */
+  CHECK(is_message(message, WS_TEXT, "hello"));
+  ws_free(conn);
+}
+
 static void waiting_beside_a_reader_is_for_room_to_send(void) {
   wire both = open_wire();
   const ws_message *message;
@@ -507,6 +568,7 @@ int main(int argc, char **argv) {
   RUN(closing_from_another_thread_ends_a_reader_that_waits);
   RUN(closing_ends_a_reader_that_waits_even_where_the_peer_never_answers);
   RUN(a_second_reader_is_told_so);
+  RUN(a_second_reader_is_told_so_while_the_first_does_not_wait_either);
   RUN(waiting_beside_a_reader_is_for_room_to_send);
   RUN(a_timeout_set_meanwhile_holds_for_a_reader_that_waits);
   RUN(others_can_use_a_connection_that_is_waited_for);

@@ -30,8 +30,6 @@ pub struct Inner {
     pub(super) registration: Option<Registration>,
     /// There from the first wait on.
     pub(super) waiters: Option<Box<Waiters>>,
-    /// A thread is inside a read that waits.
-    pub(super) is_read_from: bool,
 }
 
 impl Inner {

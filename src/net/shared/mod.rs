@@ -32,7 +32,7 @@ use crate::proto::deadline::NEVER;
 use crate::proto::handshake::{ClientHandshake, ServerHandshake, Url};
 use crate::proto::prepared::Prepared;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// See the module.
@@ -41,6 +41,8 @@ pub struct SharedConnection {
     monitor: Monitor<Inner>,
     /// A [`BatchCursor`]. Written by the one thread that reads.
     cursor: AtomicU32,
+    /// A thread is inside a read, with the lock or waiting without it. Set under the lock only.
+    reading: AtomicBool,
 }
 
 /// Messages that one read found behind the one it was called for, by their places, the first being that one's. The next
@@ -73,14 +75,13 @@ impl SharedConnection {
             setup: Arc::clone(setup),
             registration: None,
             waiters: None,
-            is_read_from: false,
         };
         if inner.transport.has_clock() {
             inner.connection_mut().set_over_socket();
         }
         // The deadlines run from now on.
         let _ = inner.tick();
-        Self { monitor: Monitor::new(inner), cursor: AtomicU32::new(0) }
+        Self { monitor: Monitor::new(inner), cursor: AtomicU32::new(0), reading: AtomicBool::new(false) }
     }
 
     /// A connection whose opening handshake is over; `part` of its frames has been read already.
@@ -143,7 +144,8 @@ impl SharedConnection {
     /// Drives the opening handshake until it is done, or until a server has a request to decide on that it does not
     /// take by itself.
     pub fn handshake(&self) -> Result<Opening> {
-        self.read_around(self.lock_to_read()?, Inner::handshake)
+        let (inner, _reader) = self.lock_to_read()?;
+        self.read_around(inner, Inner::handshake)
     }
 
     /// Reads the next message and shows it to `take`, and with it those behind it that lie there whole, for as long as
@@ -180,7 +182,7 @@ impl SharedConnection {
         take: &mut T,
         mut read: impl FnMut(&mut Inner, &mut T) -> Result<()>,
     ) -> Result<bool> {
-        let mut inner = self.lock_to_read()?;
+        let (mut inner, _reader) = self.lock_to_read()?;
         inner.connection_mut().take_back(self.forget_ahead());
         if inner.rest_if_drained() {
             return Ok(false);
@@ -308,11 +310,12 @@ impl SharedConnection {
                 return Err(Error::AlreadyClosed);
             }
             let due = inner.next_deadline();
-            if (!inner.is_read_from && inner.has_input()) || (due != NEVER && due <= clock::now_ms()) {
+            let beside_reader = self.reading.load(Ordering::Relaxed);
+            if (!beside_reader && inner.has_input()) || (due != NEVER && due <= clock::now_ms()) {
                 return Ok(true);
             }
             let mut interest = inner.interest();
-            interest.read &= !inner.is_read_from;
+            interest.read &= !beside_reader;
             let waited;
             (inner, waited) = self.wait_for(inner, interest, until)?;
             match waited {
@@ -397,28 +400,17 @@ impl SharedConnection {
         let began = Instant::now();
         let result = loop {
             inner.rest();
-            inner.is_read_from = true;
             let until = end_of(began, inner.settings().read_timeout);
-            let waited = if inner.has_input() {
+            let (locked, waited) = if inner.has_input() {
                 // It lies in the buffer or in the TLS session, where the socket does not show it. Others have their turn first.
                 drop(inner);
                 let is_over = until.is_some_and(|until| Instant::now() >= until);
-                self.lock().map(|inner| (inner, if is_over { Waited::TimedOut } else { Waited::Ready }))
+                (self.lock()?, if is_over { Waited::TimedOut } else { Waited::Ready })
             } else {
                 let interest = inner.interest();
-                self.wait_for(inner, interest, until)
+                self.wait_for(inner, interest, until)?
             };
-            let waited = match waited {
-                Ok((locked, waited)) => {
-                    inner = locked;
-                    waited
-                }
-                Err(error) => {
-                    self.lock()?.is_read_from = false;
-                    return Err(error);
-                }
-            };
-            inner.is_read_from = false;
+            inner = locked;
             inner.unpark();
             match call(&mut inner) {
                 Err(error) if error.is_would_block() && inner.blocks() && waited != Waited::TimedOut => {}
@@ -480,13 +472,27 @@ impl SharedConnection {
         Ok(inner)
     }
 
-    /// The lock, for the one thread that reads.
+    /// The lock, for the one thread that reads: while it is inside, others are refused, whether or not it holds the lock.
     #[inline]
-    fn lock_to_read(&self) -> Result<Locked<'_>> {
+    fn lock_to_read(&self) -> Result<(Locked<'_>, Reader<'_>)> {
+        if self.reading.load(Ordering::Relaxed) {
+            return Err(self.refuse_to_read());
+        }
         let inner = self.lock()?;
-        match inner.is_read_from {
-            true => Err(Error::Misuse("another thread is reading from this connection")),
-            false => Ok(inner),
+        match self.reading.load(Ordering::Relaxed) {
+            true => Err(self.refuse_to_read()),
+            false => {
+                self.reading.store(true, Ordering::Relaxed);
+                Ok((inner, Reader(&self.reading)))
+            }
+        }
+    }
+
+    #[cold]
+    fn refuse_to_read(&self) -> Error {
+        match self.is_held_here() {
+            true => CALLED_BACK,
+            false => Error::Misuse("another thread is reading from this connection"),
         }
     }
 
@@ -494,7 +500,7 @@ impl SharedConnection {
     #[inline(always)]
     fn lock_parked(&self) -> Result<Locked<'_>> {
         if self.is_held_here() {
-            return Err(Error::Misuse("a callback called back into its own connection"));
+            return Err(CALLED_BACK);
         }
         // An error is not made before it is needed, for it would have to be dropped.
         match self.monitor.lock() {
@@ -505,6 +511,7 @@ impl SharedConnection {
 }
 
 const NO_SOCKET: Error = Error::Misuse("there is no socket to wait for");
+const CALLED_BACK: Error = Error::Misuse("a callback called back into its own connection");
 
 fn end_of(began: Instant, timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| began.checked_add(timeout))
@@ -528,5 +535,15 @@ impl From<BatchCursor> for u32 {
     #[inline]
     fn from(ahead: BatchCursor) -> Self {
         Self::from(ahead.end) << 16 | Self::from(ahead.next)
+    }
+}
+
+/// The one thread that reads, for as long as it is inside.
+struct Reader<'a>(&'a AtomicBool);
+
+impl Drop for Reader<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
