@@ -103,7 +103,7 @@ quick-lib:
 quick-c: $(QUICK_TESTS) $(QUICK_FAULTS)
 	@printf '%s\n' $(QUICK_LONGEST) $(filter-out $(QUICK_LONGEST),$(QUICK_TESTS)) | xargs -P 3 -I{} sh -c \
 		'{} >{}.log 2>&1; status=$$?; grep -v "^ok" {}.log | sed "s|^|$$(basename {}): |"; exit $$status'
-	@sh tests/known_faults/run.sh $(QUICK_FAULTS)
+	@CARGO='$(CARGO)' sh tests/known_faults/run.sh $(QUICK_FAULTS)
 
 build/check/bin/%: tests/c/%.c $(wildcard tests/c/*.h) include/wsabi.h | quick-lib
 	@$(CC) $(CFLAGS_ALL) -Itests/c $< -o $@ $(LDFLAGS_QUICK)
@@ -112,7 +112,7 @@ build/check/bin/known_faults/%: tests/known_faults/%.c $(wildcard tests/c/*.h) i
 
 ## Warnings in Rust, C, C++, shell and Python; names what it cannot look at here.
 lint:
-	@CFLAGS_ALL='$(CFLAGS_ALL)' CXXFLAGS_ALL='$(CXXFLAGS_ALL)' sh tests/lint.sh
+	@CARGO='$(CARGO)' CFLAGS_ALL='$(CFLAGS_ALL)' CXXFLAGS_ALL='$(CXXFLAGS_ALL)' sh tests/lint.sh
 
 ## Everything but the conformance suite, which is `make autobahn`.
 test: setup-scale lint test-rust test-loom test-portable test-c test-known-faults test-cpp test-python test-peers test-scale
@@ -131,7 +131,7 @@ test-c: lib examples $(C_TESTS)
 
 ## Tests of faults that are not fixed yet, each of which must fail.
 test-known-faults: lib $(KNOWN_FAULTS)
-	sh tests/known_faults/run.sh $(KNOWN_FAULTS)
+	CARGO='$(CARGO)' sh tests/known_faults/run.sh $(KNOWN_FAULTS)
 
 # Warnings are errors, in the programs that the tests start, too. The peers are for their Chromium.
 ## The tests of the Python package.

@@ -59,8 +59,11 @@ END
 }
 
 check 'rustfmt' crates_are_formatted
-check 'clippy' "$cargo" clippy --all-targets -- -D warnings
-check 'clippy without TLS' "$cargo" clippy --all-targets --no-default-features -- -D warnings
+# CARGO may be several words.
+# shellcheck disable=SC2086
+check 'clippy' $cargo clippy --all-targets -- -D warnings
+# shellcheck disable=SC2086
+check 'clippy without TLS' $cargo clippy --all-targets --no-default-features -- -D warnings
 
 # Programs to compare with are built, and their headers installed, for benchmarks only.
 : >$scratch/without_headers

@@ -3,7 +3,7 @@
 # nothing in it: for root, for an unprivileged user, and for all users of a machine. And where cargo is told to build
 # elsewhere, everything is still found. Nothing is left on this machine: root's /usr/local is another one meanwhile.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 . tests/c/checks.sh
 
 work=$(mktemp -d)

@@ -24,8 +24,9 @@ main() {
 
 # The path that cargo names.
 rust_program() {
+    # CARGO may be several words.
     # shellcheck disable=SC2086
-    cargo test ${KNOWN_FAULTS_CARGO:-} --test known_faults --no-run 2>&1 | tee "$scratch/cargo" |
+    ${CARGO:-cargo} test --test known_faults --no-run 2>&1 | tee "$scratch/cargo" |
         sed -n 's/^ *Executable .*(\(.*\))$/\1/p' | grep . || { sed 's/^/    /' "$scratch/cargo" >&2; echo /does-not-build; }
 }
 
