@@ -7,7 +7,7 @@
 //! | auto-pong not flushed in read-only use | `reading::the_pong_goes_out_in_read_only_use_…` |
 //! | a pong that cannot be written blocks reads | `reading::reading_goes_on_while_the_pong_cannot_be_sent` |
 //! | frames that arrive with the 101 are lost | `handshake::bytes_after_the_head_are_kept_for_the_first_read` |
-//! | the echoed Close has another code | `closing::the_answer_to_a_close_carries_its_code` |
+//! | the echoed Close has another code, or no reason | `closing::the_answer_to_a_close_carries_its_code_and_its_reason` |
 //! | data after a Close is read | `closing::nothing_is_read_after_the_peers_close` |
 //! | both sides closing at once hang | `closing::two_ends_of_ours_come_to_the_end_together_whoever_begins` |
 //! | sockets that never finish the handshake stay | `deadlines::a_handshake_that_takes_too_long_fails` |

@@ -873,9 +873,8 @@ impl Connection {
         };
         self.close_code = Some(code);
         if self.state == State::Active {
-            // The answer carries the peer's code (RFC 6455 section 5.5.1).
-            let answer = &payload[..payload.len().min(2)];
-            self.sender.queue_close(answer)?;
+            // The answer carries the peer's code (RFC 6455 section 5.5.1), and its reason: programs show it to the user.
+            self.sender.queue_close(payload)?;
             self.corked = false;
         }
         self.state = self.state.after_their_close();

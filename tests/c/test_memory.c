@@ -1108,7 +1108,7 @@ static void the_end_is_told_once(void) {
     CHECK_IS(ws_write_message(second, WS_TEXT, "x", 1), WS_ERR_CONNECTION_CLOSED);
     CHECK_IS(ws_read_message(second, &message), WS_ERR_WOULD_BLOCK);
     CHECK_IS(read_from(first, second, &message), WS_OK);
-    CHECK(is_message(message, WS_CLOSE, "") && message->close_code == 4001);
+    CHECK(is_message(message, WS_CLOSE, "enough") && message->close_code == 4001);
     /* The server is done as soon as its Close has left, the client when the server has ended the stream. */
     CHECK_IS(ws_read_message(both.client, &message), WS_ERR_WOULD_BLOCK);
     CHECK_IS(ws_interest(both.client), WS_WANT_READ);
@@ -1160,7 +1160,7 @@ static void what_comes_after_a_close_is_not_looked_at(void) {
   CHECK_IS(ws_read_message(server, &message), WS_OK);
   CHECK(is_message(message, WS_CLOSE, "why") && message->close_code == 1001);
   CHECK_IS(ws_read_message(server, &message), WS_ERR_WOULD_BLOCK);
-  CHECK(last_words_are(server, "\x88\x02\x03\xe9", 4));
+  CHECK(last_words_are(server, "\x88\x05\x03\xe9" "why", 7));
   CHECK_IS(ws_write_pending(server), WS_ERR_CONNECTION_CLOSED);
   CHECK_IS(ws_close_code(server), 1001);
   ws_free(server);

@@ -1,6 +1,6 @@
 //! The closing handshake: who may still do what, and who ends the stream.
 
-use crate::common::wire::{BINARY, CLOSE, PING, TEXT};
+use crate::common::wire::{BINARY, CLOSE, PING, TEXT, close_payload};
 use crate::common::{
     Fault, Role, SharedConnection, Transport, close, everywhere, everywhere_on, plain, text,
 };
@@ -64,7 +64,7 @@ fn the_client_is_done_only_after_the_server_has_ended_the_stream() {
                 let waits = if by_reading { Err(Fault::WouldBlock) } else { Ok(()) };
                 assert_eq!(drive(&mut client), waits);
                 assert_eq!(drive(&mut client), waits);
-                let answer = if we_begin { vec![] } else { 3000_u16.to_be_bytes().to_vec() };
+                let answer = if we_begin { vec![] } else { close_payload(3000, "bye") };
                 assert_eq!(peer.received(), [(CLOSE, answer)]);
                 peer.end();
                 // A stream that would block, for once, is a stream that has not ended yet.
@@ -101,7 +101,6 @@ fn two_ends_of_ours_come_to_the_end_together_whoever_begins() {
                 end.close(Some((1001, "again"))).unwrap();
                 let _ = end.write_pending();
             }
-            let reason = |by: Role| if who.contains(&by) { "done" } else { "" };
             if who.contains(&Client) {
                 assert_eq!(server.read(), Ok(text("last words")));
             }
@@ -110,13 +109,13 @@ fn two_ends_of_ours_come_to_the_end_together_whoever_begins() {
                 assert_eq!(client.read(), Ok(close(1000, "done")));
                 assert_eq!(client.read(), Err(Fault::WouldBlock));
             }
-            assert_eq!(server.read(), Ok(close(1000, reason(Client))));
+            assert_eq!(server.read(), Ok(close(1000, "done")));
             server.assert_over();
             if who != [Server] {
                 if who.contains(&Server) {
                     assert_eq!(client.read(), Ok(text("last words")));
                 }
-                assert_eq!(client.read(), Ok(close(1000, reason(Server))));
+                assert_eq!(client.read(), Ok(close(1000, "done")));
                 assert_eq!(client.read(), Err(Fault::WouldBlock));
             }
             drop(server);
@@ -207,15 +206,19 @@ fn closing_again_is_harmless_at_any_time_before_the_end() {
 }
 
 #[test]
-fn the_answer_to_a_close_carries_its_code() {
+fn the_answer_to_a_close_carries_its_code_and_its_reason() {
+    let long = "ä".repeat(61) + "!";
+    assert_eq!(long.len(), 123);
     everywhere(|lab| {
         for role in ROLES {
             for code in [1000, 1001, 1003, 1007, 1011, 1014, 3000, 4999] {
-                let (mut end, peer) = lab.end(role, plain());
-                peer.send_close(code, "a reason that is not repeated");
-                assert_eq!(end.read(), Ok(close(code, "a reason that is not repeated")));
-                let _ = end.write_pending();
-                assert_eq!(peer.received(), [(CLOSE, code.to_be_bytes().to_vec())]);
+                for reason in ["", "a reason that is repeated", &long] {
+                    let (mut end, peer) = lab.end(role, plain());
+                    peer.send_close(code, reason);
+                    assert_eq!(end.read(), Ok(close(code, reason)));
+                    let _ = end.write_pending();
+                    assert_eq!(peer.received(), [(CLOSE, close_payload(code, reason))]);
+                }
             }
             let (mut end, peer) = lab.end(role, plain());
             peer.send(CLOSE, b"");

@@ -124,7 +124,7 @@ fn a_read_queues_the_close_reply_and_the_next_read_or_write_pending_sends_it() {
                 Role::Server => assert_eq!(result, Err(Fault::Closed)),
                 Role::Client => assert!(matches!(result, Ok(()) | Err(Fault::WouldBlock))),
             }
-            assert_eq!(peer.received(), [(CLOSE, 1001_u16.to_be_bytes().to_vec())]);
+            assert_eq!(peer.received(), [(CLOSE, wire::close_payload(1001, "going away"))]);
         }
     });
 }

@@ -598,7 +598,7 @@ async def test_who_receives_may_close_and_who_closes_may_receive() -> None:
         await ws.close(3000, "enough")
         with pytest.raises(ConnectionClosedError) as closed:
             await receiving
-        assert closed.value.rcvd == (3000, "") and closed.value.sent == (3000, "enough")
+        assert closed.value.rcvd == (3000, "enough") and closed.value.sent == (3000, "enough")
         assert closed.value.rcvd_then_sent is False
         with pytest.raises(ConnectionClosedError):
             await ws.send("too late")

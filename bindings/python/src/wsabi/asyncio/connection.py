@@ -474,7 +474,7 @@ class Connection(asyncio.Protocol):
                 self._closing = True
                 self._close_received = Close(code, payload.decode())
                 if self._close_sent is None:
-                    self._close_sent, self._received_first = Close(code), True
+                    self._close_sent, self._received_first = self._close_received, True
                 self._look_at_clock()
         self._controls.clear()
 
