@@ -700,6 +700,85 @@ static void nothing_is_reported_after_connection_closed(void) {
     for (role = WS_CLIENT; role <= WS_SERVER; role++) TRY(the_stream_ends((enum how_it_ends)how, role));
 }
 
+/* What is left to be sent can be sent no more. */
+
+static void is_silent(ws_conn *conn, ws_poller *poller) {
+  ws_status_t status;
+  const uint64_t begun = ws_now();
+  while ((status = read_next(conn)) != WS_ERR_CONNECTION_CLOSED) {
+    CHECK(ws_now() - begun < 3000);
+    if (status == WS_ERR_WOULD_BLOCK) is_reported(poller, 7, 100);
+  }
+  CHECK_IS(ws_interest(conn), 0);
+  CHECK_IS(reports_within(A_WHILE, poller, conn, read_next), 0);
+}
+
+static void nothing_is_reported_of_output_that_outlives_its_connection(void) {
+  int32_t role;
+  for (role = WS_CLIENT; role <= WS_SERVER; role++) {
+    line both;
+    ws_poller *poller = poller_of_idle(&both, role);
+    ws_queue_message(both.conn, WS_BINARY, large, sizeof large);
+    CHECK_IS(close_it(both.conn), WS_OK);
+    TRY(is_silent(both.conn, poller));
+    CHECK(ws_queued_bytes(both.conn) > 0);
+    while (is_readable(both.peer, 50)) NEED(recv(both.peer, large, sizeof large, 0) > 0); /* there is room again */
+    CHECK_IS(reports_within(A_WHILE, poller, both.conn, read_next), 0);
+    CHECK_IS(ws_next_deadline(both.conn), -1);
+    free_line(&both);
+    ws_poller_free(poller);
+  }
+}
+
+static void nothing_is_reported_over_tls_of_output_that_outlives_its_connection(void) {
+  const struct linger now = {1, 0};
+  int32_t role;
+  for (role = WS_CLIENT; role <= WS_SERVER; role++) {
+    ends both = open_ends("wss");
+    ws_conn *conn = role == WS_CLIENT ? both.client : both.server, **peer = role == WS_CLIENT ? &both.server : &both.client;
+    ws_poller *poller = poller_of(conn, 7);
+    int i;
+    NEED(setsockopt((int)ws_get_socket(*peer), SOL_SOCKET, SO_LINGER, &now, sizeof now) == 0);
+    CHECK(reports_within(30, poller, conn, read_all) <= 2);
+    ws_free(*peer);
+    *peer = NULL;
+    for (i = 0; i < 3; i++) write_little(conn);
+    TRY(is_silent(conn, poller));
+    free_ends(&both);
+    ws_poller_free(poller);
+  }
+}
+
+/* A server that takes no more connections: whoever connects waits. */
+static int listen_full(int *port, int *waiting) {
+  const int fd = listen_raw(port);
+  NEED(listen(fd, 0) == 0);
+  *waiting = connect_raw(*port);
+  return fd;
+}
+
+/* The opening is given up before connecting is: that deadline is not looked at any more. */
+static void nothing_is_reported_of_a_connection_that_failed_while_connecting(void) {
+  ws_config *config = config_with(WS_OPT_BLOCKING, 0);
+  int port, waiting, listening = listen_full(&port, &waiting);
+  char url[64];
+  ws_conn *conn = NULL;
+  ws_poller *poller;
+  NEED(ws_config_set(config, WS_OPT_HANDSHAKE_TIMEOUT_MS, 100) == WS_OK);
+  NEED(ws_config_set(config, WS_OPT_CONNECT_TIMEOUT_MS, 300) == WS_OK);
+  snprintf(url, sizeof url, "ws://127.0.0.1:%d/", port);
+  NEED(ws_connect(config, url, &conn) == WS_OK);
+  ws_config_free(config);
+  poller = poller_of(conn, 7);
+  TRY(is_silent(conn, poller));
+  CHECK_IS(ws_next_deadline(conn), -1);
+  CHECK_IS(reports_within(A_WHILE, poller, conn, read_next), 0);
+  ws_free(conn);
+  ws_poller_free(poller);
+  close(waiting);
+  close(listening);
+}
+
 /* What the system refuses. */
 
 static struct {
@@ -898,6 +977,9 @@ int main(int argc, char **argv) {
   RUN(a_text_that_another_thread_queues_on_an_idle_connection_is_reported);
   RUN(a_close_that_another_thread_queues_on_an_idle_connection_is_reported_and_times_out);
   RUN(nothing_is_reported_after_connection_closed);
+  RUN(nothing_is_reported_of_output_that_outlives_its_connection);
+  RUN(nothing_is_reported_over_tls_of_output_that_outlives_its_connection);
+  RUN(nothing_is_reported_of_a_connection_that_failed_while_connecting);
   RUN(a_socket_that_cannot_be_watched_is_not_reported_without_end);
   RUN(a_listener_that_cannot_accept_is_reported_after_a_moment);
   RUN(two_hundred_look_ups_take_no_more_than_32_threads);

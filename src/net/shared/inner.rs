@@ -127,10 +127,14 @@ impl Inner {
         driver.flush_quietly(transport)
     }
 
-    /// What a wait for this connection would be for. Nothing, where its end is only to be told.
+    /// What a wait for this connection would be for. Nothing, where its end is only to be told, or has been.
     pub fn interest(&self) -> Interest {
         let wanted = match &self.slot {
             Slot::Parked(_) => Interest { read: true, write: false },
+            // What is left to be sent, here or in a TLS session, stays.
+            Slot::Active(active) if active.driver.connection.state() == State::Terminated => {
+                return Interest { read: false, write: false };
+            }
             Slot::Active(active) => {
                 Interest { read: active.driver.connection.wants_bytes(), write: active.driver.has_output() }
             }
@@ -156,6 +160,7 @@ impl Inner {
             Slot::Active(active) => active.driver.connection.next_deadline(),
         };
         match &self.transport {
+            // A connection that has failed is connected no further.
             Transport::Connecting(connector) if self.is_opening() => due.min(connector.due()),
             Transport::Connecting(_) | Transport::Stream(_) => due,
         }
