@@ -514,7 +514,7 @@ def proxy_for(url: str) -> Optional[str]:
     size = c_size_t()
     room = create_string_buffer(256)
     while True:
-        status = quick.ws_proxy_for(address(url), room, len(room), byref(size))
+        status = quick.ws_proxy_for(encoded(url), room, len(room), byref(size))
         if status == Status.ERR_PROXY:
             raise exceptions.InvalidProxy("the environment's", last_sentence())
         if status == Status.ERR_URL:
