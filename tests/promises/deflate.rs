@@ -260,9 +260,12 @@ fn what_was_inflated_before_a_message_became_corrupt_counts_however_it_was_cut()
                 for first in 1..bytes.len() {
                     assert_eq!(told(&whole, role, limited(), &bytes, first), expected, "{first} bytes first");
                 }
-                at_every_chunk_size(&Transport::ALL, |lab| {
-                    assert_eq!(told(lab, role, limited(), &bytes, 0), expected);
-                });
+                // Half of them: each frame once, whole or in two.
+                if (role == Role::Server) == (in_two == parts) {
+                    at_every_chunk_size(&Transport::ALL, |lab| {
+                        assert_eq!(told(lab, role, limited(), &bytes, 0), expected);
+                    });
+                }
             }
         }
     }
