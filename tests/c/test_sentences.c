@@ -28,7 +28,8 @@ static void each_bad_url_says_what_is_wrong_with_it(void) {
     const char *url, *words;
   } bad[] = {
     {"", "not a valid URL"},
-    {"ws://h/ /", "not a valid URL"},
+    {"ws://h\n/", "not a valid URL"},
+    {"ws://127.0.0.256/", "neither a name nor an address"},
     {"http://example.com/", "scheme"},
     {"ws://example.com/#part", "fragment"},
     {"ws:example.com", "no host"},
