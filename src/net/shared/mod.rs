@@ -41,7 +41,7 @@ pub struct SharedConnection {
     monitor: Monitor<Inner>,
     /// A [`BatchCursor`]. Written by the one thread that reads.
     cursor: AtomicU32,
-    /// A thread is inside a read, with the lock or waiting without it. Set under the lock only.
+    /// A thread is inside a read, with the lock or without.
     reading: AtomicBool,
 }
 
@@ -144,8 +144,8 @@ impl SharedConnection {
     /// Drives the opening handshake until it is done, or until a server has a request to decide on that it does not
     /// take by itself.
     pub fn handshake(&self) -> Result<Opening> {
-        let (inner, _reader) = self.lock_to_read()?;
-        self.read_around(inner, Inner::handshake)
+        let _reader = self.begin_to_read()?;
+        self.read_around(self.lock()?, Inner::handshake)
     }
 
     /// Reads the next message and shows it to `take`, and with it those behind it that lie there whole, for as long as
@@ -182,7 +182,8 @@ impl SharedConnection {
         take: &mut T,
         mut read: impl FnMut(&mut Inner, &mut T) -> Result<()>,
     ) -> Result<bool> {
-        let (mut inner, _reader) = self.lock_to_read()?;
+        let _reader = self.begin_to_read()?;
+        let mut inner = self.lock()?;
         inner.connection_mut().take_back(self.forget_ahead());
         if inner.rest_if_drained() {
             return Ok(false);
@@ -472,20 +473,15 @@ impl SharedConnection {
         Ok(inner)
     }
 
-    /// The lock, for the one thread that reads: while it is inside, others are refused, whether or not it holds the lock.
-    #[inline]
-    fn lock_to_read(&self) -> Result<(Locked<'_>, Reader<'_>)> {
+    /// For the one thread that reads: meanwhile others are refused, whether it holds the lock, waits for it, or waits for the
+    /// peer. Two that begin in the same instant may both get in, one after the other: the lock keeps them apart.
+    #[inline(always)]
+    fn begin_to_read(&self) -> Result<Reader<'_>> {
         if self.reading.load(Ordering::Relaxed) {
             return Err(self.refuse_to_read());
         }
-        let inner = self.lock()?;
-        match self.reading.load(Ordering::Relaxed) {
-            true => Err(self.refuse_to_read()),
-            false => {
-                self.reading.store(true, Ordering::Relaxed);
-                Ok((inner, Reader(&self.reading)))
-            }
-        }
+        self.reading.store(true, Ordering::Relaxed);
+        Ok(Reader(&self.reading))
     }
 
     #[cold]
