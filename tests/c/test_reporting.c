@@ -263,6 +263,33 @@ static void each_token_comes_once_and_none_of_a_freed_connection(void) {
       for (how = 0; how < 2; how++) TRY(freed_amid_reports(capacity, victim, how));
 }
 
+/* Two are ready where there is room for one; what the other one had to say is read before its turn comes. */
+static void a_connection_that_found_no_room_and_was_read_meanwhile_is_not_reported(void) {
+  line both[2];
+  ws_poller *poller;
+  uint64_t token;
+  size_t count, i;
+  CHECK_IS(ws_poller_new(&poller), WS_OK);
+  for (i = 0; i < 2; i++) {
+    both[i] = open_line(WS_SERVER, NULL);
+    CHECK_IS(ws_poller_add(poller, both[i].conn, i), WS_OK);
+    CHECK(reports_within(30, poller, both[i].conn, read_all) <= 2);
+  }
+  for (i = 0; i < 2; i++) send_frame(both[i].peer, WS_SERVER, 0x81, "news", 4);
+  nap(20);
+  CHECK_IS(ws_poller_wait(poller, &token, 1, SOON, &count), WS_OK);
+  for (i = 0; i < 2; i++) CHECK_IS(read_all(both[i].conn), WS_ERR_WOULD_BLOCK);
+  CHECK_IS(ws_poller_wait(poller, &token, 1, 50, &count), WS_ERR_WOULD_BLOCK);
+  for (i = 0; i < 2; i++) send_frame(both[i].peer, WS_SERVER, 0x81, "more", 4);
+  for (i = 0; i < 2; i++) {
+    CHECK_IS(ws_poller_wait(poller, &token, 1, SOON, &count), WS_OK);
+    CHECK_IS(read_all(both[token].conn), WS_ERR_WOULD_BLOCK);
+  }
+  CHECK_IS(ws_poller_wait(poller, &token, 1, 50, &count), WS_ERR_WOULD_BLOCK);
+  for (i = 0; i < 2; i++) free_line(&both[i]);
+  ws_poller_free(poller);
+}
+
 /* Any thread may add, remove and wake. */
 
 static struct {
@@ -963,6 +990,7 @@ int main(int argc, char **argv) {
   RUN(a_refusal_that_has_been_sent_does_not_make_ws_wait_spin);
   RUN(a_request_that_waits_for_too_long_is_reported);
   RUN(each_token_comes_once_and_none_of_a_freed_connection);
+  RUN(a_connection_that_found_no_room_and_was_read_meanwhile_is_not_reported);
   RUN(adding_and_removing_a_connection_at_once_leaves_it_with_the_poller_or_without);
   RUN(a_connection_that_was_added_can_be_removed_while_another_poller_adds_and_removes_it);
   RUN(a_connection_with_the_descriptor_that_another_one_had_while_connecting_is_reported);

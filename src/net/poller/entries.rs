@@ -123,9 +123,27 @@ impl Entries {
 
     /// Asks a source how it is. Lists it where it has something to do, and notes when it will.
     pub(super) fn look(&mut self, key: Key, now: &Now, ready: &mut VecDeque<Key>) {
-        let Some(SourceStatus { ready: is_ready, due }) = self.ask(key, now, ready) else { return };
+        if let Some(SourceStatus { ready: false, due }) = self.ask(key, now, ready) {
+            self.note_due(key, due);
+        }
+    }
+
+    /// Whether a source that was listed in an earlier wait still has something to do: others may have done it. One that is busy
+    /// will be marked dirty.
+    pub(super) fn is_still_ready(&mut self, key: Key, now: &Now) -> bool {
+        let Some(entry) = self.get_mut(key) else { return false };
+        match entry.source.status(now) {
+            Some(SourceStatus { ready: true, .. }) => true,
+            other => {
+                entry.is_listed = false;
+                self.note_due(key, other.map_or(NEVER, |status| status.due));
+                false
+            }
+        }
+    }
+
+    fn note_due(&mut self, key: Key, due: u64) {
         if let Some(entry) = self.get_mut(key)
-            && !is_ready
             && due < entry.due
         {
             let before = std::mem::replace(&mut entry.due, due);

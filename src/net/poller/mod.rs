@@ -93,6 +93,8 @@ struct Waiting {
     reported: Vec<Key>,
     /// What has something to do and has not been reported yet.
     ready: VecDeque<Key>,
+    /// How many of those an earlier wait had no room for.
+    carried: usize,
 }
 
 impl Poller {
@@ -113,6 +115,7 @@ impl Poller {
             events: mio::Events::with_capacity(EVENTS),
             reported: Vec::new(),
             ready: VecDeque::new(),
+            carried: 0,
         };
         Ok(Self { shared: Arc::new(shared), waiting: Mutex::new(waiting) })
     }
@@ -226,6 +229,11 @@ impl Poller {
         while let Some(slot) = tokens.get_mut(count)
             && let Some(key) = waiting.ready.pop_front()
         {
+            let is_carried = waiting.carried > 0;
+            waiting.carried = waiting.carried.saturating_sub(1);
+            if is_carried && !entries.is_still_ready(key, now) {
+                continue;
+            }
             // What has been removed meanwhile has no entry.
             if let Some(entry) = entries.get_mut(key) {
                 *slot = entry.token;
@@ -233,6 +241,7 @@ impl Poller {
                 waiting.reported.push(key);
             }
         }
+        waiting.carried = waiting.ready.len();
         count
     }
 }
