@@ -291,6 +291,7 @@ impl SharedConnection {
             let error = match inner.write_pending() {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_would_block() && inner.blocks() => error,
+                Err(error) if began.is_some() => return inner.told(ended_while_it_waited(error)),
                 Err(error) => return inner.told(error),
             };
             let (_, waited) = self.wait_to_write(inner, &mut began)?;
@@ -338,7 +339,10 @@ impl SharedConnection {
             let mut inner = self.lock()?;
             inner.tick()?;
             let (driver, transport) = inner.driven();
-            let accepted = write(driver, transport)?;
+            let accepted = match began {
+                None => write(driver, transport)?,
+                Some(_) => write(driver, transport).map_err(ended_while_it_waited)?,
+            };
             if wait == Wait::Never || !inner.blocks() || !inner.driver().has_output() {
                 return Ok(accepted);
             }
@@ -418,7 +422,7 @@ impl SharedConnection {
                 other => break other,
             }
         };
-        result.or_else(|error| inner.told(error))
+        result.or_else(|error| inner.told(ended_while_it_waited(error)))
     }
 
     /// Waits, outside the lock, for room to write, for as long as a blocking write may take.
@@ -508,6 +512,14 @@ impl SharedConnection {
 
 const NO_SOCKET: Error = Error::Misuse("there is no socket to wait for");
 const CALLED_BACK: Error = Error::Misuse("a callback called back into its own connection");
+
+/// A call that began before the end, and waited until another thread was told of it, is told of the end, too, and of no misuse.
+fn ended_while_it_waited(error: Error) -> Error {
+    match error {
+        Error::AlreadyClosed => Error::ConnectionClosed,
+        other => other,
+    }
+}
 
 fn end_of(began: Instant, timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| began.checked_add(timeout))
