@@ -124,7 +124,7 @@ impl Listener {
         }
         poller.register(self.raw_socket(), key, Sides::Read)?;
         *registration = Some((Arc::clone(poller), key));
-        poller.mark_dirty(key);
+        poller.mark_dirty(key, self.status(&Now::default()));
         Ok(())
     }
 

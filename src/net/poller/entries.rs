@@ -128,6 +128,23 @@ impl Entries {
         }
     }
 
+    /// [`look`](Self::look), for a source that said how it was when it was marked dirty: where it is busy, and may be so each
+    /// time that it is asked, that is believed.
+    pub(super) fn look_or_believe(
+        &mut self,
+        key: Key,
+        status: SourceStatus,
+        now: &Now,
+        ready: &mut VecDeque<Key>,
+    ) {
+        let Some(entry) = self.get_mut(key) else { return };
+        let SourceStatus { ready: is_ready, due } = entry.source.status(now).unwrap_or(status);
+        match is_ready {
+            true => entry.list(key, ready),
+            false => self.note_due(key, due),
+        }
+    }
+
     /// Whether a source that was listed in an earlier wait still has something to do: others may have done it. One that is busy
     /// will be marked dirty.
     pub(super) fn is_still_ready(&mut self, key: Key, now: &Now) -> bool {

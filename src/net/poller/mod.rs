@@ -79,8 +79,8 @@ pub struct Shared {
     opener: Process,
     bell: Doorbell,
     entries: Mutex<Entries>,
-    /// What to look at: something was done to these sources elsewhere.
-    dirty: Mutex<Vec<Key>>,
+    /// What to look at: something was done to these sources elsewhere. How they were then, for those that are busy still.
+    dirty: Mutex<Vec<(Key, SourceStatus)>>,
     /// Memory for the connections that become active.
     pub(in crate::net) pool: Pool,
 }
@@ -190,8 +190,8 @@ impl Poller {
             }
         }
         if has_dirty {
-            for key in self.shared.take_dirty() {
-                entries.look(key, now, &mut waiting.ready);
+            for (key, status) in self.shared.take_dirty() {
+                entries.look_or_believe(key, status, now, &mut waiting.ready);
             }
         }
         entries.next_timer(now, &mut waiting.ready)
@@ -222,8 +222,8 @@ impl Poller {
             }
         }
         if has_dirty {
-            for key in self.shared.take_dirty() {
-                entries.look(key, now, &mut waiting.ready);
+            for (key, status) in self.shared.take_dirty() {
+                entries.look_or_believe(key, status, now, &mut waiting.ready);
             }
         }
         while let Some(slot) = tokens.get_mut(count)
@@ -316,9 +316,9 @@ impl Shared {
         }
     }
 
-    /// Something was done to this source that the poller does not know of.
-    pub(in crate::net) fn mark_dirty(&self, key: Key) {
-        self.dirty().push(key);
+    /// Something was done to this source that the poller does not know of; this is how it is now.
+    pub(in crate::net) fn mark_dirty(&self, key: Key, status: SourceStatus) {
+        self.dirty().push((key, status));
         if self.bell.ring_dirty() {
             // It fails only where a wake-up is on its way already.
             let _ = self.waker.wake();
@@ -336,11 +336,11 @@ impl Shared {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn dirty(&self) -> MutexGuard<'_, Vec<Key>> {
+    fn dirty(&self) -> MutexGuard<'_, Vec<(Key, SourceStatus)>> {
         self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_dirty(&self) -> Vec<Key> {
+    fn take_dirty(&self) -> Vec<(Key, SourceStatus)> {
         std::mem::take(&mut self.dirty())
     }
 }

@@ -451,9 +451,7 @@ impl Monitored for Inner {
     }
 
     fn mark_dirty(&mut self) {
-        if let Some(registration) = &mut self.registration {
-            registration.mark_dirty();
-        }
+        self.mark_for_poller();
     }
 }
 

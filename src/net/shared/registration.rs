@@ -27,10 +27,10 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    /// Tells the poller to look.
-    pub(super) fn mark_dirty(&mut self) {
-        self.awaits_look = true;
-        self.poller.mark_dirty(self.key);
+    /// Tells the poller to look, and how the connection is, should it be busy then.
+    fn mark_dirty(&mut self, status: SourceStatus) {
+        (self.awaits_look, self.due) = (true, status.due);
+        self.poller.mark_dirty(self.key, status);
     }
 
     pub(super) fn pool(&self) -> &Pool {
@@ -51,16 +51,16 @@ impl SharedConnection {
         }
         poller.register(socket, key, sides(&inner.transport))?;
         watch(&mut inner.transport);
-        let mut registration = Registration {
+        let registration = Registration {
             poller: Arc::clone(poller),
             key,
             due: NEVER,
             awaits_look: false,
             is_paused: false,
         };
-        // What it has to do already, the system will not tell.
-        registration.mark_dirty();
         inner.registration = Some(registration);
+        // What it has to do already, the system will not tell.
+        inner.mark_for_poller();
         Ok(())
     }
 
@@ -104,7 +104,7 @@ impl SharedConnection {
         let registration =
             inner.registration.as_mut().ok_or(Error::Misuse("this connection is with no poller"))?;
         registration.is_paused = paused;
-        registration.mark_dirty();
+        inner.mark_for_poller();
         Ok(())
     }
 
@@ -170,13 +170,21 @@ impl Inner {
         Published::new(is_idle, is_batch_valid)
     }
 
+    /// Has the poller look, whatever it knows.
+    pub(super) fn mark_for_poller(&mut self) {
+        let status = self.status(&Now::default());
+        if let Some(registration) = &mut self.registration {
+            registration.mark_dirty(status);
+        }
+    }
+
     #[cold]
     fn tell_status(&mut self) {
         let status = self.status(&Now::default());
         if let Some(registration) = &mut self.registration
             && (status.ready || status.due < registration.due)
         {
-            registration.mark_dirty();
+            registration.mark_dirty(status);
         }
     }
 
