@@ -315,7 +315,7 @@ fn a_peer_of_hidden_pings_alone_does_not_hold_up_a_read_for_ever() {
 
 /// Beginnings of frames and what may follow them for ever without giving a message.
 fn barren(sender: Role) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
-    let zipped = |first| wire::header(sender, first, 1 << 40);
+    let zipped = |first| wire::header(sender, first, (isize::MAX as u64).min(1 << 40));
     // Masked with zeros, it is what it says.
     let begun = |first: u8| match sender {
         Role::Client => [&zipped(first)[..10], &[0; 4]].concat(),
@@ -400,7 +400,7 @@ fn a_message_that_arrives_faster_than_it_is_read_lets_others_have_a_turn_on_a_so
         if is_socket {
             connection.set_over_socket();
         }
-        let header = wire::header(wire::other(role), BINARY, 1 << 40);
+        let header = wire::header(wire::other(role), BINARY, (isize::MAX as u64).min(1 << 40));
         connection.space().unwrap()[..header.len()].copy_from_slice(&header);
         connection.received(header.len());
         let mut received = 0;
