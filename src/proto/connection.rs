@@ -273,7 +273,12 @@ impl Connection {
             Some(cold) => (cold.config.take(), cold.deadlines.take(), cold.deflate.take()),
             None => (None, None, None),
         };
-        self.config = config.unwrap_or_else(|| Arc::clone(usual));
+        match config {
+            Some(config) => self.config = config,
+            // As a rule it has the usual one: who shares that is not to count on one another's counter for nothing.
+            None if !Arc::ptr_eq(&self.config, usual) => self.config = Arc::clone(usual),
+            None => {}
+        }
         self.receiver.end_simple();
         // Without any it has none already, as it was when it was parked.
         if let Some(deadlines) = deadlines {
