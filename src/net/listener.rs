@@ -17,7 +17,7 @@ use socket2::{SockAddr, Type};
 use std::io;
 use std::net::ToSocketAddrs;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -36,8 +36,10 @@ pub struct Listener {
     /// The file of a Unix socket, which goes with it.
     file: Option<SocketFile>,
     opener: Process,
-    /// None waits, as far as is known.
-    drained: AtomicBool,
+    /// How often a poller has told of connections that wait.
+    told: AtomicUsize,
+    /// How often it had when there was none any more. Whoever asked the system before one came has not drained it.
+    drained_at: AtomicUsize,
     /// Nothing can be accepted before this.
     paused_until: AtomicU64,
     registration: Mutex<Option<(Arc<Shared>, Key)>>,
@@ -57,7 +59,8 @@ impl Listener {
             tls,
             file,
             opener: Process::current(),
-            drained: AtomicBool::new(false),
+            told: AtomicUsize::new(1),
+            drained_at: AtomicUsize::new(0),
             paused_until: AtomicU64::new(0),
             registration: Mutex::default(),
         })
@@ -66,13 +69,14 @@ impl Listener {
     /// The next connection that waits; `WouldBlock` where there is none.
     pub fn accept(&self) -> Result<Stream> {
         let socket = loop {
+            let told = self.told.load(Ordering::Acquire);
             match self.socket.accept() {
                 Ok((socket, _)) => break socket,
                 // The peer gave up before its turn came: that is no matter of ours.
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
                     if error.kind() == io::ErrorKind::WouldBlock {
-                        self.drained.store(true, Ordering::Relaxed);
+                        self.drained_at.store(told, Ordering::Relaxed);
                     } else {
                         self.paused_until.store(clock::now_ms() + PAUSE, Ordering::Relaxed);
                     }
@@ -144,12 +148,13 @@ impl Listener {
 
     /// A connection may wait.
     pub(in crate::net) fn on_event(&self) {
-        self.drained.store(false, Ordering::Relaxed);
+        self.told.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether accepting is worth a try, and when it will be; never, where nobody waits.
     pub(in crate::net) fn status(&self, now: &Now) -> SourceStatus {
-        let due = match self.drained.load(Ordering::Relaxed) {
+        let is_drained = self.drained_at.load(Ordering::Relaxed) == self.told.load(Ordering::Relaxed);
+        let due = match is_drained {
             true => NEVER,
             false => self.paused_until.load(Ordering::Relaxed),
         };

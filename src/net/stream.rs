@@ -51,8 +51,22 @@ impl Stream {
     /// What a connection that wants `wanted` has to wait for.
     pub fn interest(&self, wanted: Interest) -> Interest {
         match self {
+            // What is to be sent waits for the TLS handshake, and that for the peer, or for room.
+            Stream::Tls(tls) if tls.is_handshaking() => {
+                Interest { write: tls.has_pending_output(), ..wanted }
+            }
             Stream::Tls(tls) => Interest { write: wanted.write || tls.has_pending_output(), ..wanted },
             _ => wanted,
+        }
+    }
+
+    /// What who only sends has to wait for.
+    pub fn interest_to_write(&self) -> Interest {
+        match self {
+            Stream::Tls(tls) if tls.is_handshaking() => {
+                Interest { read: true, write: tls.has_pending_output() }
+            }
+            _ => Interest { read: false, write: true },
         }
     }
 

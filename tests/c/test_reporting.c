@@ -856,16 +856,65 @@ static void a_socket_that_cannot_be_watched_is_not_reported_without_end(void) {
 
 static int refusal;
 
+static struct {
+  pthread_t thread;
+  int ms; /* so long it takes to say that nobody waits */
+} slow_acceptor;
+
 /* Takes the place of the C library's. */
 int accept4(int fd, __SOCKADDR_ARG address, socklen_t *__restrict len, int flags) {
+  const int ms = __atomic_load_n(&slow_acceptor.ms, __ATOMIC_SEQ_CST);
+  int accepted;
   if (refusal) {
     errno = refusal;
     return -1;
   }
-  return (int)syscall(SYS_accept4, fd, address.__sockaddr__, len, flags);
+  accepted = (int)syscall(SYS_accept4, fd, address.__sockaddr__, len, flags);
+  if (accepted < 0 && ms > 0 && pthread_equal(pthread_self(), slow_acceptor.thread)) {
+    const int why = errno;
+    nap(ms);
+    errno = why;
+  }
+  return accepted;
 }
 
 static ws_listener *busy_listener;
+
+static ws_status_t accept_slowly(ws_conn *unused) {
+  ws_conn *conn;
+  ws_status_t status;
+  (void)unused;
+  slow_acceptor.thread = pthread_self();
+  __atomic_store_n(&slow_acceptor.ms, 200, __ATOMIC_SEQ_CST);
+  status = ws_listener_accept(busy_listener, &conn);
+  __atomic_store_n(&slow_acceptor.ms, 0, __ATOMIC_SEQ_CST);
+  return status;
+}
+
+/* It found nobody waiting, and says so when others have come. */
+static void who_waits_to_be_accepted_is_reported_beside_a_thread_that_found_nobody(void) {
+  static call other;
+  ws_poller *poller;
+  ws_conn *conn = NULL;
+  int fds[2], i;
+  busy_listener = listen_to("ws", NULL);
+  NEED(ws_poller_new(&poller) == WS_OK && ws_poller_add_listener(poller, busy_listener, 7) == WS_OK);
+  CHECK(is_reported(poller, 7, SOON));
+  CHECK_IS(ws_listener_accept(busy_listener, &conn), WS_ERR_WOULD_BLOCK);
+  begin_call(&other, NULL, accept_slowly);
+  nap(50);
+  for (i = 0; i < 2; i++) fds[i] = connect_raw(ws_listener_port(busy_listener));
+  for (i = 0; i < 2; i++) {
+    CHECK(is_reported(poller, 7, SOON));
+    CHECK_IS(ws_listener_accept(busy_listener, &conn), WS_OK);
+    ws_free(conn);
+    if (i == 0) CHECK(ends_within(&other, 1000));
+    close(fds[i]);
+  }
+  CHECK_IS(other.status, WS_ERR_WOULD_BLOCK);
+  ws_listener_free(busy_listener);
+  ws_poller_free(poller);
+}
 
 static ws_status_t accept_once(ws_conn *unused) {
   ws_conn *conn;
@@ -973,6 +1022,120 @@ static void look_ups_that_nobody_waits_for_any_more_leave_the_queue(void) {
   for (i = 0; i < BUSY; i++) ws_free(conn[i]);
 }
 
+/* More than a TLS session keeps before it has shaken hands, to a server that says nothing. */
+static void a_long_request_over_tls(int with_poller) {
+  static char value[100001];
+  ws_config *config = config_with(WS_OPT_BLOCKING, 0);
+  int port, listening = listen_raw(&port), fd;
+  ws_conn *conn = NULL;
+  ws_poller *poller;
+  char url[64];
+  memset(value, 'x', sizeof value - 1);
+  NEED(ws_config_add_header(config, "X-Long", value) == WS_OK);
+  NEED(ws_config_set_tls_roots(config, (const uint8_t *)authority, strlen(authority)) == WS_OK);
+  snprintf(url, sizeof url, "wss://127.0.0.1:%d/", port);
+  NEED(ws_connect(config, url, &conn) == WS_OK && (fd = accept(listening, NULL, NULL)) >= 0);
+  ws_config_free(config);
+  poller = poller_of(conn, 7);
+  if (!with_poller) NEED(ws_poller_remove(poller, conn) == WS_OK);
+  if (with_poller) reports_within(100, poller, conn, read_all);
+  else waits_within(100, conn, read_all);
+  CHECK((with_poller ? reports_within(A_WHILE, poller, conn, read_all) : waits_within(A_WHILE, conn, read_all)) <= 1);
+  ws_free(conn);
+  ws_poller_free(poller);
+  close(fd);
+  close(listening);
+}
+
+static void a_request_longer_than_a_tls_session_keeps_does_not_make_a_poller_spin(void) { a_long_request_over_tls(1); }
+
+static void a_request_longer_than_a_tls_session_keeps_does_not_make_ws_wait_spin(void) { a_long_request_over_tls(0); }
+
+/* A poller beside a thread that reads and waits. */
+
+static void what_arrives_is_not_reported_while_a_thread_waits_inside_a_read(void) {
+  static call reader;
+  line both = open_line(WS_SERVER, NULL);
+  ws_poller *poller;
+  int i;
+  set(both.conn, WS_OPT_BLOCKING, 1);
+  poller = poller_of(both.conn, 7);
+  begin_call(&reader, both.conn, read_next);
+  nap(50);
+  while (is_reported(poller, 7, 0)) continue; /* what it was added with */
+  for (i = 0; i < 10; i++) {
+    say(both.peer, i == 0 ? "\x81\x8a\0\0\0\0" : "x", i == 0 ? 6 : 1); /* it is the reader's */
+    CHECK_IS(reports_within(20, poller, both.conn, do_nothing), 0);
+  }
+  CHECK(!has_ended(&reader));
+  say(both.peer, "x", 1);
+  CHECK(ends_within(&reader, SOON));
+  CHECK_IS(reader.status, WS_OK);
+  free_line(&both);
+  ws_poller_free(poller);
+}
+
+static void what_a_thread_leaves_unread_is_reported_once_it_is_outside(void) {
+  static call reader;
+  line both = open_line(WS_SERVER, NULL);
+  ws_poller *poller;
+  uint8_t frames[64];
+  size_t len = 0, i;
+  set(both.conn, WS_OPT_BLOCKING, 1);
+  poller = poller_of(both.conn, 7);
+  begin_call(&reader, both.conn, read_next);
+  nap(50);
+  while (is_reported(poller, 7, 0)) continue;
+  for (i = 0; i < 2; i++) len += put_frame(frames + len, WS_CLIENT, 0x81, "news", 4);
+  say(both.peer, frames, len);
+  CHECK(ends_within(&reader, SOON));
+  CHECK(is_reported(poller, 7, SOON));
+  CHECK_IS(read_next(both.conn), WS_OK);
+  set(both.conn, WS_OPT_BLOCKING, 0);
+  CHECK_IS(read_next(both.conn), WS_ERR_WOULD_BLOCK);
+  send_frame(both.peer, WS_SERVER, 0x81, "news", 4);
+  CHECK(is_reported(poller, 7, SOON));
+  free_line(&both);
+  ws_poller_free(poller);
+}
+
+/* Paused. */
+
+static void a_paused_connection_is_reported_for_its_pings_and_no_more(void) {
+  line both = open_line(WS_SERVER, NULL);
+  ws_poller *poller = poller_of(both.conn, 7);
+  int reports;
+  CHECK(reports_within(30, poller, both.conn, read_all) <= 2);
+  CHECK_IS(ws_poller_read(both.conn, 0), WS_OK);
+  set(both.conn, WS_OPT_PONG_TIMEOUT_MS, 0);
+  set(both.conn, WS_OPT_PING_INTERVAL_MS, 50);
+  send_frame(both.peer, WS_SERVER, 0x81, "news", 4);
+  reports = reports_within(500, poller, both.conn, ws_write_pending);
+  CHECK(is_between((uint64_t)reports, 4, 25));
+  set(both.conn, WS_OPT_PING_INTERVAL_MS, 0);
+  CHECK(reports_within(100, poller, both.conn, ws_write_pending) <= 2);
+  CHECK_IS(ws_poller_read(both.conn, 1), WS_OK);
+  CHECK(is_reported(poller, 7, SOON));
+  CHECK_IS(read_next(both.conn), WS_OK);
+  free_line(&both);
+  ws_poller_free(poller);
+}
+
+/* There is nothing left to pause. */
+static void a_paused_connection_is_reported_until_its_end_has_been_told(void) {
+  line both = open_line(WS_SERVER, NULL);
+  ws_poller *poller = poller_of(both.conn, 7);
+  CHECK(reports_within(30, poller, both.conn, read_all) <= 2);
+  set(both.conn, WS_OPT_CLOSE_TIMEOUT_MS, 100);
+  CHECK_IS(ws_poller_read(both.conn, 0), WS_OK);
+  send_frame(both.peer, WS_SERVER, 0x81, "news", 4);
+  CHECK_IS(close_it(both.conn), WS_OK);
+  CHECK(reports_within(500, poller, both.conn, ws_write_pending) <= 5);
+  CHECK_IS(ws_get_state(both.conn), WS_STATE_CLOSED);
+  free_line(&both);
+  ws_poller_free(poller);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   RUN(one_byte_of_a_request_does_not_make_a_poller_spin);
@@ -1010,6 +1173,13 @@ int main(int argc, char **argv) {
   RUN(nothing_is_reported_of_a_connection_that_failed_while_connecting);
   RUN(a_socket_that_cannot_be_watched_is_not_reported_without_end);
   RUN(a_listener_that_cannot_accept_is_reported_after_a_moment);
+  RUN(who_waits_to_be_accepted_is_reported_beside_a_thread_that_found_nobody);
+  RUN(a_request_longer_than_a_tls_session_keeps_does_not_make_a_poller_spin);
+  RUN(a_request_longer_than_a_tls_session_keeps_does_not_make_ws_wait_spin);
+  RUN(what_arrives_is_not_reported_while_a_thread_waits_inside_a_read);
+  RUN(what_a_thread_leaves_unread_is_reported_once_it_is_outside);
+  RUN(a_paused_connection_is_reported_for_its_pings_and_no_more);
+  RUN(a_paused_connection_is_reported_until_its_end_has_been_told);
   RUN(two_hundred_look_ups_take_no_more_than_32_threads);
   RUN(look_ups_that_nobody_waits_for_any_more_leave_the_queue);
   return check_end();

@@ -533,6 +533,11 @@ static void a_writer_that_waits_minds_that_blocking_is_switched_off(void) {
   TRY(an_option_ends(WS_CLIENT, write_large, WS_OPT_BLOCKING, 0, WS_OK));
 }
 
+static void a_reader_that_waits_minds_that_blocking_is_switched_off(void) {
+  TRY(an_option_ends(WS_SERVER, read_next, WS_OPT_BLOCKING, 0, WS_ERR_WOULD_BLOCK));
+  TRY(an_option_ends(WS_CLIENT, read_next, WS_OPT_BLOCKING, 0, WS_ERR_WOULD_BLOCK));
+}
+
 static void an_idle_timeout_holds_for_a_writer_that_waits(void) {
   an_option_ends(WS_SERVER, write_large, WS_OPT_IDLE_TIMEOUT_MS, 300, WS_ERR_TIMEOUT);
 }
@@ -756,6 +761,240 @@ static void a_pong_that_is_fed_is_dated_by_the_next_tick(void) {
   ws_free(conn);
 }
 
+/* Threads that wait on one connection: what one of them does, the others take into account. */
+
+/* Beside a thread that reads, what arrives is that one's; then it is the others' again. */
+static void a_wait_beside_a_reader_that_gave_up_ends_with_the_next_message(void) {
+  static call reader, waiter;
+  line both = open_line(WS_SERVER, NULL);
+  set(both.conn, WS_OPT_BLOCKING, 1);
+  set(both.conn, WS_OPT_READ_TIMEOUT_MS, 200);
+  begin_call(&reader, both.conn, read_next);
+  nap(60);
+  begin_call(&waiter, both.conn, wait_long);
+  CHECK(ends_within(&reader, 2000));
+  CHECK_IS(reader.status, WS_ERR_WOULD_BLOCK);
+  nap(100);
+  CHECK(!has_ended(&waiter));
+  send_frame(both.peer, WS_SERVER, 0x81, "news", 4);
+  CHECK(ends_within(&waiter, SOON));
+  CHECK_IS(waiter.status, WS_OK);
+  free_line(&both);
+}
+
+static void a_wait_ends_where_another_thread_is_told_of_the_end(void) {
+  static call waiter;
+  guest one = open_guest(WS_SERVER);
+  const uint64_t begun = ws_now();
+  ws_status_t status = WS_ERR_WOULD_BLOCK;
+  CHECK_IS(close_it(one.conn), WS_OK);
+  begin_call(&waiter, one.conn, wait_long);
+  nap(50);
+  send_frame(one.fd, WS_SERVER, 0x88, "\x03\xe8", 2);
+  while (status != WS_ERR_CONNECTION_CLOSED && ws_now() - begun < 2000) status = read_next(one.conn);
+  CHECK_IS(status, WS_ERR_CONNECTION_CLOSED);
+  CHECK(ends_within(&waiter, SOON));
+  CHECK(waiter.status == WS_OK || waiter.status == WS_ERR_ALREADY_CLOSED);
+  CHECK_IS(ws_wait(one.conn, 10), WS_ERR_ALREADY_CLOSED);
+  free_guest(&one);
+}
+
+/* A peer that never stops to send what is no message. */
+
+static struct {
+  pthread_t thread;
+  int fd;
+  ws_conn *peer; /* or this one */
+  int ends;
+} flood;
+
+static void *keep_pinging(void *unused) {
+  static uint8_t pings[54000];
+  size_t len = 0;
+  (void)unused;
+  while (len + 6 <= sizeof pings) len += put_frame(pings + len, WS_CLIENT, 0x89, "", 0);
+  while (!__atomic_load_n(&flood.ends, __ATOMIC_SEQ_CST)) {
+    if (!flood.peer && send(flood.fd, pings, len, MSG_NOSIGNAL) < 0) break;
+    if (flood.peer && ws_queue_message(flood.peer, WS_PING, "", 0) != WS_OK) read_all(flood.peer);
+  }
+  return NULL;
+}
+
+/* Whoever reads gives up in time. */
+static void a_flood_is_outlived(ws_conn *conn, int fd, ws_conn *peer) {
+  static call reader;
+  static uint8_t pongs[64 << 10];
+  const uint64_t begun = ws_now();
+  set(conn, WS_OPT_BLOCKING, 1);
+  set(conn, WS_OPT_READ_TIMEOUT_MS, 300);
+  flood.fd = fd, flood.peer = peer, flood.ends = 0;
+  NEED(pthread_create(&flood.thread, NULL, keep_pinging, NULL) == 0);
+  begin_call(&reader, conn, read_next);
+  while (!has_ended(&reader) && ws_now() - begun < 5000) {
+    if (peer) nap(5);
+    else recv(fd, pongs, sizeof pongs, MSG_DONTWAIT);
+  }
+  __atomic_store_n(&flood.ends, 1, __ATOMIC_SEQ_CST);
+  if (!peer) shutdown(fd, SHUT_RDWR);
+  pthread_join(flood.thread, NULL);
+  CHECK(ends_within(&reader, SOON));
+  CHECK_IS(reader.status, WS_ERR_WOULD_BLOCK);
+  CHECK(is_between(reader.took, 280, 1500));
+}
+
+static void a_read_timeout_holds_against_a_peer_that_never_stops_pinging(void) {
+  line both = open_line(WS_SERVER, NULL);
+  ends secured;
+  TRY(a_flood_is_outlived(both.conn, both.peer, NULL));
+  free_line(&both);
+  secured = open_ends("wss");
+  TRY(a_flood_is_outlived(secured.client, -1, secured.server));
+  free_ends(&secured);
+}
+
+/* A message whose rest never comes, a byte at a time. */
+static void a_read_timeout_holds_against_a_message_that_trickles_in(void) {
+  static call reader;
+  line both = open_line(WS_SERVER, NULL);
+  uint8_t head[8] = {0x82, 0xfe, 0xff, 0xff};
+  set(both.conn, WS_OPT_BLOCKING, 1);
+  set(both.conn, WS_OPT_READ_TIMEOUT_MS, 300);
+  begin_call(&reader, both.conn, read_next);
+  say(both.peer, head, sizeof head);
+  while (!has_ended(&reader)) {
+    say(both.peer, "x", 1);
+    nap(1);
+  }
+  CHECK(ends_within(&reader, SOON));
+  CHECK_IS(reader.status, WS_ERR_WOULD_BLOCK);
+  CHECK(is_between(reader.took, 280, 1000));
+  free_line(&both);
+}
+
+/* However steadily it takes a little. */
+static void a_write_timeout_holds_against_a_peer_that_takes_little_at_a_time(void) {
+  static call writer;
+  static uint8_t space[20000];
+  line both = open_line(WS_SERVER, NULL);
+  set(both.conn, WS_OPT_BLOCKING, 1);
+  set(both.conn, WS_OPT_WRITE_TIMEOUT_MS, 300);
+  begin_call(&writer, both.conn, write_large);
+  while (!has_ended(&writer)) {
+    recv(both.peer, space, sizeof space, 0);
+    nap(5);
+  }
+  CHECK(ends_within(&writer, SOON));
+  CHECK_IS(writer.status, WS_OK);
+  CHECK(ws_queued_bytes(both.conn) > 0);
+  CHECK(is_between(writer.took, 280, 1000));
+  free_line(&both);
+}
+
+/* Openings. */
+
+static void a_handshake_timeout_holds_for_an_opening_under_way(ws_status_t (*open)(ws_conn *)) {
+  static call opener;
+  int port, listening = listen_raw(&port), fd;
+  ws_config *config = config_with(WS_OPT_BLOCKING, 1);
+  ws_conn *conn = NULL;
+  char url[64];
+  snprintf(url, sizeof url, "ws://127.0.0.1:%d/", port);
+  NEED(ws_connect(config, url, &conn) == WS_OK && (fd = accept(listening, NULL, NULL)) >= 0);
+  begin_call(&opener, conn, open);
+  nap(100);
+  set(conn, WS_OPT_HANDSHAKE_TIMEOUT_MS, 300);
+  CHECK(ends_within(&opener, 2000));
+  CHECK_IS(opener.status, WS_ERR_TIMEOUT);
+  ws_free(conn);
+  ws_config_free(config);
+  close(fd);
+  close(listening);
+}
+
+static void a_handshake_timeout_holds_for_who_waits_in_an_opening(void) {
+  TRY(a_handshake_timeout_holds_for_an_opening_under_way(ws_handshake));
+  TRY(a_handshake_timeout_holds_for_an_opening_under_way(read_next));
+}
+
+/* A client whose proxy has been asked for its server, and has not answered. */
+typedef struct asking {
+  ws_conn *conn;
+  int listening, fd;
+} asking;
+
+static asking ask_proxy(uint64_t blocking) {
+  ws_config *config = config_with(WS_OPT_BLOCKING, 0);
+  const uint64_t begun = ws_now();
+  char url[64], scratch[512];
+  asking one;
+  int port;
+  one.listening = listen_raw(&port);
+  snprintf(url, sizeof url, "http://127.0.0.1:%d", port);
+  NEED(ws_config_set_proxy(config, url) == WS_OK);
+  NEED(ws_connect(config, "ws://server.example/", &one.conn) == WS_OK);
+  NEED((one.fd = accept(one.listening, NULL, NULL)) >= 0);
+  while (!is_readable(one.fd, 1)) {
+    NEED(ws_now() - begun < 5000);
+    ws_write_pending(one.conn);
+  }
+  NEED(recv(one.fd, scratch, sizeof scratch, 0) > 0);
+  NEED(ws_write_pending(one.conn) == WS_ERR_WOULD_BLOCK);
+  set(one.conn, WS_OPT_BLOCKING, blocking);
+  ws_config_free(config);
+  return one;
+}
+
+static void free_asking(asking *one) {
+  ws_free(one->conn);
+  close(one->fd);
+  close(one->listening);
+}
+
+static const char a_tunnel[] = "HTTP/1.1 200 OK\r\n\r\n";
+
+static void what_an_opening_has_to_send_is_sent_by_a_call_that_waits_for_the_proxy(void) {
+  static call sender;
+  asking one = ask_proxy(1);
+  const uint64_t before = cpu_ms();
+  begin_call(&sender, one.conn, ws_write_pending);
+  nap(200);
+  CHECK(!has_ended(&sender));
+  CHECK(cpu_ms() - before < 100);
+  say(one.fd, a_tunnel, sizeof a_tunnel - 1);
+  CHECK(ends_within(&sender, SOON));
+  CHECK_IS(sender.status, WS_OK);
+  CHECK(is_readable(one.fd, SOON)); /* the request */
+  free_asking(&one);
+}
+
+/* More than a TLS session keeps before it has shaken hands. */
+static void what_an_opening_has_to_send_over_tls_does_not_make_a_call_spin(void) {
+  static call sender;
+  static char value[100001];
+  ws_config *config = config_with(WS_OPT_BLOCKING, 1);
+  int port, listening = listen_raw(&port), fd;
+  ws_conn *conn = NULL;
+  char url[64];
+  uint64_t before;
+  memset(value, 'x', sizeof value - 1);
+  NEED(ws_config_add_header(config, "X-Long", value) == WS_OK);
+  NEED(ws_config_set_tls_roots(config, (const uint8_t *)authority, strlen(authority)) == WS_OK);
+  snprintf(url, sizeof url, "wss://127.0.0.1:%d/", port);
+  NEED(ws_connect(config, url, &conn) == WS_OK && (fd = accept(listening, NULL, NULL)) >= 0);
+  ws_config_free(config);
+  begin_call(&sender, conn, ws_write_pending);
+  nap(200);
+  before = cpu_ms();
+  nap(300);
+  CHECK(!has_ended(&sender));
+  CHECK(cpu_ms() - before < 100);
+  close(fd);
+  CHECK(ends_within(&sender, SOON));
+  CHECK(sender.status != WS_OK);
+  ws_free(conn);
+  close(listening);
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   RUN(a_write_to_a_client_that_takes_nothing_ends_with_the_pong_timeout);
@@ -793,6 +1032,7 @@ int main(int argc, char **argv) {
   RUN(a_longer_read_timeout_holds_for_a_reader_that_waits);
   RUN(a_shorter_write_timeout_holds_for_a_writer_that_waits);
   RUN(a_writer_that_waits_minds_that_blocking_is_switched_off);
+  RUN(a_reader_that_waits_minds_that_blocking_is_switched_off);
   RUN(an_idle_timeout_holds_for_a_writer_that_waits);
   RUN(what_is_queued_is_sent_by_a_reader_that_waits);
   RUN(a_close_that_is_queued_is_sent_by_a_reader_that_waits_and_its_deadline_ends_it);
@@ -805,5 +1045,13 @@ int main(int argc, char **argv) {
   RUN(sending_what_is_pending_to_a_peer_that_takes_nothing_ends_with_the_pong_timeout);
   RUN(who_only_writes_to_a_peer_that_is_gone_is_told_once_the_pong_is_late);
   RUN(a_pong_that_is_fed_is_dated_by_the_next_tick);
+  RUN(a_wait_beside_a_reader_that_gave_up_ends_with_the_next_message);
+  RUN(a_wait_ends_where_another_thread_is_told_of_the_end);
+  RUN(a_read_timeout_holds_against_a_peer_that_never_stops_pinging);
+  RUN(a_read_timeout_holds_against_a_message_that_trickles_in);
+  RUN(a_write_timeout_holds_against_a_peer_that_takes_little_at_a_time);
+  RUN(a_handshake_timeout_holds_for_who_waits_in_an_opening);
+  RUN(what_an_opening_has_to_send_is_sent_by_a_call_that_waits_for_the_proxy);
+  RUN(what_an_opening_has_to_send_over_tls_does_not_make_a_call_spin);
   return check_end();
 }

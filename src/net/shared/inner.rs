@@ -377,11 +377,19 @@ impl Inner {
         self.setup.settings.blocking && self.transport.raw_socket().is_some()
     }
 
+    /// Whether a thread waits inside a read: nobody else can read meanwhile.
+    #[inline]
+    pub(super) fn is_read_from(&self) -> bool {
+        self.waiters.as_ref().is_some_and(|waiters| waiters.is_read_from)
+    }
+
     /// What waits are planned by now.
     pub(super) fn outlook(&self) -> Outlook {
         Outlook {
             has_input: self.has_input(),
             interest: self.interest(),
+            is_connecting: self.transport.stream().is_none(),
+            is_read_from: self.is_read_from(),
             due: self.next_deadline(),
             state: self.state(),
             ..Outlook::of_settings(self.settings())
@@ -401,6 +409,7 @@ impl Inner {
     pub(super) fn is_idle(&self) -> bool {
         matches!(&self.slot, Slot::Parked(parked) if !parked.has_deadlines())
             && !self.transport.ready().read
+            && !self.is_read_from()
             && self.registration.as_ref().is_none_or(|registration| !registration.is_paused)
     }
 

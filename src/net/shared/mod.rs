@@ -17,6 +17,7 @@ pub use self::transport::Transport;
 pub use self::view::View;
 
 use self::slot::{Active, Slot};
+use self::waiters::Waits;
 use crate::driver::{Driver, MANY};
 use crate::error::{Error, Result};
 use crate::message::{Kind, MessageView, Outgoing, Role};
@@ -312,14 +313,14 @@ impl SharedConnection {
                 return Err(Error::AlreadyClosed);
             }
             let due = inner.next_deadline();
-            let beside_reader = self.reading.load(Ordering::Relaxed);
+            let beside_reader = inner.is_read_from();
             if (!beside_reader && inner.has_input()) || (due != NEVER && due <= clock::now_ms()) {
                 return Ok(true);
             }
             let mut interest = inner.interest();
             interest.read &= !beside_reader;
             let waited;
-            (inner, waited) = self.wait_for(inner, interest, until)?;
+            (inner, waited) = self.wait_for(inner, Waits::Otherwise, interest, until)?;
             match waited {
                 Waited::Ready => return Ok(true),
                 // Another thread has changed something: perhaps there is something else to wait for now.
@@ -406,19 +407,19 @@ impl SharedConnection {
         let result = loop {
             inner.rest();
             let until = end_of(began, inner.settings().read_timeout);
-            let (locked, waited) = if inner.has_input() {
+            if inner.has_input() {
                 // It lies in the buffer or in the TLS session, where the socket does not show it. Others have their turn first.
                 drop(inner);
-                let is_over = until.is_some_and(|until| Instant::now() >= until);
-                (self.lock()?, if is_over { Waited::TimedOut } else { Waited::Ready })
+                inner = self.lock()?;
             } else {
                 let interest = inner.interest();
-                self.wait_for(inner, interest, until)?
-            };
-            inner = locked;
-            inner.unpark();
+                inner = self.wait_for(inner, Waits::ToRead, interest, until)?.0;
+                inner.unpark();
+            }
+            // Whatever the wait has ended with: a peer that sends nothing but parts or Pings holds nobody up.
+            let is_over = is_past(until);
             match call(&mut inner) {
-                Err(error) if error.is_would_block() && inner.blocks() && waited != Waited::TimedOut => {}
+                Err(error) if error.is_would_block() && inner.blocks() && !is_over => {}
                 other => break other,
             }
         };
@@ -433,9 +434,10 @@ impl SharedConnection {
     ) -> Result<(Locked<'a>, Waited)> {
         let began = *began.get_or_insert_with(Instant::now);
         let until = end_of(began, inner.settings().write_timeout);
-        let (mut inner, waited) = self.wait_for(inner, Interest { read: false, write: true }, until)?;
+        let interest = inner.transport.interest_to_write();
+        let (mut inner, waited) = self.wait_for(inner, Waits::Otherwise, interest, until)?;
         inner.unpark();
-        Ok((inner, waited))
+        Ok((inner, if is_past(until) { Waited::TimedOut } else { waited }))
     }
 
     /// Waits, outside the lock, and can be woken by another thread. The end of the time is not told where something has
@@ -443,6 +445,7 @@ impl SharedConnection {
     fn wait_for<'a>(
         &'a self,
         mut inner: Locked<'a>,
+        waits: Waits,
         interest: Interest,
         until: Option<Instant>,
     ) -> Result<(Locked<'a>, Waited)> {
@@ -450,15 +453,13 @@ impl SharedConnection {
         let due = clock::instant_of(inner.next_deadline());
         let ends_in_deadline = due.is_some_and(|due| until.is_none_or(|until| due < until));
         let waker = Wakers::take();
-        if let Some(waker) = &waker {
-            inner.waiters.get_or_insert_default().enter(waker);
-        }
+        inner.waiters.get_or_insert_default().enter(waits, waker.as_ref());
         drop(inner);
         let until = if ends_in_deadline { due } else { until };
         let waited = wait::wait(socket, interest, until, waker.as_deref());
         let mut inner = self.lock_parked()?;
-        if let (Some(waker), Some(waiters)) = (waker, &mut inner.waiters) {
-            let was_called = waiters.leave(&waker);
+        let was_called = inner.waiters.as_mut().is_some_and(|waiters| waiters.leave(waits, waker.as_ref()));
+        if let Some(waker) = waker {
             Wakers::put(waker, was_called);
         }
         inner.transport.after_wait();
@@ -519,6 +520,10 @@ fn ended_while_it_waited(error: Error) -> Error {
         Error::AlreadyClosed => Error::ConnectionClosed,
         other => other,
     }
+}
+
+fn is_past(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| Instant::now() >= until)
 }
 
 fn end_of(began: Instant, timeout: Option<Duration>) -> Option<Instant> {

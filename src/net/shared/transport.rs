@@ -49,6 +49,14 @@ impl Transport {
         }
     }
 
+    /// What who only sends has to wait for.
+    pub fn interest_to_write(&self) -> Interest {
+        match self {
+            Transport::Connecting(_) => Interest { read: true, write: false },
+            Transport::Stream(stream) => stream.interest_to_write(),
+        }
+    }
+
     /// For which of these there is something to do, as far as is known.
     #[inline]
     pub fn ready(&self) -> Interest {

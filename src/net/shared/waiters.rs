@@ -11,16 +11,27 @@ use std::time::Duration;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
+    /// One of them is inside a read: what arrives is that one's.
+    pub(super) is_read_from: bool,
     threads: Vec<Thread>,
-    /// What they have been told.
-    told: Option<Outlook>,
 }
 
 /// A thread that waits.
 #[derive(Debug)]
 struct Thread {
     waker: Arc<WakePair>,
+    /// What it has planned its wait by.
+    told: Option<Outlook>,
     is_called: bool,
+}
+
+/// What a thread waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// Inside a read, for something to read.
+    ToRead,
+    /// For room to write, or that anything can be done.
+    Otherwise,
 }
 
 /// What a wait is planned by.
@@ -30,6 +41,10 @@ pub(super) struct Outlook {
     pub(super) has_input: bool,
     /// What to wait for.
     pub(super) interest: Interest,
+    /// The stream is still being opened: there is another descriptor to wait on afterwards.
+    pub(super) is_connecting: bool,
+    /// See [`Waiters`].
+    pub(super) is_read_from: bool,
     /// When something falls due, on the library's clock.
     pub(super) due: u64,
     /// How far the closing handshake is.
@@ -44,6 +59,8 @@ impl Outlook {
         Self {
             has_input: false,
             interest: Interest { read: true, write: false },
+            is_connecting: false,
+            is_read_from: false,
             due: u64::MAX,
             state: State::Active,
             blocking: settings.blocking,
@@ -54,32 +71,32 @@ impl Outlook {
 }
 
 impl Waiters {
-    /// A thread begins to wait with this waker.
-    pub(super) fn enter(&mut self, waker: &Arc<WakePair>) {
-        self.threads.push(Thread { waker: Arc::clone(waker), is_called: false });
+    /// A thread begins to wait, with this waker where there is one.
+    pub(super) fn enter(&mut self, waits: Waits, waker: Option<&Arc<WakePair>>) {
+        self.is_read_from |= waits == Waits::ToRead;
+        self.threads.extend(waker.map(|waker| Thread {
+            waker: Arc::clone(waker),
+            told: None,
+            is_called: false,
+        }));
     }
 
     /// A thread waits no longer. Whether its waker was called.
-    pub(super) fn leave(&mut self, waker: &Arc<WakePair>) -> bool {
-        let Some(place) = self.threads.iter().position(|thread| Arc::ptr_eq(&thread.waker, waker)) else {
-            return false;
-        };
-        if self.threads.len() == 1 {
-            self.told = None;
-        }
-        self.threads.swap_remove(place).is_called
+    pub(super) fn leave(&mut self, waits: Waits, waker: Option<&Arc<WakePair>>) -> bool {
+        self.is_read_from &= waits != Waits::ToRead;
+        let is_its = |thread: &Thread| waker.is_some_and(|waker| Arc::ptr_eq(&thread.waker, waker));
+        let place = self.threads.iter().position(is_its);
+        place.is_some_and(|place| self.threads.swap_remove(place).is_called)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.threads.is_empty()
     }
 
-    /// This is how things stand now. Wakes all where it is not what they know.
+    /// This is how things stand now. Wakes those that know otherwise.
     pub(super) fn tell(&mut self, outlook: Outlook) {
-        let changed = self.told.is_some_and(|told| told != outlook);
-        self.told = Some(outlook);
-        if changed {
-            for thread in self.threads.iter_mut().filter(|thread| !thread.is_called) {
+        for thread in &mut self.threads {
+            if *thread.told.get_or_insert(outlook) != outlook && !thread.is_called {
                 thread.is_called = true;
                 thread.waker.wake();
             }
