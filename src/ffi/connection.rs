@@ -152,6 +152,7 @@ impl ws_conn {
     /// A panic went through this connection.
     pub(super) fn poison(&self) {
         self.dead.store(true, Ordering::Relaxed);
+        self.shared.died();
     }
 }
 
@@ -359,7 +360,7 @@ pub unsafe extern "C" fn ws_free(conn: *mut ws_conn) {
         // SAFETY: by the caller's word it came out of Box::into_raw, and is not used again.
         let conn = unsafe { Box::from_raw(conn) };
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
-            conn.shared.leave_poller();
+            conn.shared.leave_any();
             drop(conn);
         }));
     }

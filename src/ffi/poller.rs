@@ -93,7 +93,7 @@ pub unsafe extern "C" fn ws_poller_remove(poller: *mut ws_poller, conn: *mut ws_
     unsafe {
         guard::call_on_both(conn, |conn| {
             let poller = get(poller)?;
-            conn.alive()?.deregister_from(poller)
+            conn.alive()?.leave(poller)
         })
     }
 }

@@ -11,12 +11,12 @@ use loom::sync::{
     atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 use std::ops::{Deref, DerefMut};
-use std::sync::TryLockError;
 #[cfg(not(loom))]
 use std::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU32, AtomicUsize, Ordering},
 };
+use std::sync::{PoisonError, TryLockError};
 
 /// What the system has told of a transport, as bits of a [`Monitor`]'s word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +117,11 @@ impl<T: Monitored> Monitor<T> {
             self.owner.store(this_thread(), Ordering::Relaxed);
         }
         Some(Held { value, released: Released { monitor: self, may_be_looked_at: false } })
+    }
+
+    /// Takes the lock where a panic has left the value in an unknown state, and whatever comes of it is told nobody.
+    pub fn lock_dead(&self) -> Option<MutexGuard<'_, T>> {
+        self.value.lock().err().map(PoisonError::into_inner)
     }
 
     /// Takes the lock if nobody has it. Otherwise `Err(Busy)`, and whoever has it will call

@@ -266,7 +266,7 @@ impl Source {
 
     fn deregister(&self) {
         match self {
-            Source::Connection(connection) => drop(connection.deregister()),
+            Source::Connection(connection) => connection.deregister(),
             Source::Listener(listener) => drop(listener.deregister()),
         }
     }

@@ -7,6 +7,8 @@
 mod inner;
 mod registration;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod view;
 mod waiters;
@@ -132,6 +134,27 @@ impl SharedConnection {
     #[inline]
     pub fn with<R>(&self, look: impl FnOnce(&mut Inner) -> R) -> Result<R> {
         Ok(look(&mut *self.lock()?))
+    }
+
+    /// Does a thing to it that has nothing to do with the protocol, be it that a panic has left the rest in an unknown state.
+    /// `None` for a callback of its own.
+    fn with_even_if_dead<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> Option<R> {
+        if self.is_held_here() {
+            return None;
+        }
+        match self.monitor.lock() {
+            Some(mut inner) => Some(act(&mut inner)),
+            None => self.monitor.lock_dead().map(|mut inner| act(&mut inner)),
+        }
+    }
+
+    /// A panic went through a call on it: whoever waits finds out.
+    pub fn died(&self) {
+        self.with_even_if_dead(|inner| {
+            if let Some(waiters) = &mut inner.waiters {
+                waiters.call_all();
+            }
+        });
     }
 
     /// Looks at what can be said of a connection that is parked, too, without making it active.

@@ -24,6 +24,8 @@ pub(super) struct Registration {
     pub(super) awaits_look: bool,
     /// Input is not reported for now.
     pub(super) is_paused: bool,
+    /// A thread is about to take the connection out of the poller.
+    is_leaving: bool,
 }
 
 impl Registration {
@@ -57,6 +59,7 @@ impl SharedConnection {
             due: NEVER,
             awaits_look: false,
             is_paused: false,
+            is_leaving: false,
         };
         inner.registration = Some(registration);
         // What it has to do already, the system will not tell.
@@ -64,38 +67,48 @@ impl SharedConnection {
         Ok(())
     }
 
-    /// Deregisters it from its poller; the key that it had there.
-    pub(in crate::net) fn deregister(&self) -> Option<(Arc<Shared>, Key)> {
-        self.deregister_if(|_| true)
-    }
-
-    /// Like [`deregister`](Self::deregister), from this very poller.
-    pub fn deregister_from(&self, poller: &Poller) -> Result<()> {
-        let registered = self.deregister_if(|shared| poller.has(shared));
-        let (shared, key) = registered.ok_or(Error::Misuse("this connection is not with this poller"))?;
-        shared.remove(key);
-        Ok(())
+    /// Leaves this very poller.
+    pub fn leave(&self, poller: &Poller) -> Result<()> {
+        match self.leave_if(|shared| poller.has(shared)) {
+            true => Ok(()),
+            false => Err(Error::Misuse("this connection is not with this poller")),
+        }
     }
 
     /// Leaves its poller, where it is with one.
-    pub fn leave_poller(&self) {
-        if let Some((shared, key)) = self.deregister() {
-            shared.remove(key);
-        }
+    pub fn leave_any(&self) {
+        self.leave_if(|_| true);
     }
 
-    fn deregister_if(&self, is_meant: impl FnOnce(&Arc<Shared>) -> bool) -> Option<(Arc<Shared>, Key)> {
-        let mut inner = self.lock_parked().ok()?;
-        let registration = inner.registration.take_if(|registration| is_meant(&registration.poller))?;
-        if let Some(socket) = inner.transport.raw_socket() {
-            registration.poller.deregister(socket);
-        }
-        if let Transport::Stream(stream) = &mut inner.transport
-            && let Some(known) = stream.readiness_mut()
-        {
-            known.unwatch();
-        }
-        Some((registration.poller, registration.key))
+    /// The poller forgets it first. From then on that leaves no events here and looks no more, so that whatever another poller
+    /// comes to know is all its own.
+    fn leave_if(&self, is_meant: impl FnOnce(&Arc<Shared>) -> bool) -> bool {
+        let is_there =
+            |registration: &&mut Registration| !registration.is_leaving && is_meant(&registration.poller);
+        let begin = |inner: &mut Inner| {
+            let registration = inner.registration.as_mut().filter(is_there)?;
+            registration.is_leaving = true;
+            Some((Arc::clone(&registration.poller), registration.key))
+        };
+        let Some((poller, key)) = self.with_even_if_dead(begin).flatten() else { return false };
+        poller.remove(key);
+        self.deregister();
+        true
+    }
+
+    /// Deregisters it from its poller, which has forgotten it.
+    pub(in crate::net) fn deregister(&self) {
+        self.with_even_if_dead(|inner| {
+            let Some(registration) = inner.registration.take() else { return };
+            if let Some(socket) = inner.transport.raw_socket() {
+                registration.poller.deregister(socket);
+            }
+            if let Transport::Stream(stream) = &mut inner.transport
+                && let Some(known) = stream.readiness_mut()
+            {
+                known.unwatch();
+            }
+        });
     }
 
     /// Whether a poller reports input. While it does not, Pings and a Close wait, too.

@@ -70,6 +70,15 @@ impl Outlook {
     }
 }
 
+impl Thread {
+    fn call(&mut self) {
+        if !self.is_called {
+            self.is_called = true;
+            self.waker.wake();
+        }
+    }
+}
+
 impl Waiters {
     /// A thread begins to wait, with this waker where there is one.
     pub(super) fn enter(&mut self, waits: Waits, waker: Option<&Arc<WakePair>>) {
@@ -96,10 +105,14 @@ impl Waiters {
     /// This is how things stand now. Wakes those that know otherwise.
     pub(super) fn tell(&mut self, outlook: Outlook) {
         for thread in &mut self.threads {
-            if *thread.told.get_or_insert(outlook) != outlook && !thread.is_called {
-                thread.is_called = true;
-                thread.waker.wake();
+            if *thread.told.get_or_insert(outlook) != outlook {
+                thread.call();
             }
         }
+    }
+
+    /// Wakes all.
+    pub(super) fn call_all(&mut self) {
+        self.threads.iter_mut().for_each(Thread::call);
     }
 }

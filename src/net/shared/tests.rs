@@ -1,0 +1,57 @@
+//! What a panic leaves of a connection: the call that it went through says so, others do not wait for ever, and freeing it closes
+//! its socket. No call of C's can be made to panic, so that this is tested from within.
+
+use super::*;
+use crate::net::poller::{Poller, Source};
+use crate::net::socket::Socket;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A connection that blocks, and the bare socket of its peer.
+fn open() -> (Arc<SharedConnection>, UnixStream) {
+    let (own, peer) = UnixStream::pair().unwrap();
+    let connection = SharedConnection::open(&Arc::default(), Role::Server, Vec::new());
+    connection.set_stream(Stream::Socket(Socket::owned(own.into()))).unwrap();
+    (Arc::new(connection), peer)
+}
+
+/// What the C boundary does with a panic.
+fn die(connection: &SharedConnection) {
+    let died = catch_unwind(AssertUnwindSafe(|| connection.with(|_| panic!("a bug, for a test"))));
+    assert!(died.is_err());
+    connection.died();
+}
+
+#[test]
+fn a_panic_ends_the_waits_of_other_threads() {
+    let (connection, _peer) = open();
+    let waiting: [fn(&SharedConnection) -> Result<()>; 2] = [
+        |connection| connection.read_many(|_, _| false).map(|_| ()),
+        |connection| connection.wait(None).map(|_| ()),
+    ];
+    let threads = waiting.map(|wait| {
+        let connection = Arc::clone(&connection);
+        std::thread::spawn(move || wait(&connection))
+    });
+    std::thread::sleep(Duration::from_millis(100));
+    die(&connection);
+    for thread in threads {
+        assert!(matches!(thread.join().unwrap(), Err(Error::Internal)));
+    }
+}
+
+#[test]
+fn a_connection_that_a_panic_went_through_leaves_its_poller_and_closes_its_socket() {
+    let (connection, mut peer) = open();
+    let poller = Poller::new().unwrap();
+    poller.add(Source::Connection(Arc::clone(&connection)), 7).unwrap();
+    die(&connection);
+    let mut tokens = [0; 4];
+    while poller.wait(&mut tokens, Some(Duration::from_millis(50))).is_ok() {}
+    connection.leave_any();
+    assert_eq!(Arc::strong_count(&connection), 1);
+    drop(connection);
+    peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    assert_eq!(peer.read(&mut [0; 16]).unwrap(), 0);
+}
