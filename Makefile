@@ -28,7 +28,7 @@ SCALE := $(addprefix build/bin/,broadcast_server cluster_chat cable idle)
 
 PYTHON := build/python/venv/bin/python
 
-.PHONY: help all lib examples examples-cpp demo check lint test test-rust test-loom test-portable test-c test-known-faults test-cpp
+.PHONY: help all lib examples examples-cpp demo check lint test test-rust test-loom test-tsan test-portable test-c test-known-faults test-cpp
 .PHONY: test-python test-peers test-scale setup-scale quick-lib quick-c
 .PHONY: setup-python bindings idle autobahn autobahn-full install uninstall notices sizes clean
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-ab bench-setup report
@@ -121,6 +121,10 @@ test: setup-scale lint test-rust test-loom test-portable test-c test-known-fault
 test-rust:
 	$(CARGO) test
 
+## What threads tell one another without a lock, in every order; and that faults planted there are found.
+test-loom:
+	CARGO_TARGET_DIR=$(abspath target/loom) $(CARGO) test --manifest-path tests/loom/Cargo.toml
+
 ## The tests in Rust for other processors, in emulation.
 test-portable:
 	sh tests/portable/run.sh
@@ -128,6 +132,11 @@ test-portable:
 ## The tests in C, under valgrind and sanitizers too; the ABI, an installation, the examples.
 test-c: lib examples $(C_TESTS)
 	sh tests/c/run.sh
+
+# Not among all the others: the standard library is built for it, which takes minutes.
+## The tests of threads under ThreadSanitizer.
+test-tsan:
+	sh tests/c/tsan.sh
 
 ## Tests of faults that are not fixed yet, each of which must fail.
 test-known-faults: lib $(KNOWN_FAULTS)

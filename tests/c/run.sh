@@ -61,8 +61,7 @@ fi
 
 # The tests see the library's memory too, since malloc() and what it hands out are watched in the whole process.
 #
-# There is no run under ThreadSanitizer: the locks of Rust's standard library are futexes that it does not know, and
-# without an instrumented Rust side it takes every hand-over between threads for a race.
+# ThreadSanitizer has a run of its own, `make test-tsan`: the standard library has to be built for it, too.
 for test in $tests; do
     program=$scratch/test_$test.sanitized
     # shellcheck disable=SC2086

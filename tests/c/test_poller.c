@@ -465,7 +465,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
   int family = hints ? hints->ai_family : AF_INET;
   (void)service;
   __atomic_fetch_add(&resolver.lookups, 1, __ATOMIC_SEQ_CST);
-  if (strcmp(node, "slow.test") == 0) nap(resolver.slow_ms);
+  if (strcmp(node, "slow.test") == 0) nap(__atomic_load_n(&resolver.slow_ms, __ATOMIC_SEQ_CST));
   if (strcmp(node, "localhost") == 0 || strcmp(node, "slow.test") == 0 || strcmp(node, "127.0.0.1") == 0) {
     if (family == AF_INET6) return EAI_NONAME;
     *found = one_address(AF_INET, "127.0.0.1");
@@ -503,7 +503,7 @@ static void a_slow_resolver_does_not_hold_up_a_frame(void) {
   uint64_t before = ws_now(), slowest = 0;
   ws_conn *conn, *server = NULL;
   int frames = 0;
-  resolver.slow_ms = 300;
+  __atomic_store_n(&resolver.slow_ms, 300, __ATOMIC_SEQ_CST);
   conn = start_named("slow.test", listener, NULL);
   CHECK(ws_now() - before < 150);
   while (ws_get_state(conn) == WS_STATE_CONNECTING && frames < 2000) { /* a game's loop */
@@ -528,7 +528,7 @@ static void a_connection_can_be_freed_while_its_name_is_looked_up(void) {
   ws_listener *listener = listen_at("ws://127.0.0.1:0/");
   uint64_t before = ws_now();
   int i;
-  resolver.slow_ms = 1000;
+  __atomic_store_n(&resolver.slow_ms, 1000, __ATOMIC_SEQ_CST);
   for (i = 0; i < 20; i++) ws_free(start_named("slow.test", listener, NULL));
   CHECK(ws_now() - before < 800 || is_checked());
   nap(1300); /* the threads end, and nobody minds what they found */
@@ -540,7 +540,7 @@ static void waiting_for_a_name_ends_with_the_connect_timeout(void) {
   ws_config *config = config_with(WS_OPT_CONNECT_TIMEOUT_MS, 60);
   uint64_t before = ws_now();
   ws_conn *conn;
-  resolver.slow_ms = 1500;
+  __atomic_store_n(&resolver.slow_ms, 1500, __ATOMIC_SEQ_CST);
   conn = start_named("slow.test", listener, config);
   CHECK_IS(ws_handshake(conn), WS_ERR_TIMEOUT);
   CHECK(strstr(ws_error_message(conn), "onnecting") != NULL);
@@ -565,7 +565,7 @@ static void a_connect_timeout_is_told_once(void) {
     const ws_message *message;
     ws_conn *conn;
     CHECK_IS(ws_config_set(config, WS_OPT_BLOCKING, how == 0), WS_OK);
-    resolver.slow_ms = 300;
+    __atomic_store_n(&resolver.slow_ms, 300, __ATOMIC_SEQ_CST);
     conn = start_named("slow.test", listener, config);
     if (how > 0) nap(100);
     CHECK_IS(how == 1 ? ws_read_message(conn, &message) : ws_handshake(conn), WS_ERR_TIMEOUT);

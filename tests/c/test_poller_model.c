@@ -212,7 +212,7 @@ static void take_raw(end_t *end) {
 /* CONNECTION_CLOSED is told once, by whichever call; a message is refused with it sooner. */
 static ws_status_t heed(end_t *end, ws_status_t status) {
   if (status == WS_ERR_CONNECTION_CLOSED && ws_get_state(end->conn) == WS_STATE_CLOSED) {
-    if (!end->gone) store(&end->gone, ws_now());
+    if (!load(&end->gone)) store(&end->gone, ws_now());
     if (end->poller >= 0) store(&records[end->token].over, count(&steps));
     __atomic_store_n(&end->is_over, 1, __ATOMIC_SEQ_CST);
   }
@@ -355,13 +355,17 @@ static void act_on(int number, int role, uint64_t *random) {
   switch (draw(random) % 16) {
     case 0:
       if (end->poller < 0) break;
+      pthread_mutex_lock(&end->reading); /* what is noted is what was said last */
       end->is_paused = draw(random) % 2;
       store(&end->changed, ws_now());
       EXPECT_IS(ws_poller_read(end->conn, !end->is_paused), WS_OK);
+      pthread_mutex_unlock(&end->reading);
       break;
     case 1:
+      pthread_mutex_lock(&end->reading);
       end->pings = draw(random) % 2;
       set(end->conn, WS_OPT_PING_INTERVAL_MS, end->pings ? 5 + draw(random) % 30 : 0);
+      pthread_mutex_unlock(&end->reading);
       break;
     case 2:
       if (draw(random) % 2) set(end->conn, WS_OPT_MAX_SEND_QUEUE, 1 + draw(random) % 300);
@@ -372,7 +376,8 @@ static void act_on(int number, int role, uint64_t *random) {
     case 5: ws_wait(end->conn, (int32_t)(draw(random) % 3)); break;
     case 6:
       if (draw(random) % 8) break;
-      if ((draw(random) % 2 ? close_it : queue_a_close)(end->conn) == WS_OK && !end->gone) store(&end->gone, ws_now());
+      if ((draw(random) % 2 ? close_it : queue_a_close)(end->conn) == WS_OK && !load(&end->gone))
+        store(&end->gone, ws_now());
       break;
     case 7:
       ws_interest(end->conn);
@@ -412,17 +417,18 @@ static void *act(void *arg) {
   while (!flag(&settles) && !is_found()) {
     const int number = (int)(draw(&random) % PAIRS), role = (int)(draw(&random) % 2);
     pair_t *pair = &pairs[number];
-    if (draw(&random) % 12 == 0) {
-      pthread_rwlock_wrlock(&pair->lock);
-      if (!flag(&settles)) change(number, &random);
-      pthread_rwlock_unlock(&pair->lock);
-    } else if (pair->end[role].raw >= 0) {
-      pthread_rwlock_wrlock(&pair->lock);
-      if (pair->end[role].raw >= 0) act_on_raw(&pair->end[role], &random);
-      pthread_rwlock_unlock(&pair->lock);
-    } else {
+    const int changes = draw(&random) % 12 == 0;
+    int is_raw = 0;
+    if (!changes) {
       pthread_rwlock_rdlock(&pair->lock);
-      if (pair->is_open && pair->end[role].conn) act_on(number, role, &random);
+      is_raw = pair->end[role].raw >= 0;
+      if (pair->end[role].conn) act_on(number, role, &random);
+      pthread_rwlock_unlock(&pair->lock);
+    }
+    if (changes || is_raw) { /* a bare socket is one thread's at a time, and so is what changes */
+      pthread_rwlock_wrlock(&pair->lock);
+      if (changes) change(number, &random);
+      else if (pair->end[role].raw >= 0) act_on_raw(&pair->end[role], &random);
       pthread_rwlock_unlock(&pair->lock);
     }
     count(&happened);
@@ -562,10 +568,10 @@ static void a_round(void) {
   }
   if (load(&reports) != before) found("reports without end", -1, -1);
   if (cpu_ms() - used > SILENCE_MS / 2) found("computes, and has nothing to do", -1, -1);
-  if (idle_reports > 2 * happened + 100) found("reports for nothing", -1, -1);
+  if (load(&idle_reports) > 2 * happened + 100) found("reports for nothing", -1, -1);
   if (getenv("MODEL_SHOWS"))
     printf("seed %llu: %llu steps, %llu reports, %llu of them for nothing, %llu tokens\n", (unsigned long long)seed,
-           (unsigned long long)happened, (unsigned long long)reports, (unsigned long long)idle_reports,
+           (unsigned long long)happened, (unsigned long long)load(&reports), (unsigned long long)load(&idle_reports),
            (unsigned long long)next_token);
   __atomic_store_n(&stops, 1, __ATOMIC_SEQ_CST);
   for (i = 0; i < POLLERS; i++) ws_poller_wake(pollers[i]);

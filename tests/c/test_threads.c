@@ -166,7 +166,7 @@ static void neither_where_messages_are_compressed(void) {
 typedef struct reader {
   ws_conn *conn;
   pthread_t thread;
-  volatile int started, done;
+  int started, done;
   int messages;       /* of them, in their order */
   ws_status_t status; /* that ended it */
   int32_t close_code;
@@ -176,7 +176,7 @@ typedef struct reader {
 static void *read_all(void *arg) {
   reader *me = arg;
   const ws_message *message;
-  me->started = 1;
+  __atomic_store_n(&me->started, 1, __ATOMIC_SEQ_CST);
   while ((me->status = ws_read_message(me->conn, &message)) == WS_OK) {
     uint32_t number = 0;
     if (message->kind == WS_CLOSE) {
@@ -186,7 +186,7 @@ static void *read_all(void *arg) {
     if (message->len >= sizeof number) memcpy(&number, message->data, sizeof number);
     me->out_of_order += number != (uint32_t)me->messages++;
   }
-  me->done = 1;
+  __atomic_store_n(&me->done, 1, __ATOMIC_SEQ_CST);
   return NULL;
 }
 
@@ -214,7 +214,7 @@ static void a_reader_that_waits_holds_no_writer_up(void) {
       CHECK_IS(ws_get_state(both.client), WS_STATE_OPEN);
     }
   }
-  CHECK(!mine.done && mine.messages == 0); /* it is still waiting */
+  CHECK(!__atomic_load_n(&mine.done, __ATOMIC_SEQ_CST) && mine.messages == 0); /* it is still waiting */
   for (uint32_t i = 0; i < count; i++) {
     memcpy(payload, &i, sizeof i);
     CHECK_IS(ws_write_message(both.server, WS_BINARY, payload, sizeof i), WS_OK);
