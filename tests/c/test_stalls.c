@@ -139,20 +139,21 @@ static void *keep_waiting(void *arg) {
   return NULL;
 }
 
-static void wait_with_poll(void) {
-  int i;
-  for (i = 0; i < 2; i++) {
-    struct side *side = &sides[i];
-    struct pollfd fd = {-1, 0, 0};
-    if (!side->conn) {
-      step(side);
-    } else if (!is_over(side)) {
-      const uint32_t interest = ws_interest(side->conn);
-      if (interest) fd.fd = (int)ws_get_socket(side->conn);
-      fd.events = (short)((interest & WS_WANT_READ ? POLLIN : 0) | (interest & WS_WANT_WRITE ? POLLOUT : 0));
-      if (ws_has_input(side->conn) || poll(&fd, 1, 1) > 0 || ws_next_deadline(side->conn) <= ws_now()) step(side);
-    }
+static void wait_for_side(struct side *side) {
+  struct pollfd fd = {-1, 0, 0};
+  if (!side->conn) {
+    step(side);
+  } else if (!is_over(side)) {
+    const uint32_t interest = ws_interest(side->conn);
+    if (interest) fd.fd = (int)ws_get_socket(side->conn);
+    fd.events = (short)((interest & WS_WANT_READ ? POLLIN : 0) | (interest & WS_WANT_WRITE ? POLLOUT : 0));
+    if (ws_has_input(side->conn) || poll(&fd, 1, 1) > 0 || ws_next_deadline(side->conn) <= ws_now()) step(side);
   }
+}
+
+static void wait_with_poll(void) {
+  wait_for_side(&sides[0]);
+  wait_for_side(&sides[1]);
 }
 
 static void wait_somehow(enum how how, ws_poller *poller) {
@@ -161,6 +162,15 @@ static void wait_somehow(enum how how, ws_poller *poller) {
     case WITH_POLL: wait_with_poll(); break;
     default: break;
   }
+  nap(1);
+}
+
+/* The same for the first of them alone. */
+static void wait_for_one(enum how how, ws_poller *poller) {
+  uint64_t token;
+  size_t count;
+  if (how == WITH_A_POLLER && ws_poller_wait(poller, &token, 1, 5, &count) == WS_OK) step(&sides[0]);
+  if (how == WITH_POLL) wait_for_side(&sides[0]);
   nap(1);
 }
 
@@ -251,11 +261,101 @@ static void a_connection_through_a_proxy_that_stalls_anywhere_is_left_alone(void
 
 static void a_connection_over_tls_through_a_proxy_that_stalls_anywhere_is_left_alone(void) { stalls("wss", 1); }
 
+/* A peer that leaves off, or takes nothing, at a point that no handshake comes to. */
+
+enum state {
+  HALF_A_HEADER,
+  HALF_A_PAYLOAD,
+  HALF_A_MESSAGE,
+  HALF_A_PING,
+  AFTER_OUR_CLOSE,
+  HALF_A_FRAME_AFTER_OUR_CLOSE,
+  MESSAGES_AFTER_OUR_CLOSE,
+  WITH_STUCK_OUTPUT,
+  STUCK_WITH_OUR_CLOSE,
+  STUCK_WITH_THEIR_CLOSE,
+  STUCK_WITH_BOTH,
+  STUCK_WITH_A_VIOLATION,
+  STUCK_AT_THE_END_OF_THEIR_SIDE,
+  BYTES_AFTER_THEIR_CLOSE,
+  STATES
+};
+
+static void come_to(enum state state, line *both, int32_t role) {
+  static uint8_t frame[64];
+  size_t len;
+  if (state >= WITH_STUCK_OUTPUT && state <= STUCK_AT_THE_END_OF_THEIR_SIDE) write_large(both->conn);
+  switch (state) {
+    case HALF_A_HEADER: say(both->peer, "\x82", 1); break;
+    case HALF_A_PAYLOAD:
+    case HALF_A_FRAME_AFTER_OUR_CLOSE:
+    case HALF_A_PING:
+      if (state == HALF_A_FRAME_AFTER_OUR_CLOSE) close_it(both->conn);
+      len = put_frame(frame, other_role(role), state == HALF_A_PING ? 0x89 : 0x82, "0123456789", 10);
+      say(both->peer, frame, len - 5);
+      break;
+    case HALF_A_MESSAGE: send_frame(both->peer, role, 0x02, "0123456789", 10); break;
+    case AFTER_OUR_CLOSE:
+    case STUCK_WITH_OUR_CLOSE: close_it(both->conn); break;
+    case MESSAGES_AFTER_OUR_CLOSE:
+      close_it(both->conn);
+      send_frame(both->peer, role, 0x82, "0123456789", 10);
+      break;
+    case STUCK_WITH_BOTH: close_it(both->conn); /* fall through */
+    case STUCK_WITH_THEIR_CLOSE:
+    case BYTES_AFTER_THEIR_CLOSE:
+      send_frame(both->peer, role, 0x88, "\x03\xe8", 2);
+      if (state == BYTES_AFTER_THEIR_CLOSE) say(both->peer, "abcdef", 6);
+      break;
+    case STUCK_WITH_A_VIOLATION: send_frame(both->peer, role, 0x83, "", 0); break;
+    case STUCK_AT_THE_END_OF_THEIR_SIDE: shutdown(both->peer, SHUT_WR); break;
+    default: break;
+  }
+}
+
+static void rests_in(enum state state, int32_t role, enum how how) {
+  ws_config *config = config_with(WS_OPT_CLOSE_TIMEOUT_MS, 60000);
+  line both = open_line(role, config);
+  ws_poller *poller = NULL;
+  uint64_t begun, before = 0, used;
+  int i;
+  ws_config_free(config);
+  memset(sides, 0, sizeof sides);
+  stops = 0;
+  sides[0].conn = both.conn;
+  if (how == WITH_A_POLLER) poller = poller_of(both.conn, 0);
+  else if (how == WITH_WS_WAIT) NEED(pthread_create(&sides[0].thread, NULL, keep_waiting, &sides[0]) == 0);
+  come_to(state, &both, role);
+  for (i = 0; i < 10; i++) {
+    before = woken(), used = cpu_ms();
+    for (begun = ws_now(); ws_now() - begun < WATCHED_MS;) wait_for_one(how, poller);
+    if (woken() == before && cpu_ms() - used <= WATCHED_MS / 2) break;
+  }
+  if (i == 10) {
+    char more[120];
+    snprintf(more, sizeof more, " (state %d, role %d, way %d: woken %d times)", state, role, how, (int)(woken() - before));
+    check_fail(__FILE__, __LINE__, "is woken for nothing", more);
+  }
+  __atomic_store_n(&stops, 1, __ATOMIC_SEQ_CST);
+  if (how == WITH_WS_WAIT) pthread_join(sides[0].thread, NULL);
+  free_line(&both);
+  ws_poller_free(poller);
+}
+
+static void a_connection_whose_peer_leaves_off_or_takes_nothing_is_left_alone(void) {
+  int state, how;
+  int32_t role;
+  for (state = 0; state < STATES; state++)
+    for (role = WS_CLIENT; role <= WS_SERVER; role++)
+      for (how = WITH_A_POLLER; how < WAYS; how++) TRY(rests_in((enum state)state, role, (enum how)how));
+}
+
 int main(int argc, char **argv) {
   check_begin(argc, argv);
   RUN(a_connection_that_stalls_anywhere_is_left_alone);
   RUN(a_connection_over_tls_that_stalls_anywhere_is_left_alone);
   RUN(a_connection_through_a_proxy_that_stalls_anywhere_is_left_alone);
   RUN(a_connection_over_tls_through_a_proxy_that_stalls_anywhere_is_left_alone);
+  RUN(a_connection_whose_peer_leaves_off_or_takes_nothing_is_left_alone);
   return check_end();
 }
