@@ -95,12 +95,12 @@ impl Driver {
                 // An answer was queued, and the peer may be waiting for it before it sends anything.
                 self.flush_before_reading(stream, &mut broken);
             }
-            self.check_patience()?;
             match (self.fill(stream), broken.take()) {
                 (Ok(()), still) => broken = still,
                 (Err(error), Some(cause)) if error.is_would_block() => self.connection.ended_by(cause)?,
                 (Err(error), _) => return Err(error),
             }
+            self.check_patience()?;
             stuck = self.flush_before_reading(stream, &mut broken);
         }
     }

@@ -68,12 +68,10 @@ pub unsafe extern "C" fn ws_feed(
             let (consumed, mut rest) = (guard::out(consumed)?, guard::bytes(data, len)?);
             in_memory(conn, |connection| {
                 check_not_ended(connection)?;
-                if connection.is_input_lent() {
-                    return Err(Error::Misuse("room for input is lent already: commit it first"));
-                }
                 *consumed = 0;
-                if connection.ignores_input() {
+                if rest.is_empty() || connection.ignores_input() {
                     // Nothing is looked at any more.
+                    connection.check_not_lent()?;
                     *consumed = rest.len();
                     return Ok(());
                 }

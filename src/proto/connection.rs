@@ -603,9 +603,7 @@ impl Connection {
     /// [`space`](Self::space), lent until [`commit_lent`](Self::commit_lent): until then it stays where it is, whatever
     /// is read or sent.
     pub fn lend_space(&mut self) -> Result<&mut [u8]> {
-        if self.input_lent.is_some() {
-            return Err(Error::Misuse("room for input is lent already: commit it first"));
-        }
+        self.check_not_lent()?;
         let space = match self.handshake {
             Some(_) => self.receiver.space_for_head(self.config.max_head_size)?,
             None => self.receiver.space(self.role, self.over_socket)?,
@@ -626,6 +624,15 @@ impl Connection {
             Some(_) => {}
         }
         Ok(())
+    }
+
+    /// One room at a time is lent.
+    #[inline]
+    pub fn check_not_lent(&self) -> Result<()> {
+        match self.input_lent {
+            Some(_) => Err(Error::Misuse("room for input is lent already: commit it first")),
+            None => Ok(()),
+        }
     }
 
     /// Whether room is lent.

@@ -28,11 +28,13 @@ const AHEAD: std::ops::RangeInclusive<usize> = 16 << 10..=128 << 10;
 /// A fragment of fewer bytes takes longer than they are worth.
 const SHORT: u64 = 64;
 /// So many compressed bytes that give nothing take as long as a frame that gives none: 16 ns a byte for empty blocks.
-const BARREN: u64 = 4;
+const BARREN: u32 = 4;
 /// And so many that are kept for a message: 64 MiB are let in before the caller has a turn.
-const KEPT: u64 = 4 << 10;
+const KEPT: usize = 4 << 10;
 /// Least room for what is inflated, and most of it that is handed out as one part.
-const INFLATE: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
+const INFLATE: std::ops::RangeInclusive<usize> = 1 << 10..=64 << 10;
+/// Room behind a message of the same length as the last one, so that it shows that it is over.
+const SPARE: usize = 64;
 /// Payloads are unmasked and validated in steps of this size, so that the second pass finds them in the cache: 0.95 times the
 /// time of smaller ones, and of none, for a MiB.
 const STEP: usize = 256 << 10;
@@ -137,6 +139,8 @@ struct Assembly {
     kind: Option<Kind>,
     compressed: bool,
     fragments: u32,
+    /// How much of `len` was there when the caller had a turn last.
+    seen: usize,
     /// Bytes of the whole message, delivered parts included.
     total: u64,
     text: Utf8Stream,
@@ -146,11 +150,9 @@ struct Assembly {
 #[derive(Debug, Default)]
 struct Hidden {
     /// Data frames with little or nothing in them.
-    frames: u64,
+    frames: u32,
     /// Compressed bytes that gave nothing: empty blocks, and headers of others.
-    barren: u64,
-    /// Bytes that wait in the message to be whole.
-    kept: u64,
+    barren: u32,
 }
 
 impl Receiver {
@@ -318,13 +320,14 @@ impl Receiver {
     /// How much has been taken since the last message without giving one, in frames that cost about as much.
     pub fn hidden_frames(&self, is_socket: bool) -> u64 {
         // Where it is not a socket it may be one that blocks: whoever waits for a long message is not to be disturbed.
-        let kept = if is_socket { self.hidden.kept / KEPT } else { 0 };
-        self.hidden.frames + self.hidden.barren / BARREN + kept
+        let kept = if is_socket { self.message.len.saturating_sub(self.message.seen) / KEPT } else { 0 };
+        u64::from(self.hidden.frames) + u64::from(self.hidden.barren / BARREN) + kept as u64
     }
 
     /// The caller has had a turn.
     pub fn forget_hidden(&mut self) {
         self.hidden = Hidden::default();
+        self.message.seen = self.message.len;
     }
 
     /// Drops everything that has arrived: nothing after a Close or a broken rule is looked at. The memory stays, for
@@ -621,7 +624,6 @@ impl Receiver {
             return self.deliver_good(fault, config);
         }
         self.offset += taken as u64;
-        self.hidden.kept += taken as u64;
         frame.missing -= taken as u64;
         frame.key = frame.key.map(|key| key.advanced(taken));
         let ended = frame.missing == 0;
@@ -654,14 +656,16 @@ impl Receiver {
                 break;
             }
             let has_source = !source.is_empty();
-            let Inflated { used, written, result } = inflater.inflate(source, message.inflate_room(config)?);
+            let Inflated { used, written, result } =
+                inflater.inflate(source, message.inflate_room(inflater.last_len(), config)?);
             self.input.consume(used);
             self.offset += used as u64;
             frame.missing -= used as u64;
             frame.unmasked -= used;
             // No byte takes more than 15 bits, but for headers: where more is used than that, there is nothing in it.
-            self.hidden.barren = (self.hidden.barren + used as u64).saturating_sub(2 * written as u64);
-            self.hidden.kept += written as u64;
+            // One step uses no more than the buffer has, and gives no more than a part.
+            self.hidden.barren =
+                self.hidden.barren.saturating_add(used as u32).saturating_sub(2 * written as u32);
             message.fresh = written;
             let is_stuck = has_source && used == 0 && written == 0;
             let result = message
@@ -683,7 +687,7 @@ impl Receiver {
         let ended = frame.missing == 0;
         if ended
             && frame.fin
-            && let Err(fault) = inflater.finish()
+            && let Err(fault) = inflater.finish(message.total)
         {
             return self.deliver_good(fault, config);
         }
@@ -809,17 +813,23 @@ impl Assembly {
 
     /// The first `n` bytes of the room last given out have been received.
     fn commit(&mut self, n: usize) {
-        let used = self.len + self.fresh;
-        if self.room != used {
-            self.bytes.copy_within(self.room..self.room + n, used);
+        if self.room != self.len + self.fresh {
+            self.catch_up(n);
         }
         self.fresh += n;
     }
 
-    /// Room to inflate into: never more than a byte over the limit.
-    fn inflate_room(&mut self, config: &WebSocketConfig) -> Result<&mut [u8]> {
+    /// Parts before the room have been dropped meanwhile.
+    #[cold]
+    fn catch_up(&mut self, n: usize) {
+        self.bytes.copy_within(self.room..self.room + n, self.len + self.fresh);
+    }
+
+    /// Room to inflate into, at first for a message as long as the last one: never more than a byte over the limit.
+    fn inflate_room(&mut self, last: usize, config: &WebSocketConfig) -> Result<&mut [u8]> {
         if self.bytes.len() - self.len < *INFLATE.start() {
-            self.reserve(self.len.clamp(*INFLATE.start(), *INFLATE.end()))?;
+            let more = self.len.max(last.saturating_add(SPARE).saturating_sub(self.len));
+            self.reserve(more.clamp(*INFLATE.start(), *INFLATE.end()))?;
         }
         let left = max_total(config).saturating_sub(self.total).saturating_add(1);
         let room = (self.bytes.len() - self.len).min(*INFLATE.end());

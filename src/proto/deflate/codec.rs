@@ -44,6 +44,8 @@ pub struct Inflater {
     has_more: bool,
     /// Nothing of the message has been inflated yet, or the last byte of it ended a final block.
     is_between_blocks: bool,
+    /// Length of the last message.
+    last_len: usize,
 }
 
 /// What became of some bytes that were to be inflated.
@@ -117,7 +119,7 @@ impl Inflater {
     /// An inflater for a window of 8 to 15 bits, which is kept between messages or not.
     pub fn new(window_bits: u8, takeover: bool) -> Self {
         let source = Source::new(takeover);
-        Self { window_bits, source, context: None, has_more: false, is_between_blocks: true }
+        Self { window_bits, source, context: None, has_more: false, is_between_blocks: true, last_len: 0 }
     }
 
     /// Inflates from `input` into `room`. All of the input has been used, and all that it gives has been written, when
@@ -161,14 +163,20 @@ impl Inflater {
         !self.has_more
     }
 
-    /// The message is over, and all that it gives has been written. It has to end where a block does, once the tail is
+    /// Length of the last message: the next is likely to have the same.
+    pub fn last_len(&self) -> usize {
+        self.last_len
+    }
+
+    /// The message is over, and all of its `len` bytes have been written. It has to end where a block does, once the tail is
     /// put behind it (section 7.2.2): what is left of one would be taken for the beginning of the next message.
-    pub fn finish(&mut self) -> Result<()> {
+    pub fn finish(&mut self, len: u64) -> Result<()> {
         let ends = self.is_between_blocks || self.context.as_mut().is_some_and(|context| context.take_tail());
         if !ends {
             return Err(ProtocolError::TruncatedDeflate.into());
         }
         self.is_between_blocks = true;
+        self.last_len = usize::try_from(len).unwrap_or(usize::MAX);
         let key = (0, self.window_bits);
         self.source.give_back(|shelf| &mut shelf.decompressors, key, &mut self.context, Decoder::reset);
         Ok(())
@@ -335,7 +343,7 @@ mod tests {
                 }
             }
         }
-        inflater.finish()?;
+        inflater.finish(out.len() as u64)?;
         Ok(out)
     }
 
