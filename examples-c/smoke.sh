@@ -236,10 +236,10 @@ tls() {
     check 'client: a file of 3 MiB over TLS' binary
     options=
     check 'client: a certificate that is not trusted' fails_with 1 'self-signed' "$url"
-    check 'client: roots that are none' fails_with 2 'no certificates' --cacert "$work/server.key" "$url"
+    check 'client: roots that are none' fails_with 2 'no certificate in the PEM' --cacert "$work/server.key" "$url"
     check 'client: roots that are not there' fails_with 2 'cannot be read' --cacert "$work/nowhere" "$url"
     check 'client: a certificate without its key' fails_with 2 'needs the other' --cert "$work/server.pem" "$url"
-    check 'client: a key that does not fit' fails_with 2 'its key' --cert "$work/server.pem" --key "$work/client.key" "$url"
+    check 'client: a key that does not match' fails_with 2 'does not match the certificate' --cert "$work/server.pem" --key "$work/client.key" "$url"
     check 'echo_server ends with status 0' stop_server
 
     check 'echo_server asks for certificates' start_server wss://127.0.0.1:0/ $cert --client-ca "$work/client.pem"

@@ -93,7 +93,7 @@ static void what_a_configuration_refuses_is_said(void) {
   CHECK(both_say(config, "PEM"));
   CHECK_IS(ws_config_set_tls_identity(config, bytes_of(localhost_chain), strlen(localhost_chain),
                                       bytes_of(elsewhere_key), strlen(elsewhere_key)), WS_ERR_INVALID_ARGUMENT);
-  CHECK(both_say(config, "does not fit"));
+  CHECK(both_say(config, "does not match"));
   CHECK_IS(ws_config_set_tls_identity(config, bytes_of(localhost_chain), strlen(localhost_chain),
                                       bytes_of("no key"), 6), WS_ERR_INVALID_ARGUMENT);
   CHECK(both_say(config, "private key"));

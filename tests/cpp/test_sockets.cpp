@@ -87,8 +87,8 @@ TEST_CASE("what cannot be made says what is wrong with it") {
   CHECK(says(config.error_message(), "TLS"));
   CHECK(says(config.add_header("a", "b\rc").sentence(), "control characters"));
   CHECK(says(config.set_tls_roots("garbage").sentence(), "no certificate"));
-  CHECK(says(config.set_tls_identity(localhost_chain, elsewhere_key).sentence(), "does not fit"));
-  CHECK(says(config.error_message(), "does not fit"));
+  CHECK(says(config.set_tls_identity(localhost_chain, elsewhere_key).sentence(), "does not match"));
+  CHECK(says(config.error_message(), "does not match"));
   CHECK(std::string(ws::listen("ws://127.0.0.1:0/", unblocked())->accept().sentence()).empty());
 }
 

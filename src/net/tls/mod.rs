@@ -87,14 +87,14 @@ impl TlsOptions {
     }
 
     /// Sets the certificate to show: its chain, its own first, and its key (PKCS#8, PKCS#1 or SEC1), all PEM.
-    /// `InvalidArgument`: something is missing or malformed, or the key does not fit the certificate.
+    /// `InvalidArgument`: something is missing or malformed, or the key does not match the certificate.
     pub fn set_identity(&mut self, chain: &[u8], key: &[u8]) -> Result<()> {
         let chain = certificates(chain)?;
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|_| Error::InvalidArgument("there is no private key (PEM, not encrypted) in it"))?;
         let identity = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => {
-                Error::InvalidArgument("the private key does not fit the certificate")
+                Error::InvalidArgument("the private key does not match the certificate")
             }
             rustls::Error::InvalidCertificate(_) => MALFORMED_CERTIFICATE,
             _ => Error::InvalidArgument("the private key is malformed or of an unknown kind"),
@@ -434,7 +434,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| Error::InvalidArgument("the PEM is malformed"))?;
     match certificates.is_empty() {
-        true => Err(Error::InvalidArgument("there is no certificate (PEM) in it")),
+        true => Err(Error::InvalidArgument("there is no certificate in the PEM")),
         false => Ok(certificates),
     }
 }

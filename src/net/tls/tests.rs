@@ -517,7 +517,7 @@ fn what_is_not_a_certificate_or_a_key_is_refused_at_once() {
     }
     let no_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     for (key, why) in [
-        (&*other.key, "the private key does not fit the certificate"),
+        (&*other.key, "the private key does not match the certificate"),
         (no_key, "the private key is malformed or of an unknown kind"),
         ("", "there is no private key (PEM, not encrypted) in it"),
         (&*one.certificate, "there is no private key (PEM, not encrypted) in it"),
