@@ -28,15 +28,17 @@ count() {
 }
 
 two_pollers_write_no_memory_in_common() {
-    set -- $(count)
-    echo "stores of the first: ${1:-none}, of the second: ${2:-none}, pieces that both store to: ${3:-none}"
-    [ "${1:-0}" -gt 1000 ] && [ "${2:-0}" -gt 1000 ] && [ "${3:-1}" = 0 ]
+    count >$scratch/counts
+    read -r first second common <$scratch/counts
+    echo "stores of the first: ${first:-none}, of the second: ${second:-none}, pieces that both store to: ${common:-none}"
+    [ "${first:-0}" -gt 1000 ] && [ "${second:-0}" -gt 1000 ] && [ "${common:-1}" = 0 ]
 }
 
 a_lock_that_they_have_in_common_is_found() {
-    set -- $(count in_common)
-    echo "pieces that both store to: ${3:-none}"
-    [ "${3:-0}" -gt 0 ]
+    count in_common >$scratch/counts
+    read -r first second common <$scratch/counts
+    echo "pieces that both store to: ${common:-none}"
+    [ "${common:-0}" -gt 0 ]
 }
 
 if ! have valgrind valgrind; then
