@@ -63,11 +63,6 @@ impl Buffer {
         self.start += n;
     }
 
-    /// The last `n` consumed bytes are not consumed.
-    pub fn take_back(&mut self, n: usize) {
-        self.start -= n;
-    }
-
     /// Room to receive into. With `may_move`, what lies in the buffer may be moved to make room; without, what has
     /// been handed out stays put and the room may be empty. Moving costs no more than receiving did: few bytes
     /// are moved, or no more than have been consumed. The buffer has room for `least` bytes in all, as far as that is

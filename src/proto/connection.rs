@@ -162,10 +162,6 @@ pub struct Connection {
     /// What has arrived since the last message without giving one: hidden control frames, bytes after the end. What there is
     /// of data frames the receiver knows.
     hidden_frames: u32,
-    /// Where in the input the messages begin that were read ahead, and how many they were.
-    ahead: (usize, u16),
-    /// The configuration has changed since.
-    reconfigured: bool,
     /// How much room has been lent to the caller, who is receiving into it.
     input_lent: Option<usize>,
     config: Arc<WebSocketConfig>,
@@ -241,8 +237,6 @@ impl Connection {
             sender,
             corked,
             hidden_frames,
-            ahead,
-            reconfigured,
             config,
             // Given above, or taken from both by being parked.
             cold: _,
@@ -264,7 +258,7 @@ impl Connection {
         *role = parked.role;
         receiver.reuse(parked.offset, parked.last_frame, config);
         sender.reuse(parked.role);
-        (*corked, *hidden_frames, *ahead, *reconfigured) = (false, 0, (0, 0), false);
+        (*corked, *hidden_frames) = (false, 0);
     }
 
     #[cold]
@@ -374,8 +368,6 @@ impl Connection {
             unread: false,
             corked: false,
             hidden_frames: 0,
-            ahead: (0, 0),
-            reconfigured: false,
             input_lent: None,
             config,
             handshake: handshake.map(Box::new),
@@ -728,42 +720,51 @@ impl Connection {
         Some(simple)
     }
 
-    /// Where in the input the next byte lies that has not been read.
+    /// Where in the input the next message begins, for [`prefetch`](Self::prefetch).
     #[inline]
     pub fn input_position(&self) -> usize {
         self.receiver.input_position()
     }
 
-    /// The last `count` messages of [`poll_simple`](Self::poll_simple), from that position of the input on, are read ahead:
-    /// they can be taken back, until the next read.
+    /// The messages that were taken from that position of the input on count as not read: for a caller who hands them out
+    /// by himself while [`is_prefetch_valid`](Self::is_prefetch_valid). Before anything else is read he says how many were
+    /// with [`handed_out`](Self::handed_out).
     #[inline]
-    pub fn read_behind(&mut self, start: usize, count: u16) {
-        self.reconfigured = false;
-        self.ahead = (start, count);
+    pub fn prefetch(&mut self, start: usize) {
+        self.receiver.prefetch(start);
     }
 
-    /// Of the messages read ahead the last `left` are to be read again. Where nothing more is read, they are dropped.
+    /// Of the messages that have been prefetched `count` were handed out, and `left` are to be read still.
     #[inline]
-    pub fn take_back(&mut self, left: u16) {
-        let (start, count) = self.ahead;
-        if left > 0
-            && self.state.can_read()
-            && self.receiver.take_back(start, count.saturating_sub(left), self.role)
-        {
-            self.unread = true;
+    pub fn handed_out(&mut self, count: u16, left: u16) {
+        match left {
+            0 => self.receiver.end_prefetch(),
+            _ => {
+                self.receiver.drop_prefetched(count, self.role);
+                self.unread |= self.state.can_read();
+            }
         }
     }
 
-    /// Whether messages are read ahead, and nothing is to be done before they are handed out.
+    /// The next of the messages that have been prefetched and not handed out.
     #[inline]
-    pub fn is_batch_valid(&self) -> bool {
-        self.ahead.1 > 0 && self.is_calm()
+    pub fn poll_prefetched(&mut self) -> Option<WholeMessage> {
+        match self.receiver.has_prefetched() {
+            true => self.receiver.next_prefetched(self.role, &self.config).ok().flatten(),
+            false => None,
+        }
+    }
+
+    /// Whether messages have been prefetched, and nothing is to be done before they are handed out.
+    #[inline]
+    pub fn is_prefetch_valid(&self) -> bool {
+        self.receiver.is_prefetch_valid() && self.is_calm()
     }
 
     /// Whether nothing is to be done before messages that have arrived are handed out.
     #[inline]
     pub fn is_calm(&self) -> bool {
-        !self.reconfigured && self.can_read() && (!self.has_output() || self.corked)
+        self.can_read() && (!self.has_output() || self.corked)
     }
 
     /// The payload of what [`poll_simple`](Self::poll_simple) returned last.
@@ -1301,7 +1302,6 @@ impl Connection {
     /// The configuration, to be changed. What has been accepted already stays accepted.
     pub fn config_mut(&mut self) -> &mut WebSocketConfig {
         self.receiver.end_simple();
-        self.reconfigured = true;
         Arc::make_mut(&mut self.config)
     }
 

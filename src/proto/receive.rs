@@ -99,8 +99,10 @@ pub struct Receiver {
     /// What has been lent and must stay where it is until the next call of [`Receiver::next`].
     lent: Option<Place>,
     /// The next byte begins a message, and nothing stands in its way that is shorter than this: see
-    /// [`Receiver::next_simple`].
+    /// [`Receiver::next_simple`]. Zero where that is not known.
     simple_len: u32,
+    /// Messages of [`Receiver::next_simple`] that count as not read: see [`Receiver::prefetch`].
+    prefetched: Prefetched,
     /// Whether the room last given out was in the message instead of the input buffer.
     direct: bool,
     /// Length in bytes of the last frame, header included: see [`Receiver::long_frame`].
@@ -111,6 +113,14 @@ pub struct Receiver {
     /// Bytes of the stream before the frame at hand.
     frame_offset: u64,
     offset: u64,
+}
+
+/// Whole messages in the input buffer, one behind another, unmasked and found valid: their frames by their places. While
+/// there are any, the buffer's bytes are lent, and stay where they are.
+#[derive(Debug, Default, Clone, Copy)]
+struct Prefetched {
+    start: usize,
+    end: usize,
 }
 
 /// A data frame of which a part is still to come.
@@ -201,6 +211,7 @@ impl Receiver {
             offset,
             simple_len,
             hidden,
+            prefetched,
             // Nothing, or it would not be empty.
             frame: _,
             fault: _,
@@ -212,6 +223,7 @@ impl Receiver {
         message.reuse();
         (*direct, *last_frame, *planned) = (false, new_last_frame as usize, (0, 0));
         (*frame_offset, *offset, *hidden) = (new_offset, new_offset, Hidden::default());
+        *prefetched = Prefetched::default();
         if *simple_len == 0 {
             *simple_len = simple_len_of(config);
         }
@@ -337,6 +349,7 @@ impl Receiver {
         self.frame = None;
         self.fault = None;
         self.hidden = Hidden::default();
+        self.prefetched = Prefetched::default();
         self.message.clear();
         self.skip(self.input.filled().len());
     }
@@ -378,6 +391,9 @@ impl Receiver {
     /// Takes the next message, part or control frame out of what has arrived; `None`: more bytes are needed.
     /// After an error only [`discard`](Self::discard) makes sense.
     pub fn next(&mut self, role: Role, config: &WebSocketConfig) -> Result<Option<Received>> {
+        if self.has_prefetched() {
+            return Ok(self.next_prefetched(role, config)?.map(Received::from));
+        }
         self.end_simple();
         if self.lent.take() == Some(Place::Message) {
             self.message.drop_delivered();
@@ -503,38 +519,80 @@ impl Receiver {
         Some(WholeMessage { kind, start, len })
     }
 
-    /// Where in the input the next byte lies that has not been looked at.
+    /// Where in the input the next message begins.
     #[inline]
     pub fn input_position(&self) -> usize {
-        self.input.position()
+        match self.has_prefetched() {
+            true => self.prefetched.start,
+            false => self.input.position(),
+        }
     }
 
-    /// Makes as if the last messages of [`next_simple`](Self::next_simple), from that position of the input on, had not been
-    /// looked at, but for the first `skip` of them.
-    pub fn take_back(&mut self, start: usize, skip: u16, role: Role) -> bool {
-        let end = self.input.position();
-        let Some(len) = end.checked_sub(start) else { return false };
-        self.input.take_back(len);
-        self.offset -= len as u64;
-        let rules = Rules { role, accept_unmasked: false, compression: false };
-        let mut skip = skip;
-        // Their headers are as they came.
-        let mut at = 0;
-        while self.input.position() + at < end {
-            let frame = &mut self.input.filled_mut()[at..];
-            let Ok(Some((header, header_len))) = frame::parse(frame, rules) else { break };
-            let len = header_len + header.len as usize;
-            if skip > 0 {
-                skip -= 1;
-                self.consume(len);
-                continue;
+    /// The messages that were taken from this position of the input on count as not read: they are the next ones. Where they
+    /// are handed out otherwise, [`drop_prefetched`](Self::drop_prefetched) says so.
+    #[inline]
+    pub fn prefetch(&mut self, start: usize) {
+        debug_assert!(self.lent == Some(Place::Input));
+        self.prefetched = Prefetched { start, end: self.input.position() };
+    }
+
+    /// Whether messages have been prefetched that are not read yet.
+    #[inline]
+    pub fn has_prefetched(&self) -> bool {
+        self.prefetched.start < self.prefetched.end
+    }
+
+    /// Whether they may be handed out just as they are: nothing has changed by which they were found good.
+    #[inline]
+    pub fn is_prefetch_valid(&self) -> bool {
+        self.has_prefetched() && self.simple_len > 0
+    }
+
+    /// They have all been handed out.
+    #[inline]
+    pub fn end_prefetch(&mut self) {
+        self.prefetched = Prefetched::default();
+    }
+
+    /// The first `count` of them have been handed out; the others are the next messages.
+    #[cold]
+    pub fn drop_prefetched(&mut self, count: u16, role: Role) {
+        for _ in 0..count {
+            if let Some(message) = self.first_prefetched(role) {
+                self.prefetched.start = message.start + message.len;
             }
-            if let Some(key) = header.mask {
-                mask::apply(&mut frame[header_len..len], key);
-            }
-            at += len;
         }
-        true
+        // What follows is not to overtake them.
+        self.end_simple();
+    }
+
+    /// The next of them, where the configuration still allows it.
+    #[cold]
+    pub fn next_prefetched(&mut self, role: Role, config: &WebSocketConfig) -> Result<Option<WholeMessage>> {
+        let Prefetched { start, end } = self.prefetched;
+        let Some(message) = self.first_prefetched(role) else { return Ok(None) };
+        self.frame_offset = self.offset - (self.input.position() - start) as u64;
+        let opcode = Opcode::Kind(message.kind);
+        let header = Header { fin: true, compressed: false, opcode, mask: None, len: message.len as u64 };
+        self.check_data(&header, config)?;
+        self.prefetched.start = message.start + message.len;
+        if self.prefetched.start == end {
+            self.simple_len = simple_len_of(config);
+        }
+        Ok(Some(message))
+    }
+
+    /// Their headers are as they came.
+    fn first_prefetched(&self, role: Role) -> Option<WholeMessage> {
+        let Prefetched { start, end } = self.prefetched;
+        let rules = Rules { role, accept_unmasked: false, compression: false };
+        let frame = self.input.at(start, end.checked_sub(start)?);
+        match frame::parse(frame, rules) {
+            Ok(Some((Header { opcode: Opcode::Kind(kind), len, .. }, header_len))) => {
+                Some(WholeMessage { kind, start: start + header_len, len: len as usize })
+            }
+            _ => None,
+        }
     }
 
     /// What was known of the next message does not hold any more; [`next`](Self::next) finds out again.

@@ -222,12 +222,12 @@ impl Inner {
         drained
     }
 
-    /// Shows `take` the next message and those behind it; how many those are.
+    /// Shows `take` the next message and those behind it; where in the input those begin, and how many they are.
     #[inline]
     pub(super) fn read_many(
         &mut self,
         take: &mut impl FnMut(&mut MessageSlots, &MessageView<'_>) -> bool,
-    ) -> Result<u16> {
+    ) -> Result<(usize, u16)> {
         let first = self.first_of_many().inspect_err(|_| self.end_loan())?;
         let Active { driver, room } = self.active().0;
         let room = room.get_or_insert_with(|| Box::new([MaybeUninit::uninit(); _]));
@@ -238,12 +238,15 @@ impl Inner {
         };
         let mut behind = 0;
         let start = driver.connection.input_position();
+        while wants_more && let Some(simple) = driver.connection.poll_prefetched() {
+            behind += 1;
+            wants_more = take(room, &driver.simple_view(simple));
+        }
         while wants_more && let Some(simple) = driver.connection.poll_simple() {
             behind += 1;
             wants_more = take(room, &driver.simple_view(simple));
         }
-        driver.connection.read_behind(start, behind);
-        Ok(behind)
+        Ok((start, behind))
     }
 
     #[inline]
@@ -419,7 +422,7 @@ impl Inner {
     pub(super) fn is_batch_valid(&self) -> bool {
         match &self.slot {
             Slot::Active(active) => {
-                active.driver.connection.is_batch_valid() && !self.transport.is_callback()
+                active.driver.connection.is_prefetch_valid() && !self.transport.is_callback()
             }
             Slot::Parked(_) => false,
         }

@@ -42,14 +42,15 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct SharedConnection {
     monitor: Monitor<Inner>,
-    /// A [`BatchCursor`]. Written by the one thread that reads.
+    /// A [`BatchCursor`]: how many of the messages that were prefetched have been handed out without the lock. Written by the
+    /// one thread that reads.
     cursor: AtomicU32,
     /// A thread is inside a read, with the lock or without.
     reading: AtomicBool,
 }
 
-/// Messages that one read found behind the one it was called for, by their places, the first being that one's. The next
-/// reads hand them out without the lock.
+/// Messages that one read found behind the one it was called for, by their places, the first being that one's: `next` is at
+/// least 1 and at most `end`. The next reads hand them out without the lock.
 #[derive(Debug, Clone, Copy)]
 struct BatchCursor {
     next: u16,
@@ -184,7 +185,7 @@ impl SharedConnection {
     }
 
     /// [`read_many`](Self::read_many), where all messages but the first count as not read yet: they are handed out one by
-    /// one by [`next_ahead`](Self::next_ahead), or taken back by the next read.
+    /// one by [`next_ahead`](Self::next_ahead), or by the next reads.
     #[inline]
     pub fn read_ahead(
         &self,
@@ -192,8 +193,11 @@ impl SharedConnection {
     ) -> Result<bool> {
         self.read_unless_drained(&mut take, |inner, take| {
             let is_calm = inner.connection().is_calm();
-            let behind = inner.read_many(&mut |room, view| take(room, view) && is_calm)?;
-            self.cursor.store(BatchCursor { next: 1, end: behind + 1 }.into(), Ordering::Relaxed);
+            let (start, behind) = inner.read_many(&mut |room, view| take(room, view) && is_calm)?;
+            if behind > 0 {
+                inner.connection_mut().prefetch(start);
+                self.cursor.store(BatchCursor { next: 1, end: behind + 1 }.into(), Ordering::Relaxed);
+            }
             Ok(())
         })
     }
@@ -208,7 +212,9 @@ impl SharedConnection {
     ) -> Result<bool> {
         let _reader = self.begin_to_read()?;
         let mut inner = self.lock()?;
-        inner.connection_mut().take_back(self.forget_ahead());
+        if let Some(BatchCursor { next, end }) = self.take_cursor() {
+            inner.connection_mut().handed_out(next - 1, end - next);
+        }
         if inner.rest_if_drained() {
             return Ok(false);
         }
@@ -221,7 +227,7 @@ impl SharedConnection {
     #[inline(always)]
     pub fn next_ahead(&self) -> Option<u16> {
         let cursor = BatchCursor::from(self.cursor.load(Ordering::Relaxed));
-        if cursor.left() == 0 || !self.monitor.is_batch_valid() {
+        if cursor.next >= cursor.end || !self.monitor.is_batch_valid() {
             return None;
         }
         // Nobody else changes it, so that it needs no exchange.
@@ -230,10 +236,14 @@ impl SharedConnection {
     }
 
     #[inline]
-    fn forget_ahead(&self) -> u16 {
-        let cursor = BatchCursor::from(self.cursor.load(Ordering::Relaxed));
-        self.cursor.store(0, Ordering::Relaxed);
-        cursor.left()
+    fn take_cursor(&self) -> Option<BatchCursor> {
+        match self.cursor.load(Ordering::Relaxed) {
+            0 => None,
+            cursor => {
+                self.cursor.store(0, Ordering::Relaxed);
+                Some(cursor.into())
+            }
+        }
     }
 
     /// Sends or queues a message. Blocking, it waits until the message has left, and for room before that; the
@@ -551,13 +561,6 @@ fn is_past(until: Option<Instant>) -> bool {
 
 fn end_of(began: Instant, timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| began.checked_add(timeout))
-}
-
-impl BatchCursor {
-    #[inline]
-    fn left(self) -> u16 {
-        self.end.saturating_sub(self.next)
-    }
 }
 
 impl From<u32> for BatchCursor {
