@@ -1516,6 +1516,75 @@ static void messages_that_lie_there_are_read_together(void) {
 }
 
 /* A relay: what is read together is sent on together, as far as there is room. */
+/* Three texts of 10, 100 and 10 bytes, the first of which is read: the others may have been looked at by then. */
+static void read_one_of_three(ws_conn *conn, int32_t role) {
+  static const char text[] =
+      "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 .";
+  const ws_message *message;
+  uint8_t frames[256];
+  const int32_t from = role == WS_SERVER ? WS_CLIENT : WS_SERVER;
+  size_t len = put_frame(frames, from, 0x81, text, 10);
+  len += put_frame(frames + len, from, 0x81, text, 100);
+  len += put_frame(frames + len, from, 0x81, text, 10);
+  CHECK(feed(conn, frames, len) == len);
+  CHECK_IS(ws_read_message(conn, &message), WS_OK);
+  CHECK(message->len == 10);
+}
+
+static void a_limit_that_is_lowered_holds_for_messages_that_lie_there(void) {
+  static const struct {
+    int32_t option;
+    uint64_t value;
+  } lowered[] = {{WS_OPT_MAX_MESSAGE_SIZE, 99}, {WS_OPT_MAX_FRAME_SIZE, 99}};
+  const ws_message *message, *const *messages;
+  size_t i, count;
+  int32_t role;
+  for (role = WS_CLIENT; role <= WS_SERVER; role++) {
+    for (i = 0; i < 4; i++) {
+      ws_conn *conn = new_open(NULL, role);
+      read_one_of_three(conn, role);
+      CHECK_IS(ws_set_option(conn, lowered[i / 2].option, lowered[i / 2].value), WS_OK);
+      if (i % 2) {
+        CHECK_IS(ws_read_messages(conn, &messages, &count), WS_ERR_CAPACITY);
+      } else {
+        CHECK_IS(ws_read_message(conn, &message), WS_ERR_CAPACITY);
+      }
+      CHECK(says(conn, role == WS_SERVER ? "at byte 16 of" : "at byte 12 of"));
+      CHECK(ws_close_code(conn) == 1009);
+      ws_free(conn);
+    }
+  }
+}
+
+static void messages_that_lie_there_come_in_their_order_whatever_is_done_between(void) {
+  const ws_message *message, *const *messages;
+  size_t count;
+  int32_t role;
+  int way;
+  for (role = WS_CLIENT; role <= WS_SERVER; role++) {
+    for (way = 0; way < 5; way++) {
+      ws_conn *conn = new_open(NULL, role);
+      read_one_of_three(conn, role);
+      if (way == 1) CHECK_IS(ws_set_option(conn, WS_OPT_MAX_MESSAGE_SIZE, 100), WS_OK);
+      if (way == 2) CHECK_IS(ws_write_message(conn, WS_TEXT, "x", 1), WS_OK);
+      if (way == 3) CHECK_IS(ws_write_message(conn, WS_PING, "x", 1), WS_OK);
+      if (way == 4) CHECK_IS(ws_close(conn, 1000, NULL, 0), WS_OK);
+      CHECK(ws_has_input(conn));
+      if (way % 2) {
+        CHECK_IS(ws_read_messages(conn, &messages, &count), WS_OK);
+        CHECK(count == 2 && messages[0]->len == 100 && messages[1]->len == 10);
+      } else {
+        CHECK_IS(ws_read_message(conn, &message), WS_OK);
+        CHECK(message->len == 100);
+        CHECK_IS(ws_read_message(conn, &message), WS_OK);
+        CHECK(message->len == 10);
+      }
+      CHECK_IS(ws_read_message(conn, &message), WS_ERR_WOULD_BLOCK);
+      ws_free(conn);
+    }
+  }
+}
+
 static void messages_read_together_are_sent_on_together(void) {
   pair from, to;
   const ws_message *const *messages;
@@ -1758,6 +1827,8 @@ int main(int argc, char **argv) {
   RUN(what_comes_between_two_reads_holds_for_the_second);
   RUN(messages_that_lie_there_are_read_together);
   RUN(messages_read_together_end_before_what_is_wrong);
+  RUN(a_limit_that_is_lowered_holds_for_messages_that_lie_there);
+  RUN(messages_that_lie_there_come_in_their_order_whatever_is_done_between);
   RUN(messages_read_together_are_sent_on_together);
   return check_end();
 }
