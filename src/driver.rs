@@ -5,7 +5,7 @@
 
 use crate::error::{ProtocolError, Result};
 use crate::message::{Kind, MessageView, Outgoing, Role};
-use crate::proto::connection::{Connection, Enqueue, Opening};
+use crate::proto::connection::{Connection, Enqueue, Opening, Phase};
 use crate::proto::frame::HeaderBytes;
 use crate::proto::handshake::HandshakeOptions;
 use crate::proto::prepared::Prepared;
@@ -43,11 +43,11 @@ impl Driver {
 
     /// Sends what is pending. After a Close this ends in [`ConnectionClosed`](crate::Error::ConnectionClosed), as reading does.
     pub fn write_pending(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
-        match self.connection.state().can_read() {
+        match self.connection.phase() {
             // Nothing is pending, and never will be; the end comes when all is read.
-            true if self.connection.has_send_failed() => Err(ProtocolError::SendAfterClosing.into()),
-            true => self.flush(stream),
-            false => self.drive_to_end(stream),
+            Phase::SendFailed => Err(ProtocolError::SendAfterClosing.into()),
+            phase if phase.ignores_input() => self.drive_to_end(stream),
+            _ => self.flush(stream),
         }
     }
 

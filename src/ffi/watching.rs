@@ -6,7 +6,7 @@ use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::types::{ws_flag, ws_socket, ws_state, ws_status, ws_status_t};
 use crate::net::shared::View;
-use crate::proto::closing::State;
+use crate::proto::connection::Phase;
 use std::ffi::c_char;
 
 /// How far the connection has come: a value of ws_state; WS_ERR_INVALID_ARGUMENT for NULL, WS_ERR_INTERNAL for a dead
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn ws_get_state(conn: *const ws_conn) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_can_read(conn: *const ws_conn) -> i32 {
     // SAFETY: by the caller's word.
-    unsafe { look(conn, 0, |connection| connection.can_read().into()) }
+    unsafe { look(conn, 0, |connection| connection.phase().can_read().into()) }
 }
 
 /// 1 where messages can be sent: not before the opening handshake is done, not after a Close of either side.
@@ -44,7 +44,7 @@ pub unsafe extern "C" fn ws_can_read(conn: *const ws_conn) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_can_write(conn: *const ws_conn) -> i32 {
     // SAFETY: by the caller's word.
-    unsafe { look(conn, 0, |connection| connection.can_write().into()) }
+    unsafe { look(conn, 0, |connection| connection.phase().can_write().into()) }
 }
 
 /// 1 where the next read may find something without waiting: bytes that have arrived and have not been looked at, the
@@ -234,11 +234,11 @@ fn copy_text(text: &[u8], room: &mut [u8]) -> usize {
 }
 
 fn state_of(connection: View<'_>) -> ws_state {
-    match connection.state() {
-        State::Active if connection.awaits_decision() => ws_state::WS_STATE_REQUEST,
-        State::Active if connection.is_opening() => ws_state::WS_STATE_CONNECTING,
-        State::Active => ws_state::WS_STATE_OPEN,
-        State::Terminated => ws_state::WS_STATE_CLOSED,
+    match connection.phase() {
+        Phase::Opening(handshake) if handshake.awaits_decision() => ws_state::WS_STATE_REQUEST,
+        Phase::Opening(_) => ws_state::WS_STATE_CONNECTING,
+        Phase::Open => ws_state::WS_STATE_OPEN,
+        Phase::Ended => ws_state::WS_STATE_CLOSED,
         _ => ws_state::WS_STATE_CLOSING,
     }
 }

@@ -10,8 +10,6 @@
 #[deny(unsafe_code)]
 mod buffer;
 #[deny(unsafe_code)]
-pub mod closing;
-#[deny(unsafe_code)]
 pub mod connection;
 #[deny(unsafe_code)]
 pub mod deadline;

@@ -47,8 +47,6 @@ pub struct Sender {
     ping: Option<Vec<u8>>,
     /// What [`Sender::output`] has lent, until it is advanced.
     lent: Option<Source>,
-    /// A Close has been queued: no control frame may follow it.
-    closing: bool,
 }
 
 /// Room for a frame whose length fits into its second byte.
@@ -149,7 +147,6 @@ impl Sender {
             control_sent: 0,
             ping: None,
             lent: None,
-            closing: false,
         }
     }
 
@@ -289,7 +286,6 @@ impl Sender {
     /// Queues a Close: `payload` is empty, or a code in network order and a reason.
     pub fn queue_close(&mut self, payload: &[u8]) -> Result<()> {
         self.queue(FrameStart::whole(Kind::Close), payload)?;
-        self.closing = true;
         self.ping = None;
         Ok(())
     }
@@ -398,7 +394,7 @@ impl Sender {
     /// Whether there is nothing in it but memory.
     #[inline]
     pub fn holds_nothing(&self) -> bool {
-        self.is_empty() && self.ping.is_none() && self.lent.is_none() && !self.closing
+        self.is_empty() && self.ping.is_none() && self.lent.is_none()
     }
 
     /// Goes on with another stream, and keeps the memory where that is not much. Only where it
@@ -416,7 +412,6 @@ impl Sender {
             control_sent: _,
             ping: _,
             lent: _,
-            closing: _,
         } = self;
         *role = new_role;
         // What is left is one block that is empty, at most.
@@ -449,14 +444,15 @@ impl Sender {
         self.lent.is_some()
     }
 
-    /// The first `n` bytes that [`output`](Self::output) lent have been sent; false where it did not lend so many.
-    pub fn advance_output(&mut self, n: usize) -> bool {
+    /// The first `n` bytes that [`output`](Self::output) lent have been sent; false where it did not lend so many. `ends`: no
+    /// control frame may follow what is queued, for that ends in a Close.
+    pub fn advance_output(&mut self, n: usize, ends: bool) -> bool {
         let lent = self.lent.map_or(0, |source| self.bytes(source).len());
         if n > lent {
             return false;
         }
         if let Some(source) = self.lent.take() {
-            self.advance_source(source, n);
+            self.advance_source(source, n, ends);
         }
         // Fails only where there is no memory or randomness to be had; the Ping then waits on.
         let _ = self.put_waiting_ping();
@@ -500,8 +496,9 @@ impl Sender {
         used
     }
 
-    /// The first `n` bytes that [`gather`](Self::gather) gave have been sent.
-    pub fn advance(&mut self, mut n: usize) {
+    /// The first `n` bytes that [`gather`](Self::gather) gave have been sent. `ends` as for
+    /// [`advance_output`](Self::advance_output).
+    pub fn advance(&mut self, mut n: usize, ends: bool) {
         if n as u64 == self.queued_bytes && self.blocks.len() == 1 && self.is_plain() {
             // The most common case: all of it left in one piece.
             self.empty_last_block();
@@ -512,7 +509,7 @@ impl Sender {
         while n > 0 {
             let Some(source) = self.source() else { break };
             let step = n.min(self.bytes(source).len());
-            self.advance_source(source, step);
+            self.advance_source(source, step, ends);
             n -= step;
         }
         // Only now: what was not in what was gathered must not be taken for sent. It fails only where there is no memory
@@ -522,9 +519,7 @@ impl Sender {
 
     /// Nobody will take the bytes any more: drops them.
     pub fn discard(&mut self) {
-        let closing = self.closing;
         *self = Self::new(self.role);
-        self.closing = closing;
     }
 
     /// Gives back memory that nothing waits in.
@@ -618,10 +613,10 @@ impl Sender {
         }
     }
 
-    fn advance_source(&mut self, source: Source, n: usize) {
+    fn advance_source(&mut self, source: Source, n: usize, ends: bool) {
         match source {
             Source::Control(_) => self.advance_control(n),
-            Source::Block(_) => self.advance_block(n),
+            Source::Block(_) => self.advance_block(n, ends),
         }
     }
 
@@ -636,7 +631,7 @@ impl Sender {
         self.control_sent -= left;
     }
 
-    fn advance_block(&mut self, n: usize) {
+    fn advance_block(&mut self, n: usize, ends: bool) {
         self.queued_bytes -= n as u64;
         self.block_sent += n;
         self.frame_sent += n;
@@ -644,7 +639,7 @@ impl Sender {
             self.frame_sent -= frame;
             self.frames.pop_front();
         }
-        if self.closing && self.frames.is_empty() {
+        if ends && self.frames.is_empty() {
             // The Close has left: nothing may follow it.
             (self.control, self.control_sent) = (Vec::new(), 0);
         }

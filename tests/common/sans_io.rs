@@ -200,7 +200,7 @@ impl End for SansIo {
         if self.connection.has_send_failed() {
             return Err(Fault::NotWritable);
         }
-        if self.connection.state().can_read() {
+        if !self.connection.ignores_input() {
             return self.flush();
         }
         match self.next() {

@@ -14,10 +14,9 @@ use crate::net::setup::{Settings, Setup};
 use crate::net::signal::{Events, Monitored, Published};
 use crate::net::stream::Stream;
 use crate::net::wait::{self, Interest};
-use crate::proto::closing::State;
-use crate::proto::connection::{Connection, Opening};
+use crate::proto::connection::{Connection, Opening, Phase};
 use crate::proto::receive::{Received, WholeMessage};
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, discriminant};
 use std::sync::Arc;
 
 /// What the lock protects.
@@ -132,7 +131,7 @@ impl Inner {
         let wanted = match &self.slot {
             Slot::Parked(_) => Interest { read: true, write: false },
             // What is left to be sent, here or in a TLS session, stays.
-            Slot::Active(active) if active.driver.connection.state() == State::Terminated => {
+            Slot::Active(active) if matches!(active.driver.connection.phase(), Phase::Ended) => {
                 return Interest { read: false, write: false };
             }
             Slot::Active(active) => {
@@ -168,15 +167,7 @@ impl Inner {
 
     /// Whether the opening handshake is still going on.
     fn is_opening(&self) -> bool {
-        matches!(&self.slot, Slot::Active(active) if active.driver.connection.is_opening())
-    }
-
-    /// How far the closing handshake is.
-    pub(super) fn state(&self) -> State {
-        match &self.slot {
-            Slot::Parked(_) => State::Active,
-            Slot::Active(active) => active.driver.connection.state(),
-        }
+        self.view().phase().is_opening()
     }
 
     /// Changes how it is configured, while it runs.
@@ -394,7 +385,7 @@ impl Inner {
             is_connecting: self.transport.stream().is_none(),
             is_read_from: self.is_read_from(),
             due: self.next_deadline(),
-            state: self.state(),
+            phase: discriminant(self.view().phase()),
             ..Outlook::of_settings(self.settings())
         }
     }

@@ -29,8 +29,7 @@ use crate::net::setup::Setup;
 use crate::net::signal::{Held, Monitor};
 use crate::net::stream::Stream;
 use crate::net::wait::{self, Interest, Waited, Wakers};
-use crate::proto::closing::State;
-use crate::proto::connection::{Connection, Enqueue, Opening};
+use crate::proto::connection::{Connection, Enqueue, Opening, Phase};
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::{ClientHandshake, ServerHandshake, Url};
 use crate::proto::prepared::Prepared;
@@ -342,7 +341,7 @@ impl SharedConnection {
         let mut inner = self.lock_parked()?;
         inner.transport().raw_socket().ok_or(NO_SOCKET)?;
         loop {
-            if inner.state() == State::Terminated {
+            if matches!(inner.view().phase(), Phase::Ended) {
                 return Err(Error::AlreadyClosed);
             }
             let due = inner.next_deadline();
@@ -398,7 +397,7 @@ impl SharedConnection {
             let waited;
             (inner, waited) = self.wait_to_write(inner, &mut began)?;
             inner.tick()?;
-            if matches!(inner.state(), State::SendFailed | State::Failed | State::Terminated) {
+            if inner.view().phase().has_failed() {
                 // Another thread was told why.
                 return Err(Error::ConnectionClosed);
             }

@@ -205,7 +205,7 @@ impl Inner {
         let (wanted, possible) = (self.interest(), self.transport.ready());
         // Nothing is left to pause where the end is to be told; and beside a thread that reads nobody else can.
         let is_paused = self.registration.as_ref().is_some_and(|registration| registration.is_paused);
-        let reads = !self.is_read_from() && (!is_paused || !self.state().can_read());
+        let reads = !self.is_read_from() && (!is_paused || self.view().phase().ignores_input());
         let input = reads && (self.has_input() || (wanted.read && possible.read));
         let output = wanted.write && possible.write;
         let due = self.next_deadline();

@@ -5,8 +5,7 @@ use super::slot::Slot;
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::http::Head;
 use crate::message::CloseCode;
-use crate::proto::closing::State;
-use crate::proto::connection::{Connection, Parked};
+use crate::proto::connection::{Connection, OPEN, Parked, Phase};
 use crate::proto::handshake::is_upgrade;
 
 /// See the module.
@@ -29,37 +28,11 @@ impl Inner {
 }
 
 impl<'a> View<'a> {
-    /// See [`Connection::state`].
-    pub fn state(self) -> State {
+    /// See [`Connection::phase`].
+    pub fn phase(self) -> &'a Phase {
         match self {
-            View::Active(connection) => connection.state(),
-            View::Parked(..) => State::Active,
-        }
-    }
-
-    /// See [`Connection::is_opening`].
-    pub fn is_opening(self) -> bool {
-        matches!(self, View::Active(connection) if connection.is_opening())
-    }
-
-    /// See [`Connection::awaits_decision`].
-    pub fn awaits_decision(self) -> bool {
-        matches!(self, View::Active(connection) if connection.awaits_decision())
-    }
-
-    /// See [`Connection::can_read`].
-    pub fn can_read(self) -> bool {
-        match self {
-            View::Active(connection) => connection.can_read(),
-            View::Parked(..) => true,
-        }
-    }
-
-    /// See [`Connection::can_write`].
-    pub fn can_write(self) -> bool {
-        match self {
-            View::Active(connection) => connection.can_write(),
-            View::Parked(..) => true,
+            View::Active(connection) => connection.phase(),
+            View::Parked(..) => &OPEN,
         }
     }
 

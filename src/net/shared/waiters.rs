@@ -4,7 +4,8 @@
 use crate::net::setup::Settings;
 use crate::net::sys::WakePair;
 use crate::net::wait::Interest;
-use crate::proto::closing::State;
+use crate::proto::connection::{OPEN, Phase};
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +48,8 @@ pub(super) struct Outlook {
     pub(super) is_read_from: bool,
     /// When something falls due, on the library's clock.
     pub(super) due: u64,
-    /// How far the closing handshake is.
-    pub(super) state: State,
+    /// Where the connection is.
+    pub(super) phase: Discriminant<Phase>,
     pub(super) blocking: bool,
     pub(super) read_timeout: Option<Duration>,
     pub(super) write_timeout: Option<Duration>,
@@ -62,7 +63,7 @@ impl Outlook {
             is_connecting: false,
             is_read_from: false,
             due: u64::MAX,
-            state: State::Active,
+            phase: discriminant(&OPEN),
             blocking: settings.blocking,
             read_timeout: settings.read_timeout,
             write_timeout: settings.write_timeout,

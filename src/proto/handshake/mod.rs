@@ -79,6 +79,11 @@ impl Handshake {
         }
     }
 
+    /// Whether a request is there that waits for [`ServerHandshake::accept`] or [`ServerHandshake::reject`].
+    pub fn awaits_decision(&self) -> bool {
+        matches!(self, Handshake::Server(server) if !server.head().is_empty())
+    }
+
     /// The subprotocol agreed upon, once done.
     pub fn protocol(&self) -> Option<&str> {
         match self {

@@ -5,11 +5,14 @@
 //! calls, the result never depends on how the bytes were cut or on when they came.** Joins the receiver, the sender,
 //! the closing state and the deadlines; holds no rule that one of them could hold.
 
+mod phase;
+
+pub use self::phase::{OPEN, Phase};
+
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{CapacityError, Deadline, Error, HandshakeError, ProtocolError, Result};
 use crate::http::Head;
 use crate::message::{CloseCode, Kind, Outgoing, Role};
-use crate::proto::closing::State;
 use crate::proto::deadline::{Dating, Deadlines, Due, NEVER, Stage};
 use crate::proto::deflate::{Agreed, Deflater, Inflater};
 use crate::proto::frame::{HeaderBytes, MAX_CONTROL, Opcode};
@@ -99,7 +102,7 @@ impl Cold {
 impl Parked {
     /// The connection again, with memory of its own.
     pub fn unpark(&mut self, usual: &Arc<WebSocketConfig>) -> Connection {
-        let mut connection = Connection::new(self.role, Arc::clone(usual), None);
+        let mut connection = Connection::new(self.role, Arc::clone(usual), Phase::Open);
         connection.reuse(self, usual);
         connection.set_over_socket();
         connection
@@ -150,11 +153,9 @@ pub struct Connection {
     /// See [`set_over_socket`](Self::set_over_socket).
     over_socket: bool,
     role: Role,
-    state: State,
+    phase: Phase,
     /// The stream has ended.
     eof: bool,
-    /// A deadline passed that leaves nothing to wait for.
-    abandoned: bool,
     /// Something arrived that a read has not looked at.
     unread: bool,
     /// All that waits to be sent was queued to leave with what follows it.
@@ -165,7 +166,6 @@ pub struct Connection {
     /// How much room has been lent to the caller, who is receiving into it.
     input_lent: Option<usize>,
     config: Arc<WebSocketConfig>,
-    handshake: Option<Box<Handshake>>,
     cold: Option<Box<Cold>>,
     receiver: Receiver,
     sender: Sender,
@@ -218,7 +218,7 @@ impl Connection {
         let agreed = config.deflate.as_ref().map(Agreed::as_configured);
         let unread = !part.is_empty();
         let receiver = Receiver::with_received(part);
-        let mut connection = Self { unread, receiver, ..Self::new(role, config, None) };
+        let mut connection = Self { unread, receiver, ..Self::new(role, config, Phase::Open) };
         connection.compress(agreed);
         connection
     }
@@ -245,12 +245,10 @@ impl Connection {
             // Of a connection over a socket, as all that are parked.
             over_socket: _,
             // As new, or it could not have been parked.
-            state: _,
+            phase: _,
             eof: _,
-            abandoned: _,
             unread: _,
             input_lent: _,
-            handshake: _,
             fragments: _,
             close_code: _,
             failure: _,
@@ -302,11 +300,9 @@ impl Connection {
         !self.unread
             && self.receiver.is_empty()
             && self.sender.holds_nothing()
-            && self.state == State::Active
+            && self.phase.is_open()
             && !self.eof
-            && !self.abandoned
             && self.input_lent.is_none()
-            && self.handshake.is_none()
             && self.fragments.is_none()
     }
 
@@ -348,29 +344,28 @@ impl Connection {
 
     /// A client that begins with `request`, the bytes that go with `handshake`.
     pub fn client(config: Arc<WebSocketConfig>, handshake: ClientHandshake, request: &[u8]) -> Result<Self> {
-        let mut connection = Self::new(Role::Client, config, Some(Handshake::Client(handshake)));
+        let phase = Phase::Opening(Box::new(Handshake::Client(handshake)));
+        let mut connection = Self::new(Role::Client, config, phase);
         connection.sender.queue_raw(request)?;
         Ok(connection)
     }
 
     /// A server that waits for a request.
     pub fn server(config: Arc<WebSocketConfig>, handshake: ServerHandshake) -> Self {
-        Self::new(Role::Server, config, Some(Handshake::Server(handshake)))
+        Self::new(Role::Server, config, Phase::Opening(Box::new(Handshake::Server(handshake))))
     }
 
-    fn new(role: Role, config: Arc<WebSocketConfig>, handshake: Option<Handshake>) -> Self {
+    fn new(role: Role, config: Arc<WebSocketConfig>, phase: Phase) -> Self {
         Self {
             over_socket: false,
             role,
-            state: State::Active,
+            phase,
             eof: false,
-            abandoned: false,
             unread: false,
             corked: false,
             hidden_frames: 0,
             input_lent: None,
             config,
-            handshake: handshake.map(Box::new),
             cold: None,
             receiver: Receiver::default(),
             sender: Sender::new(role),
@@ -386,12 +381,11 @@ impl Connection {
     /// connection; a server's answer to them is then among the bytes to send.
     pub fn poll_handshake(&mut self) -> Result<Opening> {
         self.check_not_over()?;
-        let Some(handshake) = &mut self.handshake else {
-            if self.state != State::Failed {
-                return Ok(Opening::Open);
-            }
+        let handshake = match &mut self.phase {
+            Phase::Opening(handshake) => handshake,
             // It cannot be made up for any more; only the answer may still have to leave.
-            return self.poll_end().map(|()| Opening::NeedsBytes);
+            Phase::Failed | Phase::Over => return self.poll_end().map(|()| Opening::NeedsBytes),
+            _ => return Ok(Opening::Open),
         };
         match handshake.advance(self.receiver.buffered(), self.eof) {
             Ok((Progress::NeedMore, consumed)) => {
@@ -448,7 +442,7 @@ impl Connection {
 
     #[cold]
     fn refuse_if_plain(&mut self) -> Result<()> {
-        let Some(Handshake::Server(server)) = self.handshake.as_deref_mut() else { return Ok(()) };
+        let Some(Handshake::Server(server)) = self.handshake_mut() else { return Ok(()) };
         let Err(error) = server.refuse_plain() else { return Ok(()) };
         let answer = server.take_refusal();
         self.sender.queue_raw(&answer)?;
@@ -457,7 +451,7 @@ impl Connection {
 
     /// Whether a server has a request that would open a WebSocket, or has had one.
     pub fn is_upgrade(&self) -> bool {
-        match self.handshake.as_deref() {
+        match self.handshake() {
             Some(Handshake::Server(server)) => server.is_upgrade(),
             Some(Handshake::Client(_)) => false,
             None => self.role == Role::Server && self.head().is_some_and(is_upgrade),
@@ -476,7 +470,7 @@ impl Connection {
     /// The peer's part of the opening handshake: a server's request from [`Opening::Request`] on, a client's response
     /// from its end on, be it a refusal.
     pub fn head(&self) -> Option<&Head> {
-        let head = match (self.cold.as_ref().and_then(|cold| cold.head()), self.handshake.as_deref()) {
+        let head = match (self.cold.as_ref().and_then(|cold| cold.head()), self.handshake()) {
             (Some(head), _) => head,
             (None, Some(Handshake::Server(handshake))) => handshake.head(),
             // A client's may still be followed by another.
@@ -490,21 +484,35 @@ impl Connection {
         self.cold.as_ref()?.protocol()
     }
 
+    fn handshake(&self) -> Option<&Handshake> {
+        match &self.phase {
+            Phase::Opening(handshake) => Some(handshake),
+            _ => None,
+        }
+    }
+
+    fn handshake_mut(&mut self) -> Option<&mut Handshake> {
+        match &mut self.phase {
+            Phase::Opening(handshake) => Some(handshake),
+            _ => None,
+        }
+    }
+
     fn keep_opened(&mut self, head: Head, protocol: Option<String>) {
         self.cold.get_or_insert_default().head = Some((head, protocol));
     }
 
     fn request(&mut self) -> Result<&mut ServerHandshake> {
         self.check_not_over()?;
-        match self.handshake.as_deref_mut() {
-            Some(Handshake::Server(handshake)) if self.state == State::Active => Ok(handshake),
+        match self.handshake_mut() {
+            Some(Handshake::Server(handshake)) => Ok(handshake),
             _ => Err(Error::Misuse("there is no request to decide on")),
         }
     }
 
     fn finish_handshake(&mut self) {
         self.unread = !self.receiver.buffered().is_empty();
-        if let Some(mut handshake) = self.handshake.take() {
+        if let Phase::Opening(mut handshake) = std::mem::replace(&mut self.phase, Phase::Open) {
             let Opened { head, protocol, deflate } = handshake.take_opened();
             if self.config.keep_head {
                 self.keep_opened(head, protocol);
@@ -532,7 +540,7 @@ impl Connection {
 
     /// Whatever became of it: what the peer said is kept.
     fn end_handshake(&mut self) {
-        if self.handshake.is_some() {
+        if self.phase.is_opening() {
             self.finish_handshake();
         }
     }
@@ -549,7 +557,7 @@ impl Connection {
 
     /// A client that was reading the body of a refusal when time or the stream ran out still reports the refusal.
     fn refusal_cut_short(&mut self) -> Option<Error> {
-        match self.handshake.as_deref_mut() {
+        match self.handshake_mut() {
             Some(Handshake::Client(client)) => client.take_refusal(),
             _ => None,
         }
@@ -561,16 +569,16 @@ impl Connection {
     /// Room for received bytes. Empty only while whole messages wait to be read, or the message read last is in the
     /// way: read on, then ask again.
     pub fn space(&mut self) -> Result<&mut [u8]> {
-        match self.handshake {
-            Some(_) => self.receiver.space_for_head(self.config.max_head_size),
-            None => self.receiver.space(self.role, self.over_socket),
+        match self.phase {
+            Phase::Opening(_) => self.receiver.space_for_head(self.config.max_head_size),
+            _ => self.receiver.space(self.role, self.over_socket),
         }
     }
 
     /// Whether nothing that still arrives is looked at: after a Close of the peer, or a failure.
     #[inline]
     pub fn ignores_input(&self) -> bool {
-        !self.state.can_read()
+        self.phase.ignores_input()
     }
 
     /// Bytes that nobody looks at have arrived, and are dropped.
@@ -596,9 +604,9 @@ impl Connection {
     /// is read or sent.
     pub fn lend_space(&mut self) -> Result<&mut [u8]> {
         self.check_not_lent()?;
-        let space = match self.handshake {
-            Some(_) => self.receiver.space_for_head(self.config.max_head_size)?,
-            None => self.receiver.space(self.role, self.over_socket)?,
+        let space = match self.phase {
+            Phase::Opening(_) => self.receiver.space_for_head(self.config.max_head_size)?,
+            _ => self.receiver.space(self.role, self.over_socket)?,
         };
         self.input_lent = Some(space.len());
         Ok(space)
@@ -639,7 +647,7 @@ impl Connection {
 
     /// Whether a read would find something new without more bytes: a message, the end, a failure.
     pub fn is_readable(&self) -> bool {
-        self.state != State::Terminated && (self.unread || self.is_over())
+        (self.unread && !matches!(self.phase, Phase::Ended)) || self.is_over()
     }
 
     /// The stream takes nothing any more. The error is for whoever was sending, and is told once: it is no news where the
@@ -648,10 +656,10 @@ impl Connection {
     #[cold]
     pub fn send_failed(&mut self, error: std::io::Error) -> Result<()> {
         // A stream that breaks its word is not asked for anything any more.
-        let is_readable = self.handshake.is_none() && error.kind() != std::io::ErrorKind::InvalidData;
-        match self.state {
-            State::Active | State::ClosedByUs if is_readable => {}
-            State::Active | State::ClosedByUs => return Err(self.stream_failed(error)),
+        let is_readable = error.kind() != std::io::ErrorKind::InvalidData;
+        match self.phase {
+            Phase::Open | Phase::CloseSent if is_readable => {}
+            Phase::Opening(_) | Phase::Open | Phase::CloseSent => return Err(self.stream_failed(error)),
             _ => {
                 // Nor is there anything to wait for.
                 self.sender.discard();
@@ -662,7 +670,7 @@ impl Connection {
         self.sender.discard();
         let error = Error::from(error);
         self.failure = Some(Box::new(Failure { sentence: error.to_string(), code: CloseCode::ABNORMAL }));
-        self.state = State::SendFailed;
+        self.phase = Phase::SendFailed;
         self.unread = true;
         Err(error)
     }
@@ -670,12 +678,12 @@ impl Connection {
     /// Whether [`send_failed`](Self::send_failed) has told that nothing can be sent, and there may still be something to read.
     #[inline]
     pub fn has_send_failed(&self) -> bool {
-        self.state == State::SendFailed
+        matches!(self.phase, Phase::SendFailed)
     }
 
     /// The stream takes nothing any more, and has nothing to give for now: that is its end. An error where that is news.
     pub fn ended_by(&mut self, error: std::io::Error) -> Result<()> {
-        if self.state.can_read() && !self.has_send_failed() {
+        if !self.phase.ignores_input() && !self.has_send_failed() {
             return Err(self.stream_failed(error));
         }
         self.received_eof();
@@ -741,7 +749,7 @@ impl Connection {
             0 => self.receiver.end_prefetch(),
             _ => {
                 self.receiver.drop_prefetched(count, self.role);
-                self.unread |= self.state.can_read();
+                self.unread |= self.phase.can_read();
             }
         }
     }
@@ -778,7 +786,7 @@ impl Connection {
     #[inline]
     pub fn poll_read(&mut self) -> Result<Option<Received>> {
         loop {
-            if !self.state.can_read() {
+            if self.phase.ignores_input() {
                 // Bytes that nobody looks at make room for others.
                 self.receiver.end_loan();
                 self.receiver.discard();
@@ -803,7 +811,7 @@ impl Connection {
                     self.take_close(&received)?;
                     return Ok(Some(received));
                 }
-                Kind::Ping if self.config.auto_pong && self.state == State::Active => {
+                Kind::Ping if self.config.auto_pong && self.phase.is_open() => {
                     self.sender.answer_ping(self.receiver.payload(&received))?;
                     self.corked = false;
                 }
@@ -845,7 +853,7 @@ impl Connection {
     pub fn poll_end(&mut self) -> Result<()> {
         self.check_not_over()?;
         if self.is_over() {
-            self.state = State::Terminated;
+            self.phase = Phase::Ended;
             return Err(Error::ConnectionClosed);
         }
         Ok(())
@@ -863,9 +871,7 @@ impl Connection {
     }
 
     fn is_over(&self) -> bool {
-        let (all_sent, ended) = (self.sender.is_empty(), self.eof);
-        self.state != State::Terminated
-            && self.state.is_over(self.role, all_sent || self.abandoned, ended || self.abandoned)
+        self.phase.is_over(self.role, self.sender.is_empty(), self.eof)
     }
 
     fn take_close(&mut self, received: &Received) -> Result<()> {
@@ -885,12 +891,12 @@ impl Connection {
             }
         };
         self.close_code = Some(code);
-        if self.state == State::Active {
+        if self.phase.is_open() {
             // The answer carries the peer's code (RFC 6455 section 5.5.1), and its reason: programs show it to the user.
             self.sender.queue_close(payload)?;
             self.corked = false;
         }
-        self.state = self.state.after_their_close();
+        self.phase.received_close();
         self.receiver.discard();
         Ok(())
     }
@@ -904,7 +910,7 @@ impl Connection {
             false => "the stream ended without a closing handshake",
         };
         self.give_up(sentence.to_owned(), CloseCode::ABNORMAL);
-        self.state = State::Terminated;
+        self.phase = Phase::Ended;
         ProtocolError::ResetWithoutClosingHandshake.into()
     }
 }
@@ -916,7 +922,7 @@ impl Connection {
     pub fn check(&self, message: &Outgoing<'_>) -> Result<()> {
         self.check_open()?;
         let is_close = matches!(message, Outgoing::Close(_));
-        if !self.state.can_write() && !is_close {
+        if !self.phase.can_write() && !is_close {
             return Err(ProtocolError::SendAfterClosing.into());
         }
         match message {
@@ -964,7 +970,7 @@ impl Connection {
     pub fn queue_corked(&mut self, message: &Outgoing<'_>) -> Result<Enqueue> {
         let corked = self.corked || !self.has_output();
         let accepted = self.queue(message)?;
-        self.corked = corked && self.state.can_write() && !matches!(message, Outgoing::Pong(_));
+        self.corked = corked && self.phase.can_write() && !matches!(message, Outgoing::Pong(_));
         Ok(accepted)
     }
 
@@ -994,7 +1000,7 @@ impl Connection {
     /// Queues a fragment of a text or binary message; `kind` must be the same for all of them.
     pub fn queue_fragment(&mut self, kind: Kind, data: &[u8], is_final: bool) -> Result<Enqueue> {
         self.check_open()?;
-        if !self.state.can_write() {
+        if !self.phase.can_write() {
             return Err(ProtocolError::SendAfterClosing.into());
         }
         if kind.is_control() {
@@ -1045,8 +1051,7 @@ impl Connection {
     /// Whether a message of this length may be sent, in one frame, uncompressed.
     #[inline(always)]
     fn goes_as_it_is(&self, len: usize) -> bool {
-        self.state == State::Active
-            && self.handshake.is_none()
+        self.phase.is_open()
             && self.fragments.is_none()
             && self.compression.is_none()
             && self.config.largest_sent().is_none_or(|max| len <= max)
@@ -1151,7 +1156,7 @@ impl Connection {
     /// The first `n` bytes that [`gather`](Self::gather) gave have been sent.
     pub fn sent(&mut self, n: usize) {
         self.deadlines.progressed();
-        self.sender.advance(n);
+        self.sender.advance(n, self.phase.has_said_all());
     }
 
     /// The next bytes to send in one piece, lent until [`advance_output`](Self::advance_output).
@@ -1169,7 +1174,7 @@ impl Connection {
         if n > 0 {
             self.deadlines.progressed();
         }
-        self.sender.advance_output(n)
+        self.sender.advance_output(n, self.phase.has_said_all())
     }
 
     /// The stream takes nothing any more, though it may still have something to read.
@@ -1205,7 +1210,7 @@ impl Connection {
     }
 
     fn queue_close(&mut self, frame: Option<(CloseCode, &str)>) -> Result<()> {
-        if self.state == State::Active {
+        if self.phase.is_open() {
             let mut payload = [0; MAX_CONTROL];
             let mut len = 0;
             if let Some((code, reason)) = frame {
@@ -1214,7 +1219,7 @@ impl Connection {
                 payload[2..len].copy_from_slice(reason.as_bytes());
             }
             self.sender.queue_close(&payload[..len])?;
-            self.state = self.state.after_our_close();
+            self.phase.sent_close();
         }
         Ok(())
     }
@@ -1249,38 +1254,36 @@ impl Connection {
         self.role
     }
 
-    /// How far the closing handshake is.
+    /// Where it is between its first byte and its end.
     #[inline]
-    pub fn state(&self) -> State {
-        self.state
+    pub fn phase(&self) -> &Phase {
+        &self.phase
     }
 
     /// Whether the opening handshake is still going on.
     pub fn is_opening(&self) -> bool {
-        self.handshake.is_some()
+        self.phase.is_opening()
     }
 
     /// Whether a server has a request to decide on.
     pub fn awaits_decision(&self) -> bool {
-        matches!(self.handshake.as_deref(), Some(Handshake::Server(_))) && self.head().is_some()
+        self.phase.awaits_decision()
     }
 
     /// Whether messages of the peer may still come.
     pub fn can_read(&self) -> bool {
-        self.handshake.is_none() && self.state.can_read()
+        self.phase.can_read()
     }
 
     /// Whether messages may still be sent.
     pub fn can_write(&self) -> bool {
-        self.handshake.is_none() && self.state.can_write()
+        self.phase.can_write()
     }
 
     /// Whether bytes from the peer make a difference: messages, its Close, or the end of the stream. Not while a request
     /// waits to be decided on.
     pub fn wants_bytes(&self) -> bool {
-        let waits_for_end = matches!(self.state, State::ClosedByPeer | State::CloseAcknowledged);
-        let reads = self.state.can_read() && !self.awaits_decision();
-        !self.eof && (reads || (waits_for_end && self.role == Role::Client))
+        !self.eof && self.phase.wants_bytes(self.role)
     }
 
     /// The code of the Close that arrived, [`CloseCode::NO_STATUS`] where it had none; otherwise the code that says
@@ -1309,13 +1312,11 @@ impl Connection {
     /// or ends the connection with [`Error::Timeout`].
     pub fn tick(&mut self, now: u64) -> Result<()> {
         self.deadlines.set_now(now, self.dating(), self.sender.has_frames_waiting());
-        while let Some(due) = self.deadlines.due(self.deadline_stage(), &self.config) {
+        while let Some(due) = self.deadlines.due(self.phase.stage(), &self.config) {
             match due {
                 Due::Ping => self.sender.queue_urgent_ping(&self.deadlines.ping_payload())?,
                 // Both Closes have passed, or the connection has failed already: its end just need not be waited for.
-                Due::Expired(_) if !matches!(self.state, State::Active | State::ClosedByUs) => {
-                    self.abandoned = true;
-                }
+                Due::Expired(_) if self.phase.ignores_input() => self.phase = Phase::Over,
                 Due::Expired(deadline) => return Err(self.give_up_waiting(deadline)),
             }
         }
@@ -1326,7 +1327,7 @@ impl Connection {
     /// is to be received before [`tick`](Self::tick).
     pub fn would_judge_silence(&mut self, now: u64) -> bool {
         self.deadlines.set_now(now, self.dating(), self.sender.has_frames_waiting());
-        self.deadlines.silence(self.deadline_stage(), &self.config) <= now
+        self.deadlines.silence(self.phase.stage(), &self.config) <= now
     }
 
     /// Something has arrived that there is no room for.
@@ -1337,15 +1338,20 @@ impl Connection {
     /// A deadline has passed: ends the connection.
     pub fn give_up_waiting(&mut self, deadline: Deadline) -> Error {
         if let Some(refusal) = self.refusal_cut_short() {
-            self.abandoned = true;
-            return self.handshake_failed(refusal);
+            let error = self.handshake_failed(refusal);
+            self.phase = Phase::Over;
+            return error;
         }
         // Later on there is nobody to hear last words, and none get through to a peer that takes no bytes.
         let is_silence = matches!(deadline, Deadline::Pong | Deadline::Idle);
         let takes_nothing = is_silence && self.sender.has_frames_waiting();
-        self.abandoned = self.is_opening() || self.state != State::Active || takes_nothing;
+        let has_last_words = self.phase.is_open() && !takes_nothing;
         self.end_handshake();
-        self.fail(Error::Timeout(deadline))
+        let error = self.fail(Error::Timeout(deadline));
+        if !has_last_words && matches!(self.phase, Phase::Failed) {
+            self.phase = Phase::Over;
+        }
+        error
     }
 
     fn dating(&self) -> Dating {
@@ -1366,44 +1372,33 @@ impl Connection {
     /// Whether there is any deadline to run: without one the time need not be asked for.
     #[inline]
     pub fn needs_clock(&self) -> bool {
-        let open = self.state == State::Active && self.handshake.is_none();
-        !open || self.config.ping_interval.is_some() || self.config.idle_timeout.is_some()
+        !self.phase.is_open() || self.config.ping_interval.is_some() || self.config.idle_timeout.is_some()
     }
 
     /// When [`tick`](Self::tick) has something to do next, or [`NEVER`].
     pub fn next_deadline(&self) -> u64 {
-        match self.deadline_stage() {
+        match self.phase.stage() {
             Stage::Over => NEVER,
             stage => self.deadlines.next(stage, &self.config),
         }
     }
 
-    fn deadline_stage(&self) -> Stage {
-        match self.state {
-            _ if self.abandoned => Stage::Over,
-            State::Active if self.is_opening() => Stage::Opening,
-            State::Active => Stage::Open,
-            State::SendFailed | State::Terminated => Stage::Over,
-            _ => Stage::Closing,
-        }
-    }
-
     fn check_not_over(&self) -> Result<()> {
-        if self.state == State::Terminated { Err(Error::AlreadyClosed) } else { Ok(()) }
+        if matches!(self.phase, Phase::Ended) { Err(Error::AlreadyClosed) } else { Ok(()) }
     }
 
     fn check_open(&self) -> Result<()> {
         self.check_not_over()?;
-        match self.handshake {
-            Some(_) => Err(Error::Misuse("the opening handshake is not done")),
-            None => Ok(()),
+        match self.phase {
+            Phase::Opening(_) => Err(Error::Misuse("the opening handshake is not done")),
+            _ => Ok(()),
         }
     }
 
     /// That it ends has been told, and why.
     fn end_after_failed_send(&mut self) -> Error {
         self.receiver.discard();
-        self.state = State::Terminated;
+        self.phase = Phase::Ended;
         Error::ConnectionClosed
     }
 
@@ -1427,7 +1422,7 @@ impl Connection {
             let offset = self.receiver.frame_offset();
             sentence.push_str(&format!(", in the frame that begins at byte {offset} of the stream"));
         }
-        if self.state == State::Active && code.is_allowed() {
+        if self.phase.is_open() && code.is_allowed() {
             // Fails only for want of memory or randomness; then the peer is not told.
             let _ = self.sender.queue_close(&code.0.to_be_bytes());
         }
@@ -1437,7 +1432,7 @@ impl Connection {
 
     fn give_up(&mut self, sentence: String, code: CloseCode) {
         self.failure = Some(Box::new(Failure { sentence, code }));
-        self.state = State::Failed;
+        self.phase = Phase::Failed;
         self.unread = true;
         self.receiver.discard();
     }
