@@ -6,11 +6,10 @@
 use crate::error::{ProtocolError, Result};
 use crate::message::{Kind, MessageView, Outgoing, Role};
 use crate::proto::connection::{Connection, Enqueue, Opening, Phase};
-use crate::proto::frame::HeaderBytes;
 use crate::proto::handshake::HandshakeOptions;
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, WholeMessage};
-use crate::proto::send::{FrameStart, MaskedChunk, SHORT};
+use crate::proto::send::{MaskedChunk, SHORT};
 use std::io::{self, IoSlice, Read, Write};
 
 /// Most pieces handed to the stream in one write.
@@ -126,10 +125,7 @@ impl Driver {
         };
         match !self.unflushed && self.connection.is_free_to_send(payload.len()) {
             true if payload.len() <= SHORT => self.send_short(stream, kind, payload),
-            true => match self.connection.role() {
-                Role::Server => self.send_as_it_is(stream, kind, payload),
-                Role::Client => self.send_masked(stream, kind, payload),
-            },
+            true => self.send_at_once(stream, kind, payload),
             false => self.send_any(stream, message),
         }
     }
@@ -142,7 +138,7 @@ impl Driver {
         kind: Kind,
         payload: &[u8],
     ) -> Result<Enqueue> {
-        let header = HeaderBytes::new(&FrameStart::whole(kind).header(None, payload.len()));
+        let header = self.connection.direct_header(kind, payload.len());
         let written = write_some(stream, &[IoSlice::new(&header), IoSlice::new(payload)]);
         let sent = self.sent_directly(written)?;
         self.connection.queue_rest(&header, payload, sent)?;
@@ -257,17 +253,21 @@ impl Driver {
         if self.connection.has_output() || self.connection.will_compress(kind, payload.len()) {
             return self.queue_and_flush(stream, message);
         }
-        // Nothing waits: the message goes to the stream at once, and only what that does not take is queued.
-        match self.connection.direct_header(kind, payload.len()) {
-            Some(header) => {
-                let written = write_some(stream, &[IoSlice::new(&header), IoSlice::new(payload)]);
-                let sent = self.sent_directly(written)?;
-                self.connection.queue_rest(&header, payload, sent)?;
-            }
-            None => return self.send_masked(stream, kind, payload),
+        self.send_at_once(stream, kind, payload)
+    }
+
+    /// A message while nothing waits: it goes to the stream at once, and only what that does not take is queued.
+    #[inline]
+    fn send_at_once(
+        &mut self,
+        stream: &mut (impl Read + Write),
+        kind: Kind,
+        payload: &[u8],
+    ) -> Result<Enqueue> {
+        match self.connection.role() {
+            Role::Server => self.send_as_it_is(stream, kind, payload),
+            Role::Client => self.send_masked(stream, kind, payload),
         }
-        self.flush_quietly(stream)?;
-        Ok(Enqueue::Accepted)
     }
 
     /// Sends or queues messages, [`MANY`] at most, that leave with the next flush if not at once; how many of them were
@@ -336,9 +336,8 @@ impl Driver {
     ) -> (usize, Result<Enqueue>) {
         let mut frames = [const { None }; MANY];
         for (frame, message) in frames.iter_mut().zip(messages) {
-            *frame = direct_part(message).and_then(|(kind, payload)| {
-                self.connection.direct_header(kind, payload.len()).map(|header| (header, payload))
-            });
+            *frame = direct_part(message)
+                .map(|(kind, payload)| (self.connection.direct_header(kind, payload.len()), payload));
         }
         let mut slices = [IoSlice::new(&[]); 2 * MANY];
         let mut used = 0;

@@ -74,12 +74,12 @@ impl<Stream> WebSocket<Stream> {
 
     /// Whether messages can still be read: not after the peer's Close, but after our own.
     pub fn can_read(&self) -> bool {
-        self.driver.connection.can_read()
+        self.driver.connection.phase().can_read()
     }
 
     /// Whether messages can still be written: not after a Close of either side.
     pub fn can_write(&self) -> bool {
-        self.driver.connection.can_write()
+        self.driver.connection.phase().can_write()
     }
 
     /// The peer's part of the opening handshake, where there was one.

@@ -1,4 +1,4 @@
-//! One frame header (RFC 6455 section 5.2): reading and writing it. Knows the rules that a header can break by
+//! One frame header (RFC 6455 section 5.2): reading and writing it, each in one place. Knows the rules that a header can break by
 //! itself, byte by byte and at the earliest byte; not what came before it.
 
 use crate::error::ProtocolError;
@@ -118,6 +118,51 @@ pub fn parse(bytes: &[u8], rules: Rules) -> Result<Option<(Header, usize)>, Prot
     Ok(Some((Header { fin, compressed, opcode, mask, len }, header_len)))
 }
 
+/// What the sender decides of a frame's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameStart {
+    /// What it carries.
+    pub opcode: Opcode,
+    /// The last frame of its message.
+    pub fin: bool,
+    /// The first frame of a compressed message.
+    pub compressed: bool,
+}
+
+impl FrameStart {
+    /// A frame that is a whole message, not compressed.
+    #[inline(always)]
+    pub fn whole(kind: Kind) -> Self {
+        Self { opcode: Opcode::Kind(kind), fin: true, compressed: false }
+    }
+
+    /// Gives `put` the header of a frame with a payload of this length, in the shortest form, piece by piece: at most three,
+    /// whose lengths are known where this is compiled.
+    #[inline(always)]
+    pub fn encode(self, len: usize, mask: Option<MaskKey>, mut put: impl FnMut(&[u8])) {
+        let opcode = match self.opcode {
+            Opcode::Continuation => 0,
+            Opcode::Kind(kind) => kind as u8,
+        };
+        let first = opcode | if self.fin { 0x80 } else { 0 } | if self.compressed { 0x40 } else { 0 };
+        let masked = if mask.is_some() { 0x80 } else { 0 };
+        match len {
+            0..=125 => put(&[first, masked | len as u8]),
+            126..=0xffff => {
+                let [high, low] = (len as u16).to_be_bytes();
+                put(&[first, masked | 126, high, low]);
+            }
+            _ => {
+                put(&[first, masked | 127]);
+                put(&(len as u64).to_be_bytes());
+            }
+        }
+        if let Some(mask) = mask {
+            put(&mask.bytes());
+        }
+    }
+}
+
 /// A header in its wire form.
 #[derive(Debug, Clone, Copy)]
 pub struct HeaderBytes {
@@ -126,37 +171,15 @@ pub struct HeaderBytes {
 }
 
 impl HeaderBytes {
-    /// Writes `header` in the shortest form.
+    /// The header of a frame with a payload of this length.
     #[inline]
-    pub fn new(header: &Header) -> Self {
-        let mut bytes = [0; MAX_HEADER];
-        bytes[0] = match header.opcode {
-            Opcode::Continuation => 0,
-            Opcode::Kind(kind) => kind as u8,
-        } | if header.fin { 0x80 } else { 0 }
-            | if header.compressed { 0x40 } else { 0 };
-        let mut len = match header.len {
-            len @ 0..=125 => {
-                bytes[1] = len as u8;
-                2
-            }
-            len @ 126..=0xffff => {
-                bytes[1] = 126;
-                bytes[2..4].copy_from_slice(&(len as u16).to_be_bytes());
-                4
-            }
-            len => {
-                bytes[1] = 127;
-                bytes[2..10].copy_from_slice(&len.to_be_bytes());
-                10
-            }
-        };
-        if let Some(mask) = header.mask {
-            bytes[1] |= 0x80;
-            bytes[len..len + 4].copy_from_slice(&mask.bytes());
-            len += 4;
-        }
-        Self { bytes, len: len as u8 }
+    pub fn new(start: FrameStart, len: usize, mask: Option<MaskKey>) -> Self {
+        let (mut bytes, mut at) = ([0; MAX_HEADER], 0);
+        start.encode(len, mask, |piece| {
+            bytes[at..at + piece.len()].copy_from_slice(piece);
+            at += piece.len();
+        });
+        Self { bytes, len: at as u8 }
     }
 }
 
@@ -188,11 +211,11 @@ mod tests {
     fn every_header_form_comes_back_as_it_was_written() {
         for fin in [true, false] {
             for opcode in [Opcode::Continuation, Opcode::Kind(Kind::Text), Opcode::Kind(Kind::Binary)] {
-                for len in [0, 1, 125, 126, 127, 65535, 65536, 1 << 32, (1 << 63) - 1] {
+                for len in [0, 1, 125, 126, 127, 65535, 65536, u32::MAX as usize, isize::MAX as usize] {
                     for mask in [None, Some(MaskKey::from([9, 8, 7, 6]))] {
                         let compressed = opcode != Opcode::Continuation && len % 2 == 1;
-                        let header = Header { fin, compressed, opcode, mask, len };
-                        let bytes = HeaderBytes::new(&header);
+                        let header = Header { fin, compressed, opcode, mask, len: len as u64 };
+                        let bytes = HeaderBytes::new(FrameStart { opcode, fin, compressed }, len, mask);
                         let rules = if mask.is_some() { SERVER } else { CLIENT };
                         let rules = Rules { compression: true, ..rules };
                         assert_eq!(parse(&bytes, rules), Ok(Some((header, bytes.len()))));

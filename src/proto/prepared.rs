@@ -3,8 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::message::{Kind, Outgoing};
-use crate::proto::frame::HeaderBytes;
-use crate::proto::send::FrameStart;
+use crate::proto::frame::{FrameStart, HeaderBytes};
 use std::sync::Arc;
 
 /// See the module. A clone shares the bytes.
@@ -27,7 +26,7 @@ impl Prepared {
     }
 
     fn new(kind: Kind, payload: &[u8]) -> Result<Self> {
-        let header = HeaderBytes::new(&FrameStart::whole(kind).header(None, payload.len()));
+        let header = HeaderBytes::new(FrameStart::whole(kind), payload.len(), None);
         let mut frame = Vec::new();
         frame.try_reserve_exact(header.len() + payload.len()).map_err(|_| Error::NoMemory)?;
         frame.extend_from_slice(&header);

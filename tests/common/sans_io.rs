@@ -226,11 +226,11 @@ impl End for SansIo {
     }
 
     fn can_read(&self) -> bool {
-        self.connection.can_read()
+        self.connection.phase().can_read()
     }
 
     fn can_write(&self) -> bool {
-        self.connection.can_write()
+        self.connection.phase().can_write()
     }
 
     fn configure(&mut self, change: &dyn Fn(&mut WebSocketConfig)) {

@@ -104,7 +104,7 @@ impl Inner {
 
     /// Server: adds a header to the response to the request that waits.
     pub fn add_header(&mut self, name: &str, value: &str) -> Result<()> {
-        if !self.connection().awaits_decision() {
+        if !self.connection().phase().awaits_decision() {
             return Err(Error::Misuse("there is no request to decide on"));
         }
         let setup = Arc::make_mut(&mut self.setup);
@@ -255,7 +255,7 @@ impl Inner {
     }
 
     pub(super) fn receive(&mut self) -> Result<Received> {
-        if self.connection().is_opening() && self.handshake()? == Opening::Request {
+        if self.is_opening() && self.handshake()? == Opening::Request {
             return Err(Error::Misuse("the request has to be accepted or rejected first"));
         }
         self.tick()?;

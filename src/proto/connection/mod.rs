@@ -15,13 +15,13 @@ use crate::http::Head;
 use crate::message::{CloseCode, Kind, Outgoing, Role};
 use crate::proto::deadline::{Dating, Deadlines, Due, NEVER, Stage};
 use crate::proto::deflate::{Agreed, Deflater, Inflater};
-use crate::proto::frame::{HeaderBytes, MAX_CONTROL, Opcode};
+use crate::proto::frame::{FrameStart, HeaderBytes, MAX_CONTROL, Opcode};
 use crate::proto::handshake::{
     Acceptance, ClientHandshake, Handshake, HandshakeOptions, Opened, Progress, ServerHandshake, is_upgrade,
 };
 use crate::proto::prepared::Prepared;
 use crate::proto::receive::{Received, Receiver, WholeMessage};
-use crate::proto::send::{FrameStart, MaskedChunk, Sender, ShortFrame};
+use crate::proto::send::{MaskedChunk, Sender, ShortFrame};
 use crate::proto::utf8::{self, Utf8Stream};
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -772,7 +772,7 @@ impl Connection {
     /// Whether nothing is to be done before messages that have arrived are handed out.
     #[inline]
     pub fn is_calm(&self) -> bool {
-        self.can_read() && (!self.has_output() || self.corked)
+        self.phase.can_read() && (!self.has_output() || self.corked)
     }
 
     /// The payload of what [`poll_simple`](Self::poll_simple) returned last.
@@ -1071,7 +1071,7 @@ impl Connection {
 
     /// The header of a message that may leave right from the caller's memory (see [`Sender::direct_header`]).
     #[inline]
-    pub fn direct_header(&self, kind: Kind, len: usize) -> Option<HeaderBytes> {
+    pub fn direct_header(&self, kind: Kind, len: usize) -> HeaderBytes {
         self.sender.direct_header(FrameStart::whole(kind), len)
     }
 
@@ -1258,26 +1258,6 @@ impl Connection {
     #[inline]
     pub fn phase(&self) -> &Phase {
         &self.phase
-    }
-
-    /// Whether the opening handshake is still going on.
-    pub fn is_opening(&self) -> bool {
-        self.phase.is_opening()
-    }
-
-    /// Whether a server has a request to decide on.
-    pub fn awaits_decision(&self) -> bool {
-        self.phase.awaits_decision()
-    }
-
-    /// Whether messages of the peer may still come.
-    pub fn can_read(&self) -> bool {
-        self.phase.can_read()
-    }
-
-    /// Whether messages may still be sent.
-    pub fn can_write(&self) -> bool {
-        self.phase.can_write()
     }
 
     /// Whether bytes from the peer make a difference: messages, its Close, or the end of the stream. Not while a request
