@@ -140,8 +140,8 @@ impl<Stream: Read + Write> WebSocket<Stream> {
     /// Like [`read_message`](Self::read_message), without a copy: the message is lent.
     #[inline]
     pub fn read_view(&mut self) -> Result<MessageView<'_>> {
-        if let Some(simple) = self.driver.receive_simple() {
-            return Ok(self.driver.simple_view(simple));
+        if let Some(simple) = self.driver.take_whole() {
+            return Ok(self.driver.whole_view(simple));
         }
         let received = self.driver.receive(&mut self.stream)?;
         Ok(self.driver.view(&received))

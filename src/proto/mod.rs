@@ -4,11 +4,9 @@
 //! in. Must not know sockets, threads, the time of day or C. All of it is safe Rust but for [`simd`], whose
 //! variants for particular processors are called through `unsafe`.
 //!
-//! [`connection::Connection`] is the whole: [`receive`] turns bytes into messages, [`send`] turns messages into
-//! bytes, [`closing`] says who may still do what, [`deadline`] when patience ends, [`handshake`] how it all begins.
+//! [`connection::Connection`] is the whole: [`inbound`] turns bytes into messages, [`outbound`] turns messages into
+//! bytes, [`connection::Phase`] says what may still be done, [`deadline`] what is due when, [`handshake`] how it begins.
 
-#[deny(unsafe_code)]
-mod buffer;
 #[deny(unsafe_code)]
 pub mod connection;
 #[deny(unsafe_code)]
@@ -20,10 +18,10 @@ pub mod frame;
 #[deny(unsafe_code)]
 pub mod handshake;
 #[deny(unsafe_code)]
+pub mod inbound;
+#[deny(unsafe_code)]
+pub mod outbound;
+#[deny(unsafe_code)]
 pub mod prepared;
-#[deny(unsafe_code)]
-pub mod receive;
-#[deny(unsafe_code)]
-pub mod send;
 #[deny(unsafe_code)]
 pub mod utf8;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wsabi::Outgoing;
 use wsabi::proto::connection::{Connection, Enqueue, Opening};
 use wsabi::proto::handshake::{ClientHandshake, ServerHandshake};
-use wsabi::proto::receive::Received;
+use wsabi::proto::inbound::Received;
 use wsabi::{CloseCode, Decision, HandshakeError, Kind, Url, WebSocketConfig};
 
 pub struct SansIo {

@@ -15,7 +15,7 @@ use crate::net::signal::{Events, Monitored, Published};
 use crate::net::stream::Stream;
 use crate::net::wait::{self, Interest};
 use crate::proto::connection::{Connection, Opening, Phase};
-use crate::proto::receive::{Received, WholeMessage};
+use crate::proto::inbound::{Received, WholeMessage};
 use std::mem::{MaybeUninit, discriminant};
 use std::sync::Arc;
 
@@ -223,33 +223,33 @@ impl Inner {
         let Active { driver, room } = self.active().0;
         let room = room.get_or_insert_with(|| Box::new([MaybeUninit::uninit(); _]));
         let mut wants_more = match &first {
-            First::WholeMessage(simple) => take(room, &driver.simple_view(*simple)),
+            First::WholeMessage(whole) => take(room, &driver.whole_view(*whole)),
             // What was put together elsewhere does not outlast the next one.
             First::Other(received) => take(room, &driver.view(received)) && received.is_in_input(),
         };
         let mut behind = 0;
         let start = driver.connection.input_position();
-        while wants_more && let Some(simple) = driver.connection.poll_prefetched() {
+        while wants_more && let Some(whole) = driver.connection.poll_prefetched() {
             behind += 1;
-            wants_more = take(room, &driver.simple_view(simple));
+            wants_more = take(room, &driver.whole_view(whole));
         }
-        while wants_more && let Some(simple) = driver.connection.poll_simple() {
+        while wants_more && let Some(whole) = driver.connection.poll_whole() {
             behind += 1;
-            wants_more = take(room, &driver.simple_view(simple));
+            wants_more = take(room, &driver.whole_view(whole));
         }
         Ok((start, behind))
     }
 
     #[inline]
     pub(super) fn first_of_many(&mut self) -> Result<First> {
-        let mut simple = self.driven().0.receive_simple();
-        if simple.is_none() {
+        let mut whole = self.driven().0.take_whole();
+        if whole.is_none() {
             self.tick()?;
             let (driver, transport) = self.driven();
-            simple = driver.receive_simply(transport)?;
+            whole = driver.receive_whole(transport)?;
         }
-        match simple {
-            Some(simple) => Ok(First::WholeMessage(simple)),
+        match whole {
+            Some(whole) => Ok(First::WholeMessage(whole)),
             None => self.receive().map(First::Other),
         }
     }

@@ -1,18 +1,8 @@
 //! The receive buffer: one contiguous piece of memory that bytes are received into and parsed in. It is made when
 //! bytes arrive and given back when it is empty, so that a waiting connection holds none. Knows no frames.
 
+use super::sizing::{FEW, LARGEST, REUSED_INPUT, SMALLEST, SMALLEST_WHOLE};
 use crate::error::{Error, Result};
-
-/// First size, in bytes; doubled whenever a read fills the buffer.
-pub const SMALLEST: usize = 4 << 10;
-/// First size for a thing that must be in the buffer whole, an HTTP head: most are shorter.
-const SMALLEST_WHOLE: usize = 1 << 10;
-/// No larger by itself; only an HTTP head may need more.
-pub const LARGEST: usize = 128 << 10;
-/// No more memory is kept for the next connection that needs some.
-const REUSED: usize = LARGEST;
-/// So few bytes are moved to the front without a second thought: a partial frame header or control frame.
-const FEW: usize = 256;
 
 /// See the module. All of `bytes` is initialised; `start..end` has been received and not been consumed.
 #[derive(Debug, Default)]
@@ -142,7 +132,7 @@ impl Buffer {
     /// Starts anew, with the memory there is where it is not much.
     pub fn reuse(&mut self) {
         let Self { bytes, start, end, doublings, room } = self;
-        if bytes.len() > REUSED {
+        if bytes.len() > REUSED_INPUT {
             *bytes = Vec::new();
         }
         (*start, *end, *doublings, *room) = (0, 0, 0, 0);
