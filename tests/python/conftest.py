@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 # The network is this machine's alone.
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[name]
+
+# A job in the background ignores Ctrl-C, and so would the programs that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PATIENCE = 60  # seconds for one test; then all threads are shown, and the run ends
 
