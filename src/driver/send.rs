@@ -6,13 +6,11 @@ use crate::message::{Kind, Outgoing, Role};
 use crate::proto::connection::Enqueue;
 use crate::proto::outbound::{MaskedChunk, SHORT};
 use crate::proto::prepared::Prepared;
+use crate::proto::sizing::DIRECT;
 use std::io::{self, IoSlice, Read, Write};
 
 /// Most messages for [`Driver::send_many`].
 pub const MANY: usize = MAX_SLICES / 2;
-
-/// Messages that are sent together go right from the caller's memory from this length on, in bytes.
-const DIRECT: usize = 4 << 10;
 
 impl Driver {
     /// Sends or queues a message; a refused one leaves everything as it was.

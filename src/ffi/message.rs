@@ -43,7 +43,7 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
         guard::null_first(out.cast::<*mut ws_message>());
         unless_nothing(conn, |conn| {
             let out = guard::out(out)?;
-            let mut loan = BatchBuilder::of(AHEAD);
+            let mut loan = BatchBuilder::of(PREFETCHED);
             let found = conn.alive()?.read_ahead(|room, view| {
                 let wants_more = loan.take(room, view);
                 conn.lent.store(loan.lent, Ordering::Relaxed);
@@ -182,8 +182,8 @@ pub unsafe extern "C" fn ws_queue_message(
     }
 }
 
-/// Messages that are read ahead come to no more bytes than this: they are to be in the cache still when they are handed out.
-const AHEAD: usize = 16 << 10;
+/// Messages that are prefetched come to no more bytes than this: they are to be in the cache still when they are handed out.
+const PREFETCHED: usize = 16 << 10;
 
 /// Messages that were read together, and pointers to them, in the connection's [`MessageSlots`]. Only so many of both are there as
 /// were lent.

@@ -111,11 +111,18 @@ impl<T: Monitored> Monitor<T> {
     /// Takes the lock; `None` where a panic has left the value in an unknown state.
     #[inline]
     pub fn lock(&self) -> Option<Held<'_, T>> {
+        self.lock_and(|_| {})
+    }
+
+    /// [`lock`](Self::lock), and does this to the value first.
+    #[inline(always)]
+    pub fn lock_and(&self, prepare: impl FnOnce(&mut T)) -> Option<Held<'_, T>> {
         let mut value = self.value.lock().ok()?;
         self.note_events(&mut value);
         if value.may_reenter() {
             self.owner.store(this_thread(), Ordering::Relaxed);
         }
+        prepare(&mut value);
         Some(Held { value, released: Released { monitor: self, may_be_looked_at: false } })
     }
 

@@ -24,4 +24,6 @@ pub mod outbound;
 #[deny(unsafe_code)]
 pub mod prepared;
 #[deny(unsafe_code)]
+pub mod sizing;
+#[deny(unsafe_code)]
 pub mod utf8;

@@ -503,11 +503,9 @@ impl SharedConnection {
     }
 
     /// The lock, with the connection active.
-    #[inline]
+    #[inline(always)]
     fn lock(&self) -> Result<Locked<'_>> {
-        let mut inner = self.lock_parked()?;
-        inner.unpark();
-        Ok(inner)
+        self.lock_and(Inner::unpark)
     }
 
     /// For the one thread that reads: meanwhile others are refused, whether it holds the lock, waits for it, or waits for the
@@ -532,11 +530,16 @@ impl SharedConnection {
     /// The lock, for what leaves a connection parked that is.
     #[inline(always)]
     fn lock_parked(&self) -> Result<Locked<'_>> {
+        self.lock_and(|_| {})
+    }
+
+    #[inline(always)]
+    fn lock_and(&self, prepare: impl FnOnce(&mut Inner)) -> Result<Locked<'_>> {
         if self.is_held_here() {
             return Err(CALLED_BACK);
         }
         // An error is not made before it is needed, for it would have to be dropped.
-        match self.monitor.lock() {
+        match self.monitor.lock_and(prepare) {
             Some(inner) => Ok(inner),
             None => Err(Error::Internal),
         }

@@ -96,13 +96,20 @@ impl Inner {
     }
 
     /// Parks a connection on which nothing goes on. Its socket alone says when something does.
-    #[inline]
+    #[inline(always)]
     pub(super) fn park(&mut self) {
-        if let Slot::Active(active) = &mut self.slot
+        if let Slot::Active(active) = &self.slot
             && can_park(&self.transport, active)
             // What a panic has left behind is no memory for another connection.
             && !std::thread::panicking()
         {
+            self.park_now();
+        }
+    }
+
+    #[inline(never)]
+    fn park_now(&mut self) {
+        if let Slot::Active(active) = &mut self.slot {
             let parked = active.driver.connection.parked(&self.setup.websocket);
             if let Slot::Active(spare) = std::mem::replace(&mut self.slot, Slot::Parked(parked)) {
                 self.pool().put(spare);

@@ -87,8 +87,8 @@ impl Connection {
     #[inline]
     pub fn is_parkable(&self) -> bool {
         !self.unread
-            && self.receiver.is_empty()
             && self.sender.holds_nothing()
+            && self.receiver.is_empty()
             && self.phase.is_open()
             && !self.eof
             && self.input_lent.is_none()

@@ -1,9 +1,9 @@
 //! A message that is being put together, and the payload that is taken into it.
 
-use super::sizing::{AHEAD, REUSED_MESSAGE, STEP};
 use crate::config::WebSocketConfig;
 use crate::error::{CapacityError, Error, Result};
 use crate::message::Kind;
+use crate::proto::sizing::{AHEAD, REUSED, STEP};
 use crate::proto::utf8::{self, InvalidUtf8, Utf8Stream};
 use crate::simd::mask::{self, MaskKey};
 
@@ -45,7 +45,7 @@ impl Assembly {
         // Most have received no message that had to be put together.
         if !self.bytes.is_empty() {
             self.clear();
-            if self.bytes.capacity() > REUSED_MESSAGE {
+            if self.bytes.capacity() > REUSED {
                 self.bytes = Vec::new();
             }
         }

@@ -1,8 +1,8 @@
 //! The receive buffer: one contiguous piece of memory that bytes are received into and parsed in. It is made when
 //! bytes arrive and given back when it is empty, so that a waiting connection holds none. Knows no frames.
 
-use super::sizing::{FEW, LARGEST, REUSED_INPUT, SMALLEST, SMALLEST_WHOLE};
 use crate::error::{Error, Result};
+use crate::proto::sizing::{FEW, LARGEST_INPUT, REUSED, SMALLEST_HEAD, SMALLEST_INPUT};
 
 /// See the module. All of `bytes` is initialised; `start..end` has been received and not been consumed.
 #[derive(Debug, Default)]
@@ -69,11 +69,11 @@ impl Buffer {
             (self.start, self.end) = (0, filled);
         }
         // Where it is known what comes, no more than whole ones of it.
-        let wanted = match (SMALLEST << self.doublings, least) {
+        let wanted = match (SMALLEST_INPUT << self.doublings, least) {
             (usual, 0) => usual,
             (usual, _) => usual.next_multiple_of(least),
         };
-        let wanted = wanted.min(most.max(least)).min(LARGEST);
+        let wanted = wanted.min(most.max(least)).min(LARGEST_INPUT);
         if may_move && self.start == 0 && self.bytes.len() < wanted {
             self.grow(wanted)?;
         }
@@ -86,7 +86,7 @@ impl Buffer {
     pub fn space_anew(&mut self) -> Result<&mut [u8]> {
         debug_assert!(self.filled().is_empty());
         (self.start, self.end) = (0, 0);
-        let wanted = (SMALLEST << self.doublings).min(LARGEST);
+        let wanted = (SMALLEST_INPUT << self.doublings).min(LARGEST_INPUT);
         if self.bytes.len() < wanted {
             self.grow(wanted)?;
         }
@@ -113,7 +113,7 @@ impl Buffer {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.end == self.bytes.len() && wanted {
-            self.grow((self.end * 2).max(SMALLEST_WHOLE))?;
+            self.grow((self.end * 2).max(SMALLEST_HEAD))?;
         }
         self.room = self.bytes.len() - self.end;
         Ok(&mut self.bytes[self.end..])
@@ -124,7 +124,7 @@ impl Buffer {
     pub fn commit(&mut self, n: usize) {
         debug_assert!(n <= self.bytes.len() - self.end);
         self.end += n;
-        if n == self.room && self.end >= SMALLEST && SMALLEST << self.doublings < LARGEST {
+        if n == self.room && self.end >= SMALLEST_INPUT && SMALLEST_INPUT << self.doublings < LARGEST_INPUT {
             self.doublings += 1;
         }
     }
@@ -132,7 +132,7 @@ impl Buffer {
     /// Starts anew, with the memory there is where it is not much.
     pub fn reuse(&mut self) {
         let Self { bytes, start, end, doublings, room } = self;
-        if bytes.len() > REUSED_INPUT {
+        if bytes.len() > REUSED {
             *bytes = Vec::new();
         }
         (*start, *end, *doublings, *room) = (0, 0, 0, 0);

@@ -1,11 +1,11 @@
 //! Compressed frames: inflated into the message as they arrive, up to the limit.
 
 use super::assembly::{Assembly, check_total, max_total};
-use super::sizing::{INFLATE, SPARE};
 use super::{Received, Receiver};
 use crate::config::WebSocketConfig;
 use crate::error::{ProtocolError, Result};
 use crate::proto::deflate::Inflated;
+use crate::proto::sizing::{INFLATED, SPARE};
 use crate::simd::mask;
 
 impl Receiver {
@@ -50,7 +50,7 @@ impl Receiver {
             if let Err(fault) = result {
                 return self.deliver_good(fault, config);
             }
-            if config.deliver_fragments && message.len >= *INFLATE.end() {
+            if config.deliver_fragments && message.len >= *INFLATED.end() {
                 self.frame = Some(frame);
                 return self.deliver(false, config);
             }
@@ -70,12 +70,12 @@ impl Receiver {
 impl Assembly {
     /// Room to inflate into, at first for a message as long as the last one: never more than a byte over the limit.
     fn inflate_room(&mut self, last: usize, config: &WebSocketConfig) -> Result<&mut [u8]> {
-        if self.bytes.len() - self.len < *INFLATE.start() {
+        if self.bytes.len() - self.len < *INFLATED.start() {
             let more = self.len.max(last.saturating_add(SPARE).saturating_sub(self.len));
-            self.reserve(more.clamp(*INFLATE.start(), *INFLATE.end()))?;
+            self.reserve(more.clamp(*INFLATED.start(), *INFLATED.end()))?;
         }
         let left = max_total(config).saturating_sub(self.total).saturating_add(1);
-        let room = (self.bytes.len() - self.len).min(*INFLATE.end());
+        let room = (self.bytes.len() - self.len).min(*INFLATED.end());
         let room = usize::try_from(left).map_or(room, |left| left.min(room));
         Ok(&mut self.bytes[self.len..self.len + room])
     }

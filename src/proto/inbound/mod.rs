@@ -12,27 +12,27 @@
 //! | `data` | data frames: the rules between them, and their payload |
 //! | `assembly` | a message that is being put together |
 //! | `inflate` | compressed frames |
-//! | `sizing` | how much to receive at once, and every constant that decides about memory |
+//! | `room` | how much to receive at once, and where to |
 //! | `buffer` | the receive buffer |
 
 mod assembly;
 mod buffer;
 mod data;
 mod inflate;
-mod sizing;
+mod room;
 mod whole;
 
 pub use self::whole::WholeMessage;
 
 use self::assembly::Assembly;
 use self::buffer::Buffer;
-use self::sizing::{BARREN, KEPT, SHORT};
 use self::whole::{Prefetched, whole_len_of};
 use crate::config::WebSocketConfig;
 use crate::error::{Error, Result};
 use crate::message::{Kind, Role};
 use crate::proto::deflate::Inflater;
 use crate::proto::frame::{self, Header, Opcode, Rules};
+use crate::proto::sizing::{BARREN, KEPT, SHORT_FRAGMENT};
 use crate::simd::mask::{self, MaskKey};
 
 /// Something that arrived whole, or a part of a message where parts are delivered.
@@ -319,7 +319,7 @@ impl Receiver {
                 Opcode::Continuation => {}
             }
             self.message.fragments += 1;
-            if header.len < SHORT {
+            if header.len < SHORT_FRAGMENT {
                 self.hidden.frames += 1;
             }
             if !self.message.compressed {

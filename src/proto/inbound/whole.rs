@@ -1,12 +1,12 @@
 //! The common case by itself: a text or binary message in one frame that has arrived whole, masked as it should be, within
 //! the limits. Of those that lie behind one another some may be prefetched: found good, and not read yet.
 
-use super::sizing::LARGEST;
 use super::{Place, Received, Receiver};
 use crate::config::WebSocketConfig;
 use crate::error::Result;
 use crate::message::{Kind, Role};
 use crate::proto::frame::{self, Header, Opcode, Rules};
+use crate::proto::sizing::LARGEST_INPUT;
 use crate::proto::utf8;
 use crate::simd::mask::{self, MaskKey};
 
@@ -201,6 +201,6 @@ fn is_text(payload: &[u8]) -> bool {
 /// Which messages are short enough for [`Receiver::next_whole`]: those shorter than this.
 pub(super) fn whole_len_of(config: &WebSocketConfig) -> u32 {
     let limit = |limit: Option<usize>| limit.unwrap_or(usize::MAX);
-    let longest = limit(config.max_frame_size).min(limit(config.max_message_size)).min(LARGEST);
+    let longest = limit(config.max_frame_size).min(limit(config.max_message_size)).min(LARGEST_INPUT);
     if config.max_fragments == Some(0) { 0 } else { longest as u32 + 1 }
 }

@@ -3,10 +3,8 @@
 use super::Sender;
 use super::leaving::Source;
 use crate::error::{Error, Result};
+use crate::proto::sizing::BLOCK;
 use std::sync::Arc;
-
-/// Sizes of the blocks that small frames are gathered in.
-const BLOCK: std::ops::RangeInclusive<usize> = 1 << 10..=64 << 10;
 
 /// Some whole frames.
 #[derive(Debug)]

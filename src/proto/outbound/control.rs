@@ -5,11 +5,8 @@ use super::leaving::Source;
 use crate::error::{Error, Result};
 use crate::message::{Kind, Role};
 use crate::proto::frame::{FrameStart, MAX_CONTROL};
+use crate::proto::sizing::BURST;
 use crate::simd::mask;
-
-/// Pongs that wait, in bytes: a burst of Pings is answered one by one. Where more come than leave, only the newest
-/// Pong is kept (RFC 6455 section 5.5.3).
-pub(super) const BURST: usize = 4 << 10;
 
 /// What `control` can come to: a burst that is being sent, and the newest Pong.
 const MAX_CONTROL_BYTES: usize = BURST + 4 * (MAX_CONTROL + 6);

@@ -5,11 +5,8 @@ use super::block::Block;
 use crate::error::{Error, Result};
 use crate::message::{Kind, Role};
 use crate::proto::frame::{FrameStart, HeaderBytes};
+use crate::proto::sizing::SENT_PIECE;
 use crate::simd::mask::{self, MaskKey};
-
-/// Longer payloads are masked and sent in pieces, which stay in the cache in between: a third of the time for 16 MiB in memory,
-/// 0.8 for 8 MiB over TCP. Smaller ones are more system calls (64 KiB: 1.2 times the time for 1 MiB).
-const PIECE: usize = 256 << 10;
 
 /// Room for a frame whose length fits into its second byte.
 pub type ShortFrame = [u8; 2 + 4 + SHORT];
@@ -144,7 +141,7 @@ impl Sender {
 /// Length of the next of so many bytes that are sent in pieces of about the same length.
 #[inline]
 fn piece_len(len: usize) -> usize {
-    if len <= PIECE { len } else { len.div_ceil(len.div_ceil(PIECE)) }
+    if len <= SENT_PIECE { len } else { len.div_ceil(len.div_ceil(SENT_PIECE)) }
 }
 
 /// Copies the bytes of a short message. A few of them without a call: 7 % of the time of sending 16.

@@ -1,6 +1,7 @@
 //! What leaves next, and what has left.
 
-use super::{BURST, Sender};
+use super::Sender;
+use crate::proto::sizing::BURST;
 use std::io::IoSlice;
 
 /// Where the next bytes come from, and how many.

@@ -19,18 +19,15 @@ mod leaving;
 pub use self::direct::{MaskedChunk, SHORT, ShortFrame};
 
 use self::block::Block;
-use self::control::BURST;
 use self::leaving::Source;
 use crate::config::WebSocketConfig;
 use crate::error::Result;
 use crate::message::{Kind, Outgoing, Role};
 use crate::proto::frame::{FrameStart, HeaderBytes};
+use crate::proto::sizing::REUSED;
 use crate::simd::mask::{self, MaskKey};
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// No more memory is kept for the next connection that needs some.
-const REUSED: usize = 32 << 10;
 
 /// See the module.
 #[derive(Debug)]
