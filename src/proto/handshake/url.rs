@@ -35,19 +35,20 @@ impl Url {
     /// Like [`parse`](Self::parse), for a place to listen at: port 0 stands for any free one.
     pub fn parse_local(text: &str) -> Result<Self, UrlError> {
         let (scheme, authority, rest) = split(text).ok_or(UrlError::Malformed)?;
-        let secure = match scheme.to_ascii_lowercase().as_str() {
-            "ws" => false,
-            "wss" => true,
-            "ws+unix" => return Self::parse_unix(&text[scheme.len() + 1..]),
-            _ => return Err(UrlError::Scheme),
+        let is_scheme = |name: &str| scheme.eq_ignore_ascii_case(name);
+        let secure = match () {
+            () if is_scheme("ws") => false,
+            () if is_scheme("wss") => true,
+            () if is_scheme("ws+unix") => return Self::parse_unix(&text[scheme.len() + 1..]),
+            () => return Err(UrlError::Scheme),
         };
-        if rest.contains('#') {
+        if has_any(rest, b"#") {
             return Err(UrlError::Fragment);
         }
         match authority {
-            Some(authority) if authority.contains('@') => return Err(UrlError::UserInfo),
+            Some(authority) if has_any(authority, b"@") => return Err(UrlError::UserInfo),
             // The standard would decode it, and no name has to be written like this.
-            Some(authority) if authority.contains('%') => return Err(UrlError::Host),
+            Some(authority) if has_any(authority, b"%") => return Err(UrlError::Host),
             None | Some("") => return Err(UrlError::NoHost),
             Some(_) => {}
         }
@@ -62,7 +63,7 @@ impl Url {
         })?;
         let bracketed = url.host_str().ok_or(UrlError::NoHost)?;
         // The standard takes these, RFC 3986 does not, and in a Host header they help nobody.
-        if bracketed.contains(['"', '`', '{', '}']) {
+        if has_any(bracketed, b"\"`{}") {
             return Err(UrlError::Host);
         }
         let host = bracketed.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(bracketed);
@@ -141,18 +142,26 @@ impl Url {
 /// The scheme of a URL, what stands behind `//` up to the path, and what is behind that. Nothing, where it has control
 /// characters in it or spaces around it, which the standard would take away, or no scheme.
 pub(crate) fn split(text: &str) -> Option<(&str, Option<&str>, &str)> {
-    if text.bytes().any(|byte| byte.is_ascii_control()) || text.starts_with(' ') || text.ends_with(' ') {
+    // All of them, whatever the first says: it is done by vectors.
+    let has_controls = text.bytes().fold(false, |found, byte| found | byte.is_ascii_control());
+    if has_controls || text.starts_with(' ') || text.ends_with(' ') {
         return None;
     }
-    let (scheme, rest) = text.split_once(':')?;
-    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    if !is_scheme {
+    let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let end = text.bytes().position(|byte| !is_scheme(byte))?;
+    let (scheme, rest) = (&text[..end], text[end..].strip_prefix(':')?);
+    if !scheme.starts_with(|first: char| first.is_ascii_alphabetic()) {
         return None;
     }
     let Some(behind) = rest.strip_prefix("//") else { return Some((scheme, None, rest)) };
-    let (authority, rest) = behind.split_at(behind.find(['/', '\\', '?', '#']).unwrap_or(behind.len()));
+    let end = behind.bytes().position(|byte| matches!(byte, b'/' | b'\\' | b'?' | b'#'));
+    let (authority, rest) = behind.split_at(end.unwrap_or(behind.len()));
     Some((scheme, Some(authority), rest))
+}
+
+/// Whether there is any of these ASCII characters in it.
+fn has_any(text: &str, these: &[u8]) -> bool {
+    these.iter().any(|this| text.bytes().fold(false, |found, byte| found | (byte == *this)))
 }
 
 /// Path and query, with the `?` of an empty one.

@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::message::{Kind, Role};
 use crate::proto::deflate::Inflater;
 use crate::proto::frame::{self, Header, Opcode, Rules};
-use crate::proto::sizing::{BARREN, KEPT, SHORT_FRAGMENT};
+use crate::proto::sizing::{BARREN, KEPT, REUSED, SHORT_FRAGMENT};
 use crate::simd::mask::{self, MaskKey};
 
 /// Something that arrived whole, or a part of a message where parts are delivered.
@@ -328,6 +328,9 @@ impl Receiver {
             self.consume(header_len);
             let (missing, key, fin) = (header.len, header.mask, header.fin);
             let total = header.len.saturating_add(header_len as u64);
+            if total == self.last_frame as u64 {
+                self.message.expect(self.last_frame.min(REUSED));
+            }
             self.frame = Some(DataFrame { missing, key, fin, total, unmasked: 0 });
         }
     }
