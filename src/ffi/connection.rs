@@ -19,11 +19,11 @@ use crate::net::shared::SharedConnection;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::proto::handshake::Url;
+use crate::sys;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fmt;
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -333,14 +333,8 @@ pub unsafe extern "C" fn ws_set_socket(conn: *mut ws_conn, socket: ws_socket) ->
     // SAFETY: by the caller's word.
     unsafe {
         guard::call_on(conn, |conn| {
-            let fd = RawFd::try_from(socket).ok().filter(|fd| *fd >= 0);
-            let fd = fd.ok_or(Error::InvalidArgument("this is no socket"))?;
-            // SAFETY: it is not -1, and stays open by the caller's word.
-            let fd = BorrowedFd::borrow_raw(fd);
-            if !matches!(socket2::SockRef::from(&fd).r#type(), Ok(socket2::Type::STREAM)) {
-                return Err(Error::InvalidArgument("this is no stream socket"));
-            }
-            conn.alive()?.set_stream(Stream::Socket(Socket::borrowed(fd)))
+            let socket = sys::borrow(socket)?;
+            conn.alive()?.set_stream(Stream::Socket(Socket::borrowed(socket)))
         })
     }
 }

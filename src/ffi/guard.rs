@@ -8,6 +8,7 @@ use crate::ffi::sentence;
 use crate::ffi::status;
 use crate::ffi::types::{ws_status, ws_status_t};
 use crate::proto::utf8;
+use crate::sys;
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -39,7 +40,7 @@ pub unsafe fn call_on_config(
 fn failed(error: &Error) -> ws_status_t {
     sentence::keep(error);
     if let Error::Io(error) = error {
-        set_errno(error.raw_os_error().unwrap_or_default());
+        sys::set_errno(error.raw_os_error().unwrap_or_default());
     }
     status::of(error) as i32
 }
@@ -90,19 +91,6 @@ pub unsafe fn ask<R>(conn: *const ws_conn, otherwise: R, body: impl FnOnce(&ws_c
             conn.poison();
             otherwise
         }
-    }
-}
-
-fn set_errno(code: i32) {
-    #[cfg(target_os = "linux")]
-    // SAFETY: it points at this thread's errno, which is always there.
-    unsafe {
-        *libc::__errno_location() = code;
-    }
-    #[cfg(any(target_os = "macos", target_os = "ios", target_os = "freebsd"))]
-    // SAFETY: as above.
-    unsafe {
-        *libc::__error() = code;
     }
 }
 

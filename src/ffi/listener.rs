@@ -9,6 +9,7 @@ use crate::net::listener::Listener;
 use crate::net::setup::Setup;
 use crate::net::shared::SharedConnection;
 use crate::proto::handshake::Url;
+use crate::sys;
 use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::Instant;
@@ -92,7 +93,7 @@ pub unsafe extern "C" fn ws_listener_accept(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_listener_socket(listener: *const ws_listener) -> ws_socket {
     // SAFETY: by the caller's word.
-    unsafe { listener.as_ref() }.map_or(-1, |listener| listener.listener.raw_socket() as ws_socket)
+    unsafe { listener.as_ref() }.map_or(-1, |listener| sys::number(listener.listener.raw_socket()))
 }
 
 /// The port it listens on; 0 for NULL and for a Unix socket.

@@ -12,18 +12,16 @@ use crate::net::connect::happy_eyeballs::{Family, HappyEyeballs};
 use crate::net::connect::proxy::{Proxy, Tunnel};
 use crate::net::connect::resolve::{Completion, Completions};
 use crate::net::setup::Setup;
-use crate::net::socket::{self, Socket};
+use crate::net::socket::Socket;
 use crate::net::stream::Stream;
-use crate::net::sys::RawSocket;
 use crate::net::tls::ClientTls;
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::Url;
-use mio::unix::SourceFd;
+use crate::sys::{self, RawSocket, Watch};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, SockAddr, Type};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 
 /// A Unix socket whose listener is busy says so at once, and never that it is free again: ask this often, in ms.
 const BUSY_DELAY: u64 = 10;
@@ -77,9 +75,15 @@ enum Tls {
 struct Race {
     eyeballs: HappyEyeballs,
     /// Each attempt's token is its place.
-    attempts: Vec<Option<socket2::Socket>>,
+    attempts: Vec<Option<Attempt>>,
     /// Why the attempts so far failed; the last one's is told.
     error: io::Error,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    _watch: Watch,
+    socket: socket2::Socket,
 }
 
 impl Connector {
@@ -99,7 +103,7 @@ impl Connector {
         };
         let prepared = match url.socket_path() {
             Some(path) => {
-                connector.stage = Stage::Busy(socket::unix_address(path)?, 0);
+                connector.stage = Stage::Busy(sys::unix_address(path)?, 0);
                 Ok(())
             }
             None => connector.prepare(url, setup),
@@ -118,7 +122,7 @@ impl Connector {
 
     /// One descriptor that becomes readable when there is something to do.
     pub fn raw_socket(&self) -> RawSocket {
-        self.poll.as_raw_fd()
+        sys::lent(&self.poll)
     }
 
     /// When there is something to do even if nothing happens, on the library's clock.
@@ -310,10 +314,10 @@ impl Race {
     ) -> io::Result<Option<Socket>> {
         for place in arrived {
             let Some(attempt) = self.attempts.get_mut(*place) else { continue };
-            let outcome = attempt.as_ref().map(outcome);
+            let outcome = attempt.as_ref().map(|attempt| outcome(&attempt.socket));
             match outcome {
                 Some(Ok(true)) => {
-                    if let Some(socket) = attempt.take() {
+                    if let Some(Attempt { socket, .. }) = attempt.take() {
                         return Ok(Some(Socket::owned(socket.into())));
                     }
                 }
@@ -341,8 +345,8 @@ impl Race {
         let socket = begin(&address.into(), nodelay)?;
         let token = Token(self.attempts.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), token, interest)?;
-        self.attempts.push(Some(socket));
+        let watch = Watch::new(poll.registry(), sys::raw(&socket), token, interest)?;
+        self.attempts.push(Some(Attempt { socket, _watch: watch }));
         Ok(())
     }
 }
@@ -357,7 +361,7 @@ fn begin(address: &SockAddr, nodelay: bool) -> io::Result<socket2::Socket> {
         socket.set_tcp_nodelay(nodelay)?;
     }
     match socket.connect(address) {
-        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        Err(error) if !sys::is_in_progress(&error) => Err(error),
         _ => Ok(socket),
     }
 }

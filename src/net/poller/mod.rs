@@ -20,10 +20,8 @@ use crate::net::clock::{self, Now};
 use crate::net::listener::Listener;
 use crate::net::shared::{Pool, SharedConnection};
 use crate::net::signal::{Doorbell, Events};
-use crate::net::sys::RawSocket;
 use crate::proto::deadline::NEVER;
-use crate::simd::process::{self, Process};
-use mio::unix::SourceFd;
+use crate::sys::{self, Process, RawSocket, Watch};
 use mio::{Poll, Registry, Token, Waker};
 use std::collections::VecDeque;
 use std::io;
@@ -82,7 +80,7 @@ pub struct Shared {
     /// What to look at: something was done to these sources elsewhere. How they were then, for those that are busy still.
     dirty: Mutex<Vec<(Key, SourceStatus)>>,
     /// Memory for the connections that become active.
-    pub(in crate::net) pool: Pool,
+    pool: Pool,
 }
 
 #[derive(Debug)]
@@ -160,7 +158,7 @@ impl Poller {
                 true => patience(until, next_timer),
                 false => Some(Duration::ZERO),
             };
-            process::look();
+            sys::look();
             let polled = waiting.poll.poll(&mut waiting.events, patience);
             let after = self.shared.bell.after_wait();
             match polled {
@@ -299,20 +297,25 @@ impl Source {
 
 /// For the sources. Each registers its own descriptor, and deregisters no other.
 impl Shared {
+    /// Memory for the connections that become active.
+    #[inline]
+    pub(in crate::net) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Has the system tell of changes of this descriptor, and first of all how it is.
-    pub(in crate::net) fn register(&self, socket: RawSocket, key: Key, sides: Sides) -> io::Result<()> {
+    pub(in crate::net) fn register(&self, socket: RawSocket, key: Key, sides: Sides) -> io::Result<Watch> {
         let interest = match sides {
             Sides::Read => mio::Interest::READABLE,
             Sides::Both => mio::Interest::READABLE | mio::Interest::WRITABLE,
         };
-        self.registry.register(&mut SourceFd(&socket), key.into(), interest)
+        Watch::new(&self.registry, socket, key.into(), interest)
     }
 
     /// The system tells of it no more. The descriptor is still open.
-    pub(in crate::net) fn deregister(&self, socket: RawSocket) {
+    pub(in crate::net) fn deregister(&self, watch: &mut Watch) {
         if self.opener == Process::current() {
-            // It fails where it was never registered.
-            let _ = self.registry.deregister(&mut SourceFd(&socket));
+            watch.end(&self.registry);
         }
     }
 

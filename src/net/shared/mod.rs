@@ -7,7 +7,7 @@
 mod inner;
 mod registration;
 mod slot;
-#[cfg(test)]
+#[cfg(all(test, feature = "net"))]
 mod tests;
 mod transport;
 mod view;

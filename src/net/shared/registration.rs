@@ -10,6 +10,7 @@ use crate::net::clock::Now;
 use crate::net::poller::{Key, Poller, Shared, Sides, SourceStatus};
 use crate::net::signal::{Busy, Events, Published};
 use crate::proto::deadline::NEVER;
+use crate::sys::Watch;
 use std::io;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 pub(super) struct Registration {
     poller: Arc<Shared>,
     key: Key,
+    watch: Watch,
     /// When the poller will look by itself, at the latest.
     due: u64,
     /// The poller will look again in any case: it has reported the connection, or has been told to.
@@ -36,7 +38,7 @@ impl Registration {
     }
 
     pub(super) fn pool(&self) -> &Pool {
-        &self.poller.pool
+        self.poller.pool()
     }
 }
 
@@ -51,11 +53,12 @@ impl SharedConnection {
         if inner.registration.is_some() {
             return Err(Error::Misuse("this connection is with a poller already"));
         }
-        poller.register(socket, key, sides(&inner.transport))?;
+        let watched = poller.register(socket, key, sides(&inner.transport))?;
         watch(&mut inner.transport);
         let registration = Registration {
             poller: Arc::clone(poller),
             key,
+            watch: watched,
             due: NEVER,
             awaits_look: false,
             is_paused: false,
@@ -99,10 +102,8 @@ impl SharedConnection {
     /// Deregisters it from its poller, which has forgotten it.
     pub(in crate::net) fn deregister(&self) {
         self.with_even_if_dead(|inner| {
-            let Some(registration) = inner.registration.take() else { return };
-            if let Some(socket) = inner.transport.raw_socket() {
-                registration.poller.deregister(socket);
-            }
+            let Some(mut registration) = inner.registration.take() else { return };
+            registration.poller.deregister(&mut registration.watch);
             if let Transport::Stream(stream) = &mut inner.transport
                 && let Some(known) = stream.readiness_mut()
             {
@@ -154,13 +155,12 @@ impl SharedConnection {
 impl Inner {
     /// The stream is there: the poller watches its socket from now on, and not what opened it any more.
     pub(super) fn move_registration(&mut self, connector: Transport) -> io::Result<()> {
-        let Some(registration) = &self.registration else { return Ok(()) };
-        if let Some(socket) = connector.raw_socket() {
-            registration.poller.deregister(socket);
-        }
+        let Some(registration) = &mut self.registration else { return Ok(()) };
+        registration.poller.deregister(&mut registration.watch);
         drop(connector);
         if let Some(socket) = self.transport.raw_socket() {
-            registration.poller.register(socket, registration.key, sides(&self.transport))?;
+            let sides = sides(&self.transport);
+            registration.watch = registration.poller.register(socket, registration.key, sides)?;
             watch(&mut self.transport);
         }
         Ok(())
