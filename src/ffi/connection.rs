@@ -180,8 +180,8 @@ impl fmt::Debug for ws_conn {
 /// `config` may be NULL.
 ///
 /// WS_OK: *out is the connection, to be freed with ws_free(), at any moment; WS_ERR_INVALID_ARGUMENT: NULL, not UTF-8, or
-/// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_IO: no
-/// descriptors to be had, errno says why; WS_ERR_NO_MEMORY. *out is NULL then.
+/// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_UNSUPPORTED: wss in a build without TLS, or a build without
+/// sockets; WS_ERR_IO: no descriptors to be had, errno says why; WS_ERR_NO_MEMORY. *out is NULL then.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.
@@ -324,7 +324,7 @@ pub unsafe extern "C" fn ws_set_io(
 /// keeps its flags, and is never closed here: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
 ///
 /// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no stream socket; WS_ERR_MISUSE: the connection has its transport already, or has
-/// lent what ws_input() or ws_output() gave.
+/// lent what ws_input() or ws_output() gave; WS_ERR_UNSUPPORTED: a build without sockets.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `socket` stays open until ws_free().

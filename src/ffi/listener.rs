@@ -32,7 +32,7 @@ pub struct ws_listener {
 ///
 /// WS_OK: *out is the listener, to be freed with ws_listener_free(); WS_ERR_IO: the address cannot be listened at, errno
 /// says why (0: no such host); WS_ERR_URL; WS_ERR_TLS: wss:// without a certificate that can be used;
-/// WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
+/// WS_ERR_UNSUPPORTED: wss in a build without TLS, or a build without sockets; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.

@@ -29,7 +29,8 @@ pub struct ws_poller {
 
 /// Makes a poller.
 ///
-/// WS_OK: *out is the poller, to be freed with ws_poller_free(); WS_ERR_IO: errno says why; WS_ERR_INVALID_ARGUMENT: NULL.
+/// WS_OK: *out is the poller, to be freed with ws_poller_free(); WS_ERR_IO: errno says why; WS_ERR_UNSUPPORTED: a build
+/// without sockets; WS_ERR_INVALID_ARGUMENT: NULL.
 ///
 /// # Safety
 /// `out` is NULL or writable.
