@@ -1,6 +1,6 @@
 //! Everything that can go wrong, in the words of the field. Knows no layer; every layer returns these.
 
-use crate::http::Head;
+use crate::head::Head;
 use crate::message::Message;
 use std::io;
 

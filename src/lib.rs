@@ -16,6 +16,7 @@ mod driver;
 mod error;
 #[allow(unsafe_code)]
 pub mod ffi;
+mod head;
 mod http;
 mod message;
 pub mod net;
@@ -33,7 +34,7 @@ pub use config::{DeflateConfig, WebSocketConfig};
 pub use error::{
     CapacityError, Deadline, Error, HandshakeError, ProtocolError, ProxyError, Result, TlsError, UrlError,
 };
-pub use http::Head;
+pub use head::Head;
 pub use message::{CloseCode, CloseFrame, Kind, Message, MessageView, Outgoing, Role};
 pub use opening::{Decision, HandshakeFailure, MidHandshake, accept, accept_with, client, client_with};
 pub use proto::connection::Enqueue;

@@ -3,7 +3,7 @@
 
 use crate::config::WebSocketConfig;
 use crate::error::{Error, Result};
-use crate::http::Head;
+use crate::head::Head;
 use crate::proto::connection::{Connection, Opening};
 use crate::proto::handshake::{ClientHandshake, HandshakeOptions, ServerHandshake, Url};
 use crate::websocket::WebSocket;

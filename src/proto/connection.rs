@@ -7,7 +7,7 @@
 
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{CapacityError, Deadline, Error, HandshakeError, ProtocolError, Result};
-use crate::http::Head;
+use crate::head::Head;
 use crate::message::{CloseCode, Kind, Outgoing, Role};
 use crate::proto::closing::State;
 use crate::proto::deadline::{Dating, Deadlines, Due, NEVER, Stage};
