@@ -13,7 +13,7 @@ use std::fmt;
 pub struct Head {
     /// The text as it came, but with a NUL in place of what stood behind each string, so that all of them can be lent to C.
     /// None has a NUL inside. Behind it a [`Pair`] for each field.
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     text_len: u32,
     /// Method and target of a request; nothing and the reason of a response.
     start: Pair,

@@ -7,9 +7,9 @@
 //! ws_output move the bytes).
 
 use crate::error::{Error, Result};
+use crate::ffi::batch::MessageBatch;
 use crate::ffi::config::ws_config;
-use crate::ffi::guard;
-use crate::ffi::message::MessageBatch;
+use crate::ffi::guard::{self, Handle};
 use crate::ffi::status;
 use crate::ffi::types::{ws_message, ws_recv_fn, ws_role, ws_send_fn, ws_socket, ws_status, ws_status_t};
 use crate::message::Role;
@@ -66,29 +66,6 @@ impl ws_conn {
     /// What most connections never have.
     pub(super) fn cold(&self) -> &Cold {
         self.cold.get_or_init(Box::default)
-    }
-
-    /// Keeps the words of an error, and says its status. The end says why, where the connection was given up.
-    pub(super) fn remember(&self, error: &Error) -> ws_status {
-        let status = status::of(error);
-        if matches!(status, ws_status::WS_ERR_WOULD_BLOCK) {
-            self.has_nothing_to_say();
-            return status;
-        }
-        let ended = matches!(error, Error::ConnectionClosed | Error::AlreadyClosed);
-        let from_peer = matches!(error, Error::Protocol(_) | Error::Utf8 | Error::Capacity(_));
-        let failure = |shared: &SharedConnection| {
-            let sentence = shared.look(|inner| inner.view().failure().map(str::to_owned));
-            sentence.ok().flatten()
-        };
-        let sentence = if ended || from_peer { failure(&self.shared) } else { None };
-        let sentence = CString::new(sentence.unwrap_or_else(|| error.to_string())).unwrap_or_default();
-        let io_error = match error {
-            Error::Io(error) => Some(error.raw_os_error().unwrap_or_default()),
-            _ => None,
-        };
-        self.keep(sentence.into(), io_error);
-        status
     }
 
     /// Keeps the words of a status that is no error inside.
@@ -148,9 +125,34 @@ impl ws_conn {
         let place = self.shared.next_ahead()?;
         Some(MessageBatch::messages(self.lent.load(Ordering::Relaxed)).wrapping_add(place.into()))
     }
+}
+
+impl Handle for ws_conn {
+    /// Keeps the words of an error, and says its status. The end says why, where the connection was given up.
+    fn remember(&self, error: &Error) -> ws_status {
+        let status = status::of(error);
+        if matches!(status, ws_status::WS_ERR_WOULD_BLOCK) {
+            self.has_nothing_to_say();
+            return status;
+        }
+        let ended = matches!(error, Error::ConnectionClosed | Error::AlreadyClosed);
+        let from_peer = matches!(error, Error::Protocol(_) | Error::Utf8 | Error::Capacity(_));
+        let failure = |shared: &SharedConnection| {
+            let sentence = shared.look(|inner| inner.view().failure().map(str::to_owned));
+            sentence.ok().flatten()
+        };
+        let sentence = if ended || from_peer { failure(&self.shared) } else { None };
+        let sentence = CString::new(sentence.unwrap_or_else(|| error.to_string())).unwrap_or_default();
+        let io_error = match error {
+            Error::Io(error) => Some(error.raw_os_error().unwrap_or_default()),
+            _ => None,
+        };
+        self.keep(sentence.into(), io_error);
+        status
+    }
 
     /// A panic went through this connection.
-    pub(super) fn poison(&self) {
+    fn poison(&self) {
         self.dead.store(true, Ordering::Relaxed);
         self.shared.died();
     }
