@@ -6,7 +6,7 @@ use crate::config::WebSocketConfig;
 use crate::error::{Deadline, Error, Result};
 use crate::net::clock;
 use crate::net::connect::Connector;
-use crate::net::connect::proxy::Proxy;
+use crate::net::proxy::Proxy;
 use crate::net::setup::Setup;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream as Opened;
@@ -38,10 +38,12 @@ pub fn connect_with(
     options: &HandshakeOptions,
     config: Option<WebSocketConfig>,
 ) -> Result<WebSocket<Stream>> {
-    let mut all = ConnectOptions::default();
-    all.handshake = options.clone();
-    all.config = config.unwrap_or_default();
-    all.connect(url)
+    let options = ConnectOptions {
+        handshake: options.clone(),
+        config: config.unwrap_or_default(),
+        ..ConnectOptions::default()
+    };
+    options.connect(url)
 }
 
 /// How to connect, beyond the URL. Made by [`default`](Self::default); used as often as one likes.

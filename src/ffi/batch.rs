@@ -2,7 +2,7 @@
 
 use crate::ffi::types::ws_message;
 use crate::message::MessageView;
-use crate::net::shared::MessageSlots;
+use crate::net::pool::MessageSlots;
 use std::mem::offset_of;
 
 /// Messages that were read together, and pointers to them, in the connection's [`MessageSlots`]. Only so many of both are there as

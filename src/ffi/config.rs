@@ -5,7 +5,7 @@ use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, Result};
 use crate::ffi::guard;
 use crate::ffi::types::{ws_option, ws_status_t};
-use crate::net::connect::proxy::Proxy;
+use crate::net::proxy::Proxy;
 use crate::net::setup::{self, Settings, Setup};
 use crate::proto::handshake::Url;
 use std::ffi::{CString, c_char};

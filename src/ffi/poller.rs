@@ -91,12 +91,7 @@ pub unsafe extern "C" fn ws_poller_add(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_poller_remove(poller: *mut ws_poller, conn: *mut ws_conn) -> ws_status_t {
     // SAFETY: by the caller's word.
-    unsafe {
-        guard::call_on_both(conn, |conn| {
-            let poller = get(poller)?;
-            conn.alive()?.leave(poller)
-        })
-    }
+    unsafe { guard::call_on_both(conn, |conn| get(poller)?.remove(conn.alive()?)) }
 }
 
 /// Stops (0) or goes on (1) reporting that a connection has something to read. For one that is read from faster than its

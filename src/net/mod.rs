@@ -15,7 +15,10 @@ pub mod connect;
 pub mod listener;
 #[cfg_attr(not(feature = "net"), path = "poller/none.rs")]
 pub mod poller;
+pub mod pool;
+pub mod proxy;
 pub mod readiness;
+pub mod registry;
 pub mod setup;
 pub mod shared;
 pub mod signal;

@@ -28,6 +28,7 @@
 //! | `FileId`, `file_at(path)`, `file_exists()` | what is at a path, without following a link: whether it is a socket, and by what another file at the same path is told apart; the error that says that something is there |
 //! | `PollEntry`, `poll_entry`, `poll`, `is_ready` | waits for some sockets, or for none; may end early; readiness, errors and the end all count (Windows: an entry without a socket has to be left out) |
 //! | `Watch` | a socket that a mio poll tells changes of, for as long as it exists and neither side has ended it: the caller asks a socket until `WouldBlock`, and is then told of the next change (Windows: mio only knows its own sockets, so this holds a `ManuallyDrop<mio::net::TcpStream>`; and has to be armed again after each `WouldBlock`) |
+//! | `Watcher` | watches and wakes a mio poll from any thread |
 //! | `lent(poll)` | a socket that becomes readable when this mio poll has something to tell (Windows: an IOCP cannot be polled: a loopback socket that is signalled) |
 //! | `WakePair` | what ends a `poll` that another thread waits in; a descriptor or more, made only by a thread that waits (Windows: a loopback pair that checks its peer's port) |
 //! | `Thread` | a thread that takes no signals and leaves no destructor in its maker; where it has been joined the library can be unloaded |

@@ -104,6 +104,27 @@ pub struct Watch(());
 
 /// Cannot be.
 #[derive(Debug)]
+pub enum Watcher {}
+
+impl Watcher {
+    /// Never called.
+    pub fn watch(&self, _socket: RawSocket, _token: usize, _both: bool) -> io::Result<Watch> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn end(&self, _watch: &mut Watch) {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn wake(&self) -> io::Result<()> {
+        match *self {}
+    }
+}
+
+/// Cannot be.
+#[derive(Debug)]
 pub enum WakePair {}
 
 impl WakePair {

@@ -3,14 +3,13 @@
 //! can. All that is waited for is gathered behind one descriptor. Knows no rule of WebSocket.
 
 pub mod happy_eyeballs;
-pub mod proxy;
 pub mod resolve;
 
 use crate::error::{Error, Result};
 use crate::net::clock;
 use crate::net::connect::happy_eyeballs::{Family, HappyEyeballs};
-use crate::net::connect::proxy::{Proxy, Tunnel};
 use crate::net::connect::resolve::{Completion, Completions};
+use crate::net::proxy::{Proxy, Tunnel};
 use crate::net::setup::Setup;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;

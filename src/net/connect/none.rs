@@ -1,7 +1,4 @@
-//! What stands in for connecting in a build without sockets: the same names, and a refusal. Proxies are what they are
-//! elsewhere, for a program that connects by itself asks for them, too.
-
-pub mod proxy;
+//! What stands in for connecting in a build without sockets: the same names, and a refusal.
 
 use crate::error::{Error, Result};
 use crate::net::setup::Setup;

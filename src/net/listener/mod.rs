@@ -5,7 +5,7 @@ mod socket_file;
 use self::socket_file::SocketFile;
 use crate::error::{Error, Result};
 use crate::net::clock::{self, Now};
-use crate::net::poller::{Key, Shared, Sides, SourceStatus};
+use crate::net::registry::{Key, Registry, Sides, SourceStatus};
 use crate::net::setup::Setup;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
@@ -48,7 +48,7 @@ pub struct Listener {
 /// Its place in a poller.
 #[derive(Debug)]
 struct Registration {
-    poller: Arc<Shared>,
+    poller: Arc<Registry>,
     key: Key,
     watch: Watch,
 }
@@ -129,7 +129,7 @@ impl Listener {
     }
 
     /// Registers it with a poller, under this key.
-    pub(in crate::net) fn register(&self, poller: &Arc<Shared>, key: Key) -> Result<()> {
+    pub(in crate::net) fn register(&self, poller: &Arc<Registry>, key: Key) -> Result<()> {
         let mut registration = self.registration();
         if registration.is_some() {
             return Err(Error::Misuse("this listener is with a poller already"));
@@ -141,7 +141,7 @@ impl Listener {
     }
 
     /// Deregisters it from its poller; the key that it had there.
-    pub(in crate::net) fn deregister(&self) -> Option<(Arc<Shared>, Key)> {
+    pub(in crate::net) fn deregister(&self) -> Option<(Arc<Registry>, Key)> {
         let Registration { poller, key, mut watch } = self.registration().take()?;
         poller.deregister(&mut watch);
         Some((poller, key))

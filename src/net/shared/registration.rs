@@ -1,13 +1,14 @@
 //! A connection's place in a poller: what the poller knows of it, what it asks, and what it is told. The connection registers
-//! its own descriptor and deregisters no other, under its own lock. Knows pollers by their shared part.
+//! its own descriptor and deregisters no other, under its own lock. Knows pollers by their registries.
 
 use super::SharedConnection;
 use super::inner::Inner;
-use super::slot::{Pool, Slot};
+use super::slot::Slot;
 use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::net::clock::Now;
-use crate::net::poller::{Key, Poller, Shared, Sides, SourceStatus};
+use crate::net::pool::Pool;
+use crate::net::registry::{Key, Registry, Sides, SourceStatus};
 use crate::net::signal::{Busy, Events, Published};
 use crate::proto::deadline::NEVER;
 use crate::sys::Watch;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Registration {
-    poller: Arc<Shared>,
+    poller: Arc<Registry>,
     key: Key,
     watch: Watch,
     /// When the poller will look by itself, at the latest.
@@ -45,7 +46,7 @@ impl Registration {
 /// What a poller asks and tells.
 impl SharedConnection {
     /// Registers it with a poller, under this key.
-    pub(in crate::net) fn register(&self, poller: &Arc<Shared>, key: Key) -> Result<()> {
+    pub(in crate::net) fn register(&self, poller: &Arc<Registry>, key: Key) -> Result<()> {
         let mut inner = self.lock_parked()?;
         let Some(socket) = inner.transport.raw_socket() else {
             return Err(Error::Misuse("there is no socket to wait for"));
@@ -71,8 +72,8 @@ impl SharedConnection {
     }
 
     /// Leaves this very poller.
-    pub fn leave(&self, poller: &Poller) -> Result<()> {
-        match self.leave_if(|shared| poller.has(shared)) {
+    pub(in crate::net) fn leave(&self, poller: &Arc<Registry>) -> Result<()> {
+        match self.leave_if(|own| Arc::ptr_eq(own, poller)) {
             true => Ok(()),
             false => Err(Error::Misuse("this connection is not with this poller")),
         }
@@ -85,7 +86,7 @@ impl SharedConnection {
 
     /// The poller forgets it first. From then on that leaves no events here and looks no more, so that whatever another poller
     /// comes to know is all its own.
-    fn leave_if(&self, is_meant: impl FnOnce(&Arc<Shared>) -> bool) -> bool {
+    fn leave_if(&self, is_meant: impl FnOnce(&Arc<Registry>) -> bool) -> bool {
         let is_there =
             |registration: &&mut Registration| !registration.is_leaving && is_meant(&registration.poller);
         let begin = |inner: &mut Inner| {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use mio::unix::SourceFd;
-use mio::{Interest, Poll, Registry, Token};
+use mio::{Interest, Poll, Registry, Token, Waker};
 use socket2::{SockAddr, SockRef, Type};
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, Read, Write};
@@ -190,21 +190,46 @@ pub struct Watch(RawSocket);
 
 impl Watch {
     /// Nothing.
-    pub const NONE: Self = Self(-1);
+    const NONE: Self = Self(-1);
 
     /// From now on the poll tells of changes, and first of all how it is.
     pub fn new(registry: &Registry, socket: RawSocket, token: Token, interest: Interest) -> io::Result<Self> {
         registry.register(&mut SourceFd(&socket), token, interest)?;
         Ok(Self(socket))
     }
+}
+
+/// What a mio poll is told by, from any thread.
+#[derive(Debug)]
+pub struct Watcher {
+    registry: Registry,
+    waker: Waker,
+}
+
+impl Watcher {
+    /// A call of [`wake`](Self::wake) comes out of the poll as `waker`.
+    pub fn new(poll: &Poll, waker: Token) -> io::Result<Self> {
+        Ok(Self { registry: poll.registry().try_clone()?, waker: Waker::new(poll.registry(), waker)? })
+    }
+
+    /// From now on the poll tells of changes, with this token: something to receive, and room to send where `both`.
+    pub fn watch(&self, socket: RawSocket, token: usize, both: bool) -> io::Result<Watch> {
+        let interest = if both { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        Watch::new(&self.registry, socket, Token(token), interest)
+    }
 
     /// The poll tells of it no more.
-    pub fn end(&mut self, registry: &Registry) {
-        let Self(socket) = std::mem::replace(self, Self::NONE);
+    pub fn end(&self, watch: &mut Watch) {
+        let Watch(socket) = std::mem::replace(watch, Watch::NONE);
         if socket >= 0 {
             // It fails where somebody else has closed it.
-            let _ = registry.deregister(&mut SourceFd(&socket));
+            let _ = self.registry.deregister(&mut SourceFd(&socket));
         }
+    }
+
+    /// Ends the wait under way, or the next.
+    pub fn wake(&self) -> io::Result<()> {
+        self.waker.wake()
     }
 }
 
