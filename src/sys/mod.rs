@@ -1,5 +1,5 @@
 //! All that depends on the platform. Nothing else in the crate names a system call, a descriptor or `libc`: a platform is a
-//! directory here, [`unix`] so far, and gives what these tables list under the same names. Knows errors; must not know
+//! directory here, `unix` so far, and gives what these tables list under the same names. Knows errors; must not know
 //! connections, transports or C.
 //!
 //! Always:
@@ -31,11 +31,13 @@
 //! | `Watcher` | watches and wakes a mio poll from any thread |
 //! | `lent(poll)` | a socket that becomes readable when this mio poll has something to tell (Windows: an IOCP cannot be polled: a loopback socket that is signalled) |
 //! | `WakePair` | what ends a `poll` that another thread waits in; a descriptor or more, made only by a thread that waits (Windows: a loopback pair that checks its peer's port) |
-//! | `Thread` | a thread that takes no signals and leaves no destructor in its maker; where it has been joined the library can be unloaded |
+//! | `ThreadId`, `start_thread`, `join_thread`, `detach_thread` | a thread that takes no signals and leaves no destructor in its maker; where it has been joined the library can be unloaded |
 //!
-//! Without that feature [`none`] stands in: no socket can exist.
+//! Without that feature `none` stands in: no socket can exist.
 
 mod process;
+#[cfg(feature = "net")]
+mod thread;
 
 #[cfg(unix)]
 #[path = "unix/mod.rs"]
@@ -50,3 +52,5 @@ mod none;
 pub use self::none::*;
 pub use self::platform::*;
 pub use self::process::{Process, look};
+#[cfg(feature = "net")]
+pub use self::thread::Thread;

@@ -6,7 +6,7 @@ mod net;
 mod thread;
 
 #[cfg(feature = "net")]
-pub use self::{net::*, thread::Thread};
+pub use self::{net::*, thread::*};
 
 /// Sets the errno of this thread.
 pub fn set_errno(code: i32) {
