@@ -417,8 +417,8 @@ const char *ws_config_error_message(const ws_config *config);
 // `config` may be NULL.
 //
 // WS_OK: *out is the connection, to be freed with ws_free(), at any moment; WS_ERR_INVALID_ARGUMENT: NULL, not UTF-8, or
-// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_IO: no
-// descriptors to be had, errno says why; WS_ERR_NO_MEMORY. *out is NULL then.
+// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_UNSUPPORTED: wss in a build without TLS, or a build without
+// sockets; WS_ERR_IO: no descriptors to be had, errno says why; WS_ERR_NO_MEMORY. *out is NULL then.
 ws_status_t ws_connect(const ws_config *config,
                        const char *url,
                        ws_conn **out);
@@ -463,7 +463,7 @@ ws_status_t ws_set_io(ws_conn *conn,
 // keeps its flags, and is never closed here: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
 //
 // WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no stream socket; WS_ERR_MISUSE: the connection has its transport already, or has
-// lent what ws_input() or ws_output() gave.
+// lent what ws_input() or ws_output() gave; WS_ERR_UNSUPPORTED: a build without sockets.
 ws_status_t ws_set_socket(ws_conn *conn,
                           ws_socket socket);
 
@@ -487,7 +487,7 @@ void ws_free(ws_conn *conn);
 //
 // WS_OK: *out is the listener, to be freed with ws_listener_free(); WS_ERR_IO: the address cannot be listened at, errno
 // says why (0: no such host); WS_ERR_URL; WS_ERR_TLS: wss:// without a certificate that can be used;
-// WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
+// WS_ERR_UNSUPPORTED: wss in a build without TLS, or a build without sockets; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
 ws_status_t ws_listen(const ws_config *config,
                       const char *url,
                       ws_listener **out);
@@ -877,7 +877,8 @@ ws_status_t ws_wait(ws_conn *conn,
 
 // Makes a poller.
 //
-// WS_OK: *out is the poller, to be freed with ws_poller_free(); WS_ERR_IO: errno says why; WS_ERR_INVALID_ARGUMENT: NULL.
+// WS_OK: *out is the poller, to be freed with ws_poller_free(); WS_ERR_IO: errno says why; WS_ERR_UNSUPPORTED: a build
+// without sockets; WS_ERR_INVALID_ARGUMENT: NULL.
 ws_status_t ws_poller_new(ws_poller **out);
 
 // Frees a poller. Connections and listeners that were with it go on, and can be added to another one. NULL is fine. In the

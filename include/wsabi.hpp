@@ -746,7 +746,8 @@ public:
   }
 
   /// Lets a connected stream socket of the caller's move the bytes. It keeps its flags and is never closed here: close
-  /// it after this handle. errc::invalid_argument: no stream socket; errc::misuse: there is a transport already.
+  /// it after this handle. errc::invalid_argument: no stream socket; errc::misuse: there is a transport already;
+  /// errc::unsupported: a build without sockets.
   result<void> set_socket(ws_socket socket) noexcept { return done(ws_set_socket(get(), socket)); }
 
   /// Frees the connection, and closes the socket if the library opened it: at once, without a Close. Harmless if
@@ -1178,8 +1179,8 @@ inline result<connection> connect(const ws_config *config, std::string_view url)
 /// is 0.
 ///
 /// errc::url; errc::invalid_argument: an empty configuration, a NUL in the URL, not UTF-8, or a path too long;
-/// errc::unsupported: wss in a build without TLS; an error of the system's, where no descriptors are to be had;
-/// errc::no_memory, errc::abi_mismatch.
+/// errc::unsupported: wss in a build without TLS, or a build without sockets; an error of the system's, where no
+/// descriptors are to be had; errc::no_memory, errc::abi_mismatch.
 [[nodiscard]] inline result<connection> connect(std::string_view url) noexcept {
   if (auto abi = check_abi(); !abi) return abi.take_failure();
   return detail::connect(nullptr, url);
@@ -1255,8 +1256,8 @@ inline result<listener> listen(const ws_config *config, std::string_view url) no
 /// (listener::port()). The configuration is that of the connections.
 ///
 /// An error of the system's, for instance std::errc::address_in_use; errc::io: no such host; errc::url; errc::tls:
-/// wss:// without a certificate that can be used; errc::unsupported: wss in a build without TLS;
-/// errc::invalid_argument, errc::abi_mismatch.
+/// wss:// without a certificate that can be used; errc::unsupported: wss in a build without TLS, or a build without
+/// sockets; errc::invalid_argument, errc::abi_mismatch.
 [[nodiscard]] inline result<listener> listen(std::string_view url) noexcept {
   if (auto abi = check_abi(); !abi) return abi.take_failure();
   return detail::listen(nullptr, url);

@@ -34,14 +34,17 @@ def main() -> None:
 
 
 def choices() -> list[tuple[str, list[str]]]:
-    """All of the default features, all but each, and none."""
+    """All of the default features; all but each, and what wants it; the last of these is none."""
     command = [*CARGO, "metadata", "--format-version", "1", "--no-deps", "--locked"]
     (package,) = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)["packages"]
-    default = package["features"]["default"]
-    found = [("default", default)]
-    if len(default) > 1:
-        found += [(f"without `{left_out}`", [name for name in default if name != left_out]) for left_out in default]
-    return [*found, ("none" if len(default) > 1 else f"none (without `{default[0]}`)", [])]
+    features = package["features"]
+
+    def without(left_out: str) -> list[str]:
+        return [name for name in features["default"] if name != left_out and left_out not in features[name]]
+
+    found = [(f"without `{name}`", without(name)) for name in features["default"]]
+    found.sort(key=lambda choice: -len(choice[1]))
+    return [("default", features["default"]), *found]
 
 
 def measure(name: str, features: list[str]) -> list[int]:

@@ -1,6 +1,6 @@
 //! Everything that can go wrong, in the words of the field. Knows no layer; every layer returns these.
 
-use crate::http::Head;
+use crate::head::Head;
 use crate::message::Message;
 use std::io;
 
@@ -55,6 +55,9 @@ pub enum Error {
     /// The call does not fit the state the connection is in; nothing happened.
     #[error("{0}")]
     Misuse(&'static str),
+    /// This build of the library cannot do it; nothing happened.
+    #[error("{0}")]
+    Unsupported(&'static str),
     /// A bug in this library: the connection is dead.
     #[error("internal error: the connection is dead")]
     Internal,
@@ -71,6 +74,10 @@ impl From<io::Error> for Error {
 }
 
 impl Error {
+    /// What needs a socket says this where the feature `net` is off.
+    #[cfg(not(feature = "net"))]
+    pub(crate) const NO_SOCKETS: Self = Self::Unsupported("this build of the library has no sockets");
+
     /// Whether this is the stream's "not now": no failure, call again later.
     pub fn is_would_block(&self) -> bool {
         matches!(self, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)

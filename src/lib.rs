@@ -3,40 +3,48 @@
 //! This is its Rust face; `include/wsabi.h` is the C one. [`WebSocket`] joins a connection to any stream that reads and
 //! writes. It is made by [`connect`](connect()), over a [`Stream`] of the library's own, by [`client`] or
 //! [`accept`](accept()), or without an opening handshake by [`WebSocket::from_raw_socket`] and
-//! [`WebSocket::from_partially_read`].
+//! [`WebSocket::from_partially_read`]. Without the feature `net`, which is on by default, [`connect`](connect()), its options
+//! and its [`Stream`] are not there; all else works over streams of your own.
 //!
 //! The layers, each with one reason to change: `ffi` (C) → `net` (sockets, time, waiting) → [`proto`] (bytes and
 //! rules, without I/O). An arrow is never reversed.
 
+#![deny(unsafe_code)]
+
 mod config;
 mod driver;
 mod error;
+#[allow(unsafe_code)]
 pub mod ffi;
+mod head;
 mod http;
 mod message;
 pub mod net;
 mod opening;
 pub mod proto;
+#[allow(unsafe_code)]
 mod simd;
+#[cfg(feature = "net")]
 mod stream;
+#[allow(unsafe_code)]
+mod sys;
 mod websocket;
 
 pub use config::{DeflateConfig, WebSocketConfig};
 pub use error::{
     CapacityError, Deadline, Error, HandshakeError, ProtocolError, ProxyError, Result, TlsError, UrlError,
 };
-pub use http::Head;
+pub use head::Head;
 pub use message::{CloseCode, CloseFrame, Kind, Message, MessageView, Outgoing, Role};
-pub use opening::{
-    Decision, HandshakeFailure, MidHandshake, accept, accept_with, client, client_with, connect, connect_with,
-};
+pub use opening::{Decision, HandshakeFailure, MidHandshake, accept, accept_with, client, client_with};
 pub use proto::connection::Enqueue;
 pub use proto::handshake::{HandshakeOptions, Url, is_upgrade};
 pub use proto::prepared::Prepared;
-pub use stream::{ConnectOptions, Stream};
+#[cfg(feature = "net")]
+pub use stream::{ConnectOptions, Stream, connect, connect_with};
 pub use websocket::WebSocket;
 
 /// The examples of the README, compiled.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "net"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

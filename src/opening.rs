@@ -1,38 +1,14 @@
-//! The Rust face of the opening handshake: [`connect`], [`client`] and [`accept`], each of which can be resumed where
-//! the stream would block. Knows streams and decisions; the rules are `proto::handshake`'s, what [`connect`] opens is
-//! `stream`'s.
+//! The Rust face of the opening handshake: [`client`] and [`accept`], each of which can be resumed where the stream would
+//! block. Knows streams and decisions; the rules are `proto::handshake`'s.
 
 use crate::config::WebSocketConfig;
 use crate::error::{Error, Result};
-use crate::http::Head;
+use crate::head::Head;
 use crate::proto::connection::{Connection, Opening};
 use crate::proto::handshake::{ClientHandshake, HandshakeOptions, ServerHandshake, Url};
-use crate::stream::{ConnectOptions, Stream};
 use crate::websocket::WebSocket;
 use std::fmt;
 use std::io::{Read, Write};
-
-/// Connects to a URL and performs the opening handshake: `ws://` over TCP, `wss://` over TLS, `ws+unix://PATH:/TARGET` over a
-/// Unix socket (a colon in the path is `%3A`; a path that begins with `@` is an abstract name of Linux's). The stream
-/// blocks; it may take 10 s until the connection is open.
-///
-/// [`Error::Url`]; [`Error::Io`]: there is no such host, or nobody listens; [`Error::Tls`]; [`Error::Timeout`];
-/// [`Error::Http`]: the server refuses; [`Error::Handshake`]. [`ConnectOptions`] has proxies, certificates and timeouts.
-pub fn connect(url: &str) -> Result<WebSocket<Stream>> {
-    ConnectOptions::default().connect(url)
-}
-
-/// [`connect`], with headers, subprotocols and a configuration.
-pub fn connect_with(
-    url: &str,
-    options: &HandshakeOptions,
-    config: Option<WebSocketConfig>,
-) -> Result<WebSocket<Stream>> {
-    let mut all = ConnectOptions::default();
-    all.handshake = options.clone();
-    all.config = config.unwrap_or_default();
-    all.connect(url)
-}
 
 /// Performs the client's opening handshake over a stream that is connected already.
 pub fn client<Stream: Read + Write>(

@@ -1,12 +1,12 @@
-//! Connections that the library opens by itself: what they can be told ([`ConnectOptions`]), and what moves their bytes
-//! ([`Stream`]). TCP, TLS, Unix sockets, proxies and the looking up of names are `net`'s, as for the C ABI; what is done
-//! here is to wait for it. Knows no rule of the protocol.
+//! Connections that the library opens by itself: [`connect`], what it can be told ([`ConnectOptions`]), and what moves the
+//! bytes ([`Stream`]). TCP, TLS, Unix sockets, proxies and the looking up of names are `net`'s, as for the C ABI; what is
+//! done here is to wait for it. Only with the feature `net`. Knows no rule of the protocol.
 
 use crate::config::WebSocketConfig;
 use crate::error::{Deadline, Error, Result};
 use crate::net::clock;
 use crate::net::connect::Connector;
-use crate::net::connect::proxy::Proxy;
+use crate::net::proxy::Proxy;
 use crate::net::setup::Setup;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream as Opened;
@@ -15,12 +15,36 @@ use crate::net::wait::{self, Interest};
 use crate::opening::{HandshakeFailure, client_with};
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::{HandshakeOptions, Url};
+use crate::sys;
 use crate::websocket::WebSocket;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Connects to a URL and performs the opening handshake: `ws://` over TCP, `wss://` over TLS, `ws+unix://PATH:/TARGET` over a
+/// Unix socket (a colon in the path is `%3A`; a path that begins with `@` is an abstract name of Linux's). The stream
+/// blocks; it may take 10 s until the connection is open.
+///
+/// [`Error::Url`]; [`Error::Io`]: there is no such host, or nobody listens; [`Error::Tls`]; [`Error::Timeout`];
+/// [`Error::Http`]: the server refuses; [`Error::Handshake`]. [`ConnectOptions`] has proxies, certificates and timeouts.
+pub fn connect(url: &str) -> Result<WebSocket<Stream>> {
+    ConnectOptions::default().connect(url)
+}
+
+/// [`connect`], with headers, subprotocols and a configuration.
+pub fn connect_with(
+    url: &str,
+    options: &HandshakeOptions,
+    config: Option<WebSocketConfig>,
+) -> Result<WebSocket<Stream>> {
+    let options = ConnectOptions {
+        handshake: options.clone(),
+        config: config.unwrap_or_default(),
+        ..ConnectOptions::default()
+    };
+    options.connect(url)
+}
 
 /// How to connect, beyond the URL. Made by [`default`](Self::default); used as often as one likes.
 ///
@@ -202,6 +226,10 @@ impl Stream {
         socket2::SockRef::from(self).local_addr().and_then(of_tcp)
     }
 
+    fn lend(&self) -> sys::BorrowedSocket<'_> {
+        self.socket().lend()
+    }
+
     fn socket(&self) -> &Socket {
         match &self.transport {
             Transport::Plain(socket) => socket,
@@ -270,17 +298,7 @@ impl Write for Stream {
     }
 }
 
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket().as_fd()
-    }
-}
-
-impl AsRawFd for Stream {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket().as_raw_fd()
-    }
-}
+sys::as_socket!(Stream);
 
 impl Drop for Stream {
     fn drop(&mut self) {

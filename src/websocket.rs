@@ -7,7 +7,7 @@
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::driver::Driver;
 use crate::error::{Error, Result};
-use crate::http::Head;
+use crate::head::Head;
 use crate::message::{CloseCode, CloseFrame, Kind, Message, MessageView, Outgoing, Role};
 use crate::proto::connection::{Connection, Enqueue, Opening};
 use crate::proto::handshake::HandshakeOptions;

@@ -1,6 +1,8 @@
 //! `wsabi::connect`: each kind of URL goes where it says, and nowhere else, through the code that the C library connects
 //! with; what the stream that comes of it can do. Servers are the C ABI's, which have TLS; proxies are made up here.
 
+#![cfg(feature = "net")]
+
 #[cfg(feature = "tls")]
 use rcgen::{CertificateParams, KeyPair};
 use std::ffi::CString;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# All that can be found without running anything: format, clippy with and without TLS, warnings in C and C++, shell scripts,
-# Python. What is not here is skipped, and said; nothing is installed for it unless CI=true, where a skip is a failure.
+# All that can be found without running anything: format, clippy with and without TLS and sockets, warnings in C and C++,
+# shell scripts, Python. What is not here is skipped, and said; nothing is installed for it unless CI=true, where a skip is a failure.
 # CFLAGS_ALL and CXXFLAGS_ALL are the Makefile's. Ends with one line.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -63,7 +63,9 @@ check 'rustfmt' crates_are_formatted
 # shellcheck disable=SC2086
 check 'clippy' $cargo clippy --all-targets -- -D warnings
 # shellcheck disable=SC2086
-check 'clippy without TLS' $cargo clippy --all-targets --no-default-features -- -D warnings
+check 'clippy without TLS' $cargo clippy --all-targets --no-default-features --features net -- -D warnings
+# shellcheck disable=SC2086
+check 'clippy without sockets' $cargo clippy --all-targets --no-default-features -- -D warnings
 
 # Programs to compare with are built, and their headers installed, for benchmarks only.
 : >$scratch/without_headers

@@ -210,6 +210,7 @@ unsafe extern "C" fn nothing_sent(_: *mut c_void, _: *const u8, _: usize, _: *mu
 }
 
 #[test]
+#[cfg(feature = "net")]
 fn a_connection_takes_no_other_transport_while_something_is_lent() {
     for lend in [
         |handle: &mut Handle| assert!(handle.lend_room()),

@@ -9,20 +9,13 @@ use common::wire::{self, BINARY, BINARY_PART, CLOSE, LAST, MORE, PING, TEXT, TEX
 use common::{Fault, Lab, Role, Script, Transport, binary, config, text};
 use counting::Counting;
 use std::io::{self, IoSlice, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
-use wsabi::net::poller::{Poller, Source};
-use wsabi::net::setup::{Settings, Setup};
+use wsabi::net::setup::Setup;
 use wsabi::net::shared::SharedConnection;
-use wsabi::net::socket::Socket;
-use wsabi::net::stream::Stream;
 use wsabi::proto::connection::Connection;
 use wsabi::proto::handshake::ServerHandshake;
-use wsabi::{
-    CapacityError, Decision, DeflateConfig, Enqueue, Error, Kind, Outgoing, Prepared, WebSocket,
-    WebSocketConfig,
-};
+use wsabi::{CapacityError, Decision, Enqueue, Error, Kind, Outgoing, Prepared, WebSocket, WebSocketConfig};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting::new();
@@ -364,50 +357,6 @@ fn read_to_the_end(endpoint: &SharedConnection) {
     };
     while matches!(read(&mut count), Ok(true)) {}
     assert_eq!(count, 1);
-}
-
-/// What many connections that compress come to while a poller waits for them: their buffers are lent by the poller, which
-/// has a few for all. Each has received a message, and is then to hold less than `most` bytes.
-fn connections_that_compress(context_takeover: bool, most: usize) {
-    const MANY: usize = 64;
-    let deflate = DeflateConfig {
-        client_no_context_takeover: !context_takeover,
-        server_no_context_takeover: !context_takeover,
-        ..DeflateConfig::default()
-    };
-    let websocket = Arc::new(config(|c| c.deflate = Some(deflate)));
-    let settings = Settings { blocking: false, ..Settings::default() };
-    let setup = Arc::new(Setup { websocket, settings, ..Setup::default() });
-    let poller = Poller::new().unwrap();
-    let before = ALLOCATOR.held();
-    let mut ends = Vec::new();
-    for token in 0..MANY {
-        let (near, far) = UnixStream::pair().unwrap();
-        let endpoint = Arc::new(SharedConnection::open(&setup, Role::Server, Vec::new()));
-        endpoint.set_stream(Stream::Socket(Socket::owned(near.into()))).unwrap();
-        poller.add(Source::Connection(Arc::clone(&endpoint)), token as u64).unwrap();
-        ends.push((endpoint, far));
-    }
-    let mut tokens = [0];
-    while poller.wait(&mut tokens, Some(Duration::from_millis(20))).is_ok() {
-        assert!(ends[tokens[0] as usize].0.read_many(|_, _| true).is_err());
-    }
-    for _ in 0..3 {
-        for (token, (endpoint, far)) in ends.iter_mut().enumerate() {
-            far.write_all(&wire::frame(Role::Client, BINARY, &[1; 3000])).unwrap();
-            assert_eq!(poller.wait(&mut tokens, Some(Duration::from_secs(5))).unwrap(), 1);
-            assert_eq!(tokens[0], token as u64);
-            read_to_the_end(endpoint);
-        }
-        let held = ALLOCATOR.held().saturating_sub(before) / MANY;
-        assert!(held < most, "{held} bytes are held by each while it waits");
-    }
-}
-
-#[test]
-fn a_connection_that_compresses_holds_no_buffers_while_a_poller_waits_for_it() {
-    connections_that_compress(true, 1024);
-    connections_that_compress(false, 1024);
 }
 
 #[test]
@@ -808,4 +757,59 @@ fn large_and_small_messages_arrive_whole_over_every_transport() {
             }
         }
     });
+}
+
+#[cfg(feature = "net")]
+mod over_sockets {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+    use wsabi::DeflateConfig;
+    use wsabi::net::poller::{Poller, Source};
+    use wsabi::net::setup::Settings;
+    use wsabi::net::socket::Socket;
+    use wsabi::net::stream::Stream;
+
+    /// What many connections that compress come to while a poller waits for them: their buffers are lent by the poller, which
+    /// has a few for all. Each has received a message, and is then to hold less than `most` bytes.
+    fn connections_that_compress(context_takeover: bool, most: usize) {
+        const MANY: usize = 64;
+        let deflate = DeflateConfig {
+            client_no_context_takeover: !context_takeover,
+            server_no_context_takeover: !context_takeover,
+            ..DeflateConfig::default()
+        };
+        let websocket = Arc::new(config(|c| c.deflate = Some(deflate)));
+        let settings = Settings { blocking: false, ..Settings::default() };
+        let setup = Arc::new(Setup { websocket, settings, ..Setup::default() });
+        let poller = Poller::new().unwrap();
+        let before = ALLOCATOR.held();
+        let mut ends = Vec::new();
+        for token in 0..MANY {
+            let (near, far) = UnixStream::pair().unwrap();
+            let endpoint = Arc::new(SharedConnection::open(&setup, Role::Server, Vec::new()));
+            endpoint.set_stream(Stream::Socket(Socket::owned(near.into()))).unwrap();
+            poller.add(Source::Connection(Arc::clone(&endpoint)), token as u64).unwrap();
+            ends.push((endpoint, far));
+        }
+        let mut tokens = [0];
+        while poller.wait(&mut tokens, Some(Duration::from_millis(20))).is_ok() {
+            assert!(ends[tokens[0] as usize].0.read_many(|_, _| true).is_err());
+        }
+        for _ in 0..3 {
+            for (token, (endpoint, far)) in ends.iter_mut().enumerate() {
+                far.write_all(&wire::frame(Role::Client, BINARY, &[1; 3000])).unwrap();
+                assert_eq!(poller.wait(&mut tokens, Some(Duration::from_secs(5))).unwrap(), 1);
+                assert_eq!(tokens[0], token as u64);
+                read_to_the_end(endpoint);
+            }
+            let held = ALLOCATOR.held().saturating_sub(before) / MANY;
+            assert!(held < most, "{held} bytes are held by each while it waits");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_compresses_holds_no_buffers_while_a_poller_waits_for_it() {
+        connections_that_compress(true, 1024);
+        connections_that_compress(false, 1024);
+    }
 }

@@ -5,7 +5,7 @@ use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, Result};
 use crate::ffi::guard;
 use crate::ffi::types::{ws_option, ws_status_t};
-use crate::net::connect::proxy::Proxy;
+use crate::net::proxy::Proxy;
 use crate::net::setup::{self, Settings, Setup};
 use crate::proto::handshake::Url;
 use std::ffi::{CString, c_char};
@@ -31,11 +31,6 @@ impl ws_config {
         Self { setup, blocking: None, deflate: DeflateConfig::default(), sentence: CString::default() }
     }
 
-    /// Keeps the words of an error.
-    pub(super) fn remember(&mut self, error: &Error) {
-        self.sentence = CString::new(error.to_string()).unwrap_or_default();
-    }
-
     /// A copy of the caller's configuration, or the defaults; `blocking` unless it says otherwise.
     ///
     /// # Safety
@@ -48,6 +43,12 @@ impl ws_config {
         };
         setup.settings.blocking = chosen.unwrap_or(blocking);
         Arc::new(setup)
+    }
+}
+
+impl guard::ConfigHandle for ws_config {
+    fn remember(&mut self, error: &Error) {
+        self.sentence = CString::new(error.to_string()).unwrap_or_default();
     }
 }
 

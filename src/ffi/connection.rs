@@ -7,9 +7,9 @@
 //! ws_output move the bytes).
 
 use crate::error::{Error, Result};
+use crate::ffi::batch::MessageBatch;
 use crate::ffi::config::ws_config;
-use crate::ffi::guard;
-use crate::ffi::message::MessageBatch;
+use crate::ffi::guard::{self, Handle};
 use crate::ffi::status;
 use crate::ffi::types::{ws_message, ws_recv_fn, ws_role, ws_send_fn, ws_socket, ws_status, ws_status_t};
 use crate::message::Role;
@@ -19,11 +19,11 @@ use crate::net::shared::SharedConnection;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::proto::handshake::Url;
+use crate::sys;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fmt;
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -66,29 +66,6 @@ impl ws_conn {
     /// What most connections never have.
     pub(super) fn cold(&self) -> &Cold {
         self.cold.get_or_init(Box::default)
-    }
-
-    /// Keeps the words of an error, and says its status. The end says why, where the connection was given up.
-    pub(super) fn remember(&self, error: &Error) -> ws_status {
-        let status = status::of(error);
-        if matches!(status, ws_status::WS_ERR_WOULD_BLOCK) {
-            self.has_nothing_to_say();
-            return status;
-        }
-        let ended = matches!(error, Error::ConnectionClosed | Error::AlreadyClosed);
-        let from_peer = matches!(error, Error::Protocol(_) | Error::Utf8 | Error::Capacity(_));
-        let failure = |shared: &SharedConnection| {
-            let sentence = shared.look(|inner| inner.view().failure().map(str::to_owned));
-            sentence.ok().flatten()
-        };
-        let sentence = if ended || from_peer { failure(&self.shared) } else { None };
-        let sentence = CString::new(sentence.unwrap_or_else(|| error.to_string())).unwrap_or_default();
-        let io_error = match error {
-            Error::Io(error) => Some(error.raw_os_error().unwrap_or_default()),
-            _ => None,
-        };
-        self.keep(sentence.into(), io_error);
-        status
     }
 
     /// Keeps the words of a status that is no error inside.
@@ -148,9 +125,34 @@ impl ws_conn {
         let place = self.shared.next_ahead()?;
         Some(MessageBatch::messages(self.lent.load(Ordering::Relaxed)).wrapping_add(place.into()))
     }
+}
+
+impl Handle for ws_conn {
+    /// Keeps the words of an error, and says its status. The end says why, where the connection was given up.
+    fn remember(&self, error: &Error) -> ws_status {
+        let status = status::of(error);
+        if matches!(status, ws_status::WS_ERR_WOULD_BLOCK) {
+            self.has_nothing_to_say();
+            return status;
+        }
+        let ended = matches!(error, Error::ConnectionClosed | Error::AlreadyClosed);
+        let from_peer = matches!(error, Error::Protocol(_) | Error::Utf8 | Error::Capacity(_));
+        let failure = |shared: &SharedConnection| {
+            let sentence = shared.look(|inner| inner.view().failure().map(str::to_owned));
+            sentence.ok().flatten()
+        };
+        let sentence = if ended || from_peer { failure(&self.shared) } else { None };
+        let sentence = CString::new(sentence.unwrap_or_else(|| error.to_string())).unwrap_or_default();
+        let io_error = match error {
+            Error::Io(error) => Some(error.raw_os_error().unwrap_or_default()),
+            _ => None,
+        };
+        self.keep(sentence.into(), io_error);
+        status
+    }
 
     /// A panic went through this connection.
-    pub(super) fn poison(&self) {
+    fn poison(&self) {
         self.dead.store(true, Ordering::Relaxed);
         self.shared.died();
     }
@@ -180,8 +182,8 @@ impl fmt::Debug for ws_conn {
 /// `config` may be NULL.
 ///
 /// WS_OK: *out is the connection, to be freed with ws_free(), at any moment; WS_ERR_INVALID_ARGUMENT: NULL, not UTF-8, or
-/// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_IO: no
-/// descriptors to be had, errno says why; WS_ERR_NO_MEMORY. *out is NULL then.
+/// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_UNSUPPORTED: wss in a build without TLS, or a build without
+/// sockets; WS_ERR_IO: no descriptors to be had, errno says why; WS_ERR_NO_MEMORY. *out is NULL then.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.
@@ -324,7 +326,7 @@ pub unsafe extern "C" fn ws_set_io(
 /// keeps its flags, and is never closed here: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
 ///
 /// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no stream socket; WS_ERR_MISUSE: the connection has its transport already, or has
-/// lent what ws_input() or ws_output() gave.
+/// lent what ws_input() or ws_output() gave; WS_ERR_UNSUPPORTED: a build without sockets.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `socket` stays open until ws_free().
@@ -333,14 +335,8 @@ pub unsafe extern "C" fn ws_set_socket(conn: *mut ws_conn, socket: ws_socket) ->
     // SAFETY: by the caller's word.
     unsafe {
         guard::call_on(conn, |conn| {
-            let fd = RawFd::try_from(socket).ok().filter(|fd| *fd >= 0);
-            let fd = fd.ok_or(Error::InvalidArgument("this is no socket"))?;
-            // SAFETY: it is not -1, and stays open by the caller's word.
-            let fd = BorrowedFd::borrow_raw(fd);
-            if !matches!(socket2::SockRef::from(&fd).r#type(), Ok(socket2::Type::STREAM)) {
-                return Err(Error::InvalidArgument("this is no stream socket"));
-            }
-            conn.alive()?.set_stream(Stream::Socket(Socket::borrowed(fd)))
+            let socket = sys::borrow(socket)?;
+            conn.alive()?.set_stream(Stream::Socket(Socket::borrowed(socket)))
         })
     }
 }

@@ -2,14 +2,27 @@
 //! remembers the words of.
 
 use crate::error::{Error, Result};
-use crate::ffi::config::ws_config;
-use crate::ffi::connection::ws_conn;
 use crate::ffi::sentence;
 use crate::ffi::status;
 use crate::ffi::types::{ws_status, ws_status_t};
 use crate::proto::utf8;
+use crate::sys;
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What remembers the words of its errors.
+pub trait Handle {
+    /// Keeps the words of an error, and says its status.
+    fn remember(&self, error: &Error) -> ws_status;
+    /// A panic went through it.
+    fn poison(&self);
+}
+
+/// The same, for what one thread at a time uses.
+pub trait ConfigHandle {
+    /// Keeps the words of an error.
+    fn remember(&mut self, error: &Error);
+}
 
 /// Runs a call that has no connection to remember its error: the thread does, and errno says why the system refused.
 pub fn call(body: impl FnOnce() -> Result<()>) -> ws_status_t {
@@ -24,9 +37,9 @@ pub fn call(body: impl FnOnce() -> Result<()>) -> ws_status_t {
 ///
 /// # Safety
 /// `config` is NULL or a configuration that has not been freed.
-pub unsafe fn call_on_config(
-    config: *mut ws_config,
-    body: impl FnOnce(&mut ws_config) -> Result<()>,
+pub unsafe fn call_on_config<C: ConfigHandle>(
+    config: *mut C,
+    body: impl FnOnce(&mut C) -> Result<()>,
 ) -> ws_status_t {
     call(|| {
         // SAFETY: passed on from the caller.
@@ -39,7 +52,7 @@ pub unsafe fn call_on_config(
 fn failed(error: &Error) -> ws_status_t {
     sentence::keep(error);
     if let Error::Io(error) = error {
-        set_errno(error.raw_os_error().unwrap_or_default());
+        sys::set_errno(error.raw_os_error().unwrap_or_default());
     }
     status::of(error) as i32
 }
@@ -48,7 +61,7 @@ fn failed(error: &Error) -> ws_status_t {
 ///
 /// # Safety
 /// `conn` is NULL or a handle that has not been freed.
-pub unsafe fn call_on(conn: *const ws_conn, body: impl FnOnce(&ws_conn) -> Result<()>) -> ws_status_t {
+pub unsafe fn call_on<C: Handle>(conn: *const C, body: impl FnOnce(&C) -> Result<()>) -> ws_status_t {
     // SAFETY: passed on from the caller.
     let Some(conn) = (unsafe { conn.as_ref() }) else { return no_connection() };
     match catch_unwind(AssertUnwindSafe(|| body(conn))) {
@@ -65,7 +78,7 @@ pub unsafe fn call_on(conn: *const ws_conn, body: impl FnOnce(&ws_conn) -> Resul
 ///
 /// # Safety
 /// `conn` is NULL or a handle that has not been freed.
-pub unsafe fn call_on_both(conn: *const ws_conn, body: impl FnOnce(&ws_conn) -> Result<()>) -> ws_status_t {
+pub unsafe fn call_on_both<C: Handle>(conn: *const C, body: impl FnOnce(&C) -> Result<()>) -> ws_status_t {
     // SAFETY: passed on from the caller.
     unsafe { call_on(conn, |conn| body(conn).inspect_err(sentence::keep)) }
 }
@@ -80,7 +93,7 @@ pub fn no_connection() -> ws_status_t {
 ///
 /// # Safety
 /// `conn` is NULL or a handle that has not been freed.
-pub unsafe fn ask<R>(conn: *const ws_conn, otherwise: R, body: impl FnOnce(&ws_conn) -> Result<R>) -> R {
+pub unsafe fn ask<C: Handle, R>(conn: *const C, otherwise: R, body: impl FnOnce(&C) -> Result<R>) -> R {
     // SAFETY: passed on from the caller.
     let Some(conn) = (unsafe { conn.as_ref() }) else { return otherwise };
     match catch_unwind(AssertUnwindSafe(|| body(conn))) {
@@ -90,19 +103,6 @@ pub unsafe fn ask<R>(conn: *const ws_conn, otherwise: R, body: impl FnOnce(&ws_c
             conn.poison();
             otherwise
         }
-    }
-}
-
-fn set_errno(code: i32) {
-    #[cfg(target_os = "linux")]
-    // SAFETY: it points at this thread's errno, which is always there.
-    unsafe {
-        *libc::__errno_location() = code;
-    }
-    #[cfg(any(target_os = "macos", target_os = "ios", target_os = "freebsd"))]
-    // SAFETY: as above.
-    unsafe {
-        *libc::__error() = code;
     }
 }
 

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::ffi::connection::ws_conn;
 use crate::ffi::guard;
 use crate::ffi::types::{ws_status, ws_status_t};
-use crate::http::Head;
+use crate::head::Head;
 use std::ffi::{CString, c_char};
 use std::ptr;
 

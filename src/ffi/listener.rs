@@ -9,6 +9,7 @@ use crate::net::listener::Listener;
 use crate::net::setup::Setup;
 use crate::net::shared::SharedConnection;
 use crate::proto::handshake::Url;
+use crate::sys;
 use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +32,7 @@ pub struct ws_listener {
 ///
 /// WS_OK: *out is the listener, to be freed with ws_listener_free(); WS_ERR_IO: the address cannot be listened at, errno
 /// says why (0: no such host); WS_ERR_URL; WS_ERR_TLS: wss:// without a certificate that can be used;
-/// WS_ERR_UNSUPPORTED: wss in a build without TLS; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
+/// WS_ERR_UNSUPPORTED: wss in a build without TLS, or a build without sockets; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.
@@ -92,7 +93,7 @@ pub unsafe extern "C" fn ws_listener_accept(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_listener_socket(listener: *const ws_listener) -> ws_socket {
     // SAFETY: by the caller's word.
-    unsafe { listener.as_ref() }.map_or(-1, |listener| listener.listener.raw_socket() as ws_socket)
+    unsafe { listener.as_ref() }.map_or(-1, |listener| sys::number(listener.listener.raw_socket()))
 }
 
 /// The port it listens on; 0 for NULL and for a Unix socket.

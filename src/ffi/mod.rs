@@ -4,6 +4,7 @@
 
 #![allow(non_camel_case_types)]
 
+mod batch;
 mod guard;
 mod sentence;
 mod status;

@@ -29,7 +29,8 @@ pub struct ws_poller {
 
 /// Makes a poller.
 ///
-/// WS_OK: *out is the poller, to be freed with ws_poller_free(); WS_ERR_IO: errno says why; WS_ERR_INVALID_ARGUMENT: NULL.
+/// WS_OK: *out is the poller, to be freed with ws_poller_free(); WS_ERR_IO: errno says why; WS_ERR_UNSUPPORTED: a build
+/// without sockets; WS_ERR_INVALID_ARGUMENT: NULL.
 ///
 /// # Safety
 /// `out` is NULL or writable.
@@ -90,12 +91,7 @@ pub unsafe extern "C" fn ws_poller_add(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_poller_remove(poller: *mut ws_poller, conn: *mut ws_conn) -> ws_status_t {
     // SAFETY: by the caller's word.
-    unsafe {
-        guard::call_on_both(conn, |conn| {
-            let poller = get(poller)?;
-            conn.alive()?.leave(poller)
-        })
-    }
+    unsafe { guard::call_on_both(conn, |conn| get(poller)?.remove(conn.alive()?)) }
 }
 
 /// Stops (0) or goes on (1) reporting that a connection has something to read. For one that is read from faster than its

@@ -3,6 +3,7 @@
 //! between characters.
 
 use crate::error::Error;
+use crate::sys;
 use std::cell::Cell;
 use std::ffi::c_char;
 use std::fmt::{self, Write};
@@ -52,8 +53,7 @@ impl Text {
     /// The system's words, for which std would take memory. It has some for numbers that it does not know, too.
     fn describe_code(&mut self, code: i32) {
         let room = &mut self.bytes[self.len..];
-        // SAFETY: the pointer and length are those of a live, writable slice.
-        unsafe { libc::strerror_r(code, room.as_mut_ptr().cast(), room.len()) };
+        sys::describe_error(code, room);
         self.len += room.iter().position(|byte| *byte == 0).unwrap_or_default();
     }
 }

@@ -55,7 +55,7 @@ pub fn of(error: &Error) -> ws_status {
         Error::Protocol(_) => WS_ERR_PROTOCOL,
         Error::SendQueueFull(_) => WS_ERR_SEND_QUEUE_FULL,
         Error::Utf8 => WS_ERR_UTF8,
-        Error::Url(UrlError::TlsUnsupported) => WS_ERR_UNSUPPORTED,
+        Error::Unsupported(_) | Error::Url(UrlError::TlsUnsupported) => WS_ERR_UNSUPPORTED,
         Error::Url(_) => WS_ERR_URL,
         Error::Handshake(_) | Error::Http(_) => WS_ERR_HANDSHAKE,
         Error::Proxy(_) => WS_ERR_PROXY,

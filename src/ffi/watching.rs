@@ -7,6 +7,7 @@ use crate::ffi::guard;
 use crate::ffi::types::{ws_flag, ws_socket, ws_state, ws_status, ws_status_t};
 use crate::net::shared::View;
 use crate::proto::connection::Phase;
+use crate::sys;
 use std::ffi::c_char;
 
 /// How far the connection has come: a value of ws_state; WS_ERR_INVALID_ARGUMENT for NULL, WS_ERR_INTERNAL for a dead
@@ -213,7 +214,7 @@ pub unsafe extern "C" fn ws_get_socket(conn: *const ws_conn) -> ws_socket {
     // SAFETY: by the caller's word.
     unsafe {
         guard::ask(conn, -1, |conn| {
-            conn.alive()?.look(|inner| inner.transport().raw_socket().map_or(-1, |fd| fd as ws_socket))
+            conn.alive()?.look(|inner| inner.transport().raw_socket().map_or(-1, sys::number))
         })
     }
 }

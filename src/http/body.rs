@@ -2,7 +2,7 @@
 //! does not know why it is read. A body that breaks the rules just ends: the refusal itself counts.
 
 use super::grammar::list;
-use super::head::Head;
+use crate::head::Head;
 
 /// Longest line with the size of a chunk, extensions included.
 const MAX_CHUNK_LINE: usize = 128;

@@ -5,5 +5,3 @@ pub(crate) mod body;
 pub(crate) mod extensions;
 pub(crate) mod grammar;
 pub(crate) mod head;
-
-pub use head::Head;

@@ -2,8 +2,8 @@
 
 use crate::config::WebSocketConfig;
 use crate::error::Result;
-use crate::net::connect::proxy::Proxy;
-use crate::net::shared::Pool;
+use crate::net::pool::Pool;
+use crate::net::proxy::Proxy;
 use crate::net::tls::TlsOptions;
 use crate::net::wait::Wakers;
 use crate::proto::handshake::{HandshakeOptions, Url};

@@ -4,9 +4,9 @@
 use crate::net::callback::Callback;
 use crate::net::readiness::Readiness;
 use crate::net::socket::Socket;
-use crate::net::sys::RawSocket;
 use crate::net::tls::Tls;
 use crate::net::wait::Interest;
+use crate::sys::RawSocket;
 use std::io::{self, IoSlice, Read, Write};
 
 /// See the module.

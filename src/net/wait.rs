@@ -1,8 +1,7 @@
 //! Waiting for a socket, outside every lock, and being woken while at it. Knows descriptors and time; what is waited for is
 //! the caller's matter.
 
-use crate::net::sys::{self, RawSocket, WakePair};
-use crate::simd::process::{self, Process};
+use crate::sys::{self, Process, RawSocket, WakePair};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -106,7 +105,7 @@ pub fn wait(
     until: Option<Instant>,
     waker: Option<&WakePair>,
 ) -> io::Result<Waited> {
-    process::look();
+    sys::look();
     // With nothing to wait for, the end of the socket must not end the wait either.
     let socket = (interest.read || interest.write).then_some(socket);
     let mut entries = [
@@ -124,7 +123,7 @@ pub fn wait(
 
 /// Waits for a socket that no other thread changes anything about; false where `until` came first.
 pub fn wait_alone(socket: RawSocket, interest: Interest, until: Option<Instant>) -> io::Result<bool> {
-    process::look();
+    sys::look();
     loop {
         let left = left(until);
         let mut entries = [sys::poll_entry(Some(socket), interest.read, interest.write)];

@@ -4,8 +4,8 @@
 //! Knows bytes and keys only. Loops over blocks of 16, 32 or 64 bytes: NEON (which is always there), AVX2 and AVX-512 (which
 //! are looked for); elsewhere two words, of which the compiler makes what it can.
 
-use super::process::Process;
 use crate::error::{Error, Result};
+use crate::sys::Process;
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]

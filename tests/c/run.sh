@@ -77,6 +77,7 @@ done
 
 suite 'the ABI' sh tests/c/check_abi.sh
 suite 'what pollers share' sh tests/c/check_pollers.sh
+suite 'a build without sockets' sh tests/c/check_without_net.sh
 suite 'an installation' sh tests/c/check_install.sh
 suite 'a fresh clone' sh tests/c/check_fresh_clone.sh
 if [ -f examples-c/smoke.sh ]; then

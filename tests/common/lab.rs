@@ -32,8 +32,12 @@ pub enum Transport {
 }
 
 impl Transport {
+    #[cfg(feature = "net")]
     pub const ALL: [Self; 6] =
         [Self::Face, Self::Gathered, Self::Lent, Self::CMemory, Self::CCallbacks, Self::CSocket];
+    /// There are no sockets in this build.
+    #[cfg(not(feature = "net"))]
+    pub const ALL: [Self; 5] = Self::SCRIPTED;
     /// Those that keep what the peer does not take, and whose clock is handed in: a socket has room of its own, and
     /// the library's clock.
     pub const SCRIPTED: [Self; 5] = [Self::Face, Self::Gathered, Self::Lent, Self::CMemory, Self::CCallbacks];

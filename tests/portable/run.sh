@@ -42,7 +42,7 @@ processor() {
         LD_LIBRARY_PATH="$libraries" RUSTC="$PWD/$home/usr/bin/rustc" RUSTC_BOOTSTRAP=1 \
         timeout 1200 $home/usr/bin/cargo --config tests/portable/cargo.toml test --profile portable --locked \
         --target "$2-unknown-linux-gnu" --target-dir build/target-portable --no-fail-fast \
-        --no-default-features --lib $4 >$home/$name.log 2>&1
+        --no-default-features --features net --lib $4 >$home/$name.log 2>&1
     report $? "$home/$name.log"
 }
 

@@ -1,29 +1,27 @@
-//! Opening a connection without ever holding its caller up: the name is looked up on a thread, the addresses race (see
-//! [`happy_eyeballs`](crate::net::connect::happy_eyeballs)), a proxy is asked for a tunnel, TLS is put on top. Each call goes as far as it
-//! can. All that is waited for is gathered behind one descriptor. Knows no rule of WebSocket.
+//! Opening a connection without ever holding its caller up: the name is looked up on a thread ([`resolve`]), the addresses race
+//! ([`happy_eyeballs`] says which is next), a proxy is asked for a tunnel, TLS is put on top. Each call goes as far as it can.
+//! All that is waited for is gathered behind one descriptor. Knows no rule of WebSocket.
 
 pub mod happy_eyeballs;
-pub mod proxy;
+mod race;
 pub mod resolve;
 
+use self::happy_eyeballs::{Family, HappyEyeballs};
+use self::race::{Race, begin};
+use self::resolve::{Completion, Completions};
 use crate::error::{Error, Result};
 use crate::net::clock;
-use crate::net::connect::happy_eyeballs::{Family, HappyEyeballs};
-use crate::net::connect::proxy::{Proxy, Tunnel};
-use crate::net::connect::resolve::{Completion, Completions};
+use crate::net::proxy::{Proxy, Tunnel};
 use crate::net::setup::Setup;
-use crate::net::socket::{self, Socket};
+use crate::net::socket::Socket;
 use crate::net::stream::Stream;
-use crate::net::sys::RawSocket;
 use crate::net::tls::ClientTls;
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::Url;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
-use socket2::{Domain, Protocol, SockAddr, Type};
+use crate::sys::{self, RawSocket};
+use mio::{Events, Poll, Token, Waker};
+use socket2::SockAddr;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 
 /// A Unix socket whose listener is busy says so at once, and never that it is free again: ask this often, in ms.
 const BUSY_DELAY: u64 = 10;
@@ -73,15 +71,6 @@ enum Tls {
     Ready(String, ClientTls),
 }
 
-#[derive(Debug)]
-struct Race {
-    eyeballs: HappyEyeballs,
-    /// Each attempt's token is its place.
-    attempts: Vec<Option<socket2::Socket>>,
-    /// Why the attempts so far failed; the last one's is told.
-    error: io::Error,
-}
-
 impl Connector {
     /// Begins. What fails later is told by [`poll`](Self::poll).
     pub fn start(url: &Url, setup: &Setup) -> Result<Self> {
@@ -99,7 +88,7 @@ impl Connector {
         };
         let prepared = match url.socket_path() {
             Some(path) => {
-                connector.stage = Stage::Busy(socket::unix_address(path)?, 0);
+                connector.stage = Stage::Busy(sys::unix_address(path)?, 0);
                 Ok(())
             }
             None => connector.prepare(url, setup),
@@ -118,7 +107,7 @@ impl Connector {
 
     /// One descriptor that becomes readable when there is something to do.
     pub fn raw_socket(&self) -> RawSocket {
-        self.poll.as_raw_fd()
+        sys::lent(&self.poll)
     }
 
     /// When there is something to do even if nothing happens, on the library's clock.
@@ -235,8 +224,7 @@ impl Connector {
                     .spawn(move || Completion::Addresses(family, resolve::look_up(&host, port, family)))?;
             }
         }
-        let error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-        self.stage = Stage::Race(Race { eyeballs, attempts: Vec::new(), error });
+        self.stage = Stage::Race(Race::new(eyeballs));
         Ok(())
     }
 
@@ -296,81 +284,6 @@ impl Connector {
             Tls::Ready(host, tls) => Stream::Tls(Box::new(tls.over(host, socket)?)),
             _ => Stream::Socket(socket),
         }))
-    }
-}
-
-impl Race {
-    /// The socket that has won, if one has.
-    fn advance(
-        &mut self,
-        poll: &Poll,
-        nodelay: bool,
-        arrived: &[usize],
-        now: u64,
-    ) -> io::Result<Option<Socket>> {
-        for place in arrived {
-            let Some(attempt) = self.attempts.get_mut(*place) else { continue };
-            let outcome = attempt.as_ref().map(outcome);
-            match outcome {
-                Some(Ok(true)) => {
-                    if let Some(socket) = attempt.take() {
-                        return Ok(Some(Socket::owned(socket.into())));
-                    }
-                }
-                Some(Err(error)) => {
-                    *attempt = None;
-                    self.error = error;
-                    self.eyeballs.failed();
-                }
-                Some(Ok(false)) | None => {}
-            }
-        }
-        while let Some(address) = self.eyeballs.next(now) {
-            if let Err(error) = self.attempt(address, poll, nodelay) {
-                self.error = error;
-                self.eyeballs.failed();
-            }
-        }
-        if self.eyeballs.is_hopeless() {
-            return Err(std::mem::replace(&mut self.error, io::ErrorKind::NotFound.into()));
-        }
-        Ok(None)
-    }
-
-    fn attempt(&mut self, address: SocketAddr, poll: &Poll, nodelay: bool) -> io::Result<()> {
-        let socket = begin(&address.into(), nodelay)?;
-        let token = Token(self.attempts.len());
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), token, interest)?;
-        self.attempts.push(Some(socket));
-        Ok(())
-    }
-}
-
-/// Begins to connect. A Unix socket is connected at once, or busy.
-fn begin(address: &SockAddr, nodelay: bool) -> io::Result<socket2::Socket> {
-    let domain = Domain::from(i32::from(address.family()));
-    let protocol = (domain != Domain::UNIX).then_some(Protocol::TCP);
-    let socket = socket2::Socket::new(domain, Type::STREAM, protocol)?;
-    socket.set_nonblocking(true)?;
-    if protocol.is_some() {
-        socket.set_tcp_nodelay(nodelay)?;
-    }
-    match socket.connect(address) {
-        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
-        _ => Ok(socket),
-    }
-}
-
-/// Whether an attempt that was heard of has succeeded.
-fn outcome(socket: &socket2::Socket) -> io::Result<bool> {
-    if let Some(error) = socket.take_error()? {
-        return Err(error);
-    }
-    match socket.peer_addr() {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

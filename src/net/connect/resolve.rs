@@ -9,10 +9,10 @@
 //! unload what has such a destructor still to run. It takes none of the program's signals.
 
 use crate::net::connect::happy_eyeballs::Family;
-use crate::net::sys::Thread;
 use crate::net::tls::ClientTls;
-use crate::simd::process::Process;
+use crate::sys::{Process, Thread};
 use mio::Waker;
+use socket2::{Domain, Type};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -198,10 +198,10 @@ fn answer_all(number: usize, mut question: Question) {
 pub fn look_up(host: &str, port: u16, family: Family) -> io::Result<Vec<SocketAddr>> {
     let hints = dns_lookup::AddrInfoHints {
         address: match family {
-            Family::V6 => libc::AF_INET6,
-            Family::V4 => libc::AF_INET,
+            Family::V6 => Domain::IPV6.into(),
+            Family::V4 => Domain::IPV4.into(),
         },
-        socktype: libc::SOCK_STREAM,
+        socktype: Type::STREAM.into(),
         ..dns_lookup::AddrInfoHints::default()
     };
     let found = dns_lookup::getaddrinfo(Some(host), None, Some(hints)).map_err(io::Error::from)?;

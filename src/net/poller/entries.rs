@@ -1,42 +1,27 @@
-//! The sources of a poller by their keys, and when to look at which. A key is never given twice, so that what is said of a
-//! source that is gone concerns nobody else. Knows no system call.
+//! The sources of a poller by their keys, and when to look at which. Knows no system call.
 
-use super::{Source, SourceStatus};
+use super::source::Source;
 use crate::net::clock::Now;
+use crate::net::registry::{Key, PLACE_BITS, SourceStatus, Sources};
 use crate::proto::deadline::NEVER;
-use mio::Token;
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many bits of a key say the place. The others count how often the place was given.
-const PLACE_BITS: u32 = if usize::BITS == 64 { 32 } else { 20 };
+/// The entries, behind their lock.
+#[derive(Debug, Default)]
+pub(super) struct Shared(Mutex<Entries>);
 
-/// Names a source of a poller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key(usize);
-
-impl Key {
-    fn new(place: usize, generation: usize) -> Self {
-        Self(generation << PLACE_BITS | place)
-    }
-
-    fn place(self) -> usize {
-        self.0 & ((1 << PLACE_BITS) - 1)
-    }
-
-    fn generation(self) -> usize {
-        self.0 >> PLACE_BITS
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl From<Key> for Token {
-    fn from(key: Key) -> Self {
-        Token(key.0)
-    }
-}
-
-impl From<Token> for Key {
-    fn from(token: Token) -> Self {
-        Self(token.0)
+impl Sources for Shared {
+    fn remove(&self, key: Key) {
+        let entry = self.lock().remove(key);
+        // A socket that goes with it takes its time.
+        drop(entry);
     }
 }
 
@@ -103,7 +88,7 @@ impl Entries {
         if place.generation == key.generation() { place.entry.as_mut() } else { None }
     }
 
-    pub(super) fn remove(&mut self, key: Key) -> Option<Entry> {
+    fn remove(&mut self, key: Key) -> Option<Entry> {
         let place = self.places.get_mut(key.place()).filter(|place| place.generation == key.generation())?;
         let entry = place.entry.take()?;
         if entry.due != NEVER {

@@ -6,28 +6,24 @@
 //! something that the last one could not**: unread bytes or whole messages on the socket, in a TLS session or in the receive
 //! buffer, output that would leave now, a deadline that is due, an end that has not been told. Knows connections by what they
 //! say of themselves; never reads or writes, and never waits for a connection's lock.
-//!
-//! Locks are taken in this order: the entries (or a source's own, never one under the other but to try it), then the list of
-//! the dirty.
 
 mod entries;
+mod source;
 
-pub use self::entries::Key;
+pub use self::source::Source;
 
-use self::entries::{Entries, Entry};
+use self::entries::{Entry, Shared};
 use crate::error::{Error, Result};
 use crate::net::clock::{self, Now};
-use crate::net::listener::Listener;
-use crate::net::shared::{Pool, SharedConnection};
-use crate::net::signal::{Doorbell, Events};
-use crate::net::sys::RawSocket;
+use crate::net::registry::{Key, Registry};
+use crate::net::shared::SharedConnection;
+use crate::net::signal::Events;
 use crate::proto::deadline::NEVER;
-use crate::simd::process::{self, Process};
-use mio::unix::SourceFd;
-use mio::{Poll, Registry, Token, Waker};
+use crate::sys::{self, Watcher};
+use mio::{Poll, Token};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Events taken from the system at once.
@@ -38,51 +34,10 @@ const WAKER: Token = Token(usize::MAX);
 /// See the module.
 #[derive(Debug)]
 pub struct Poller {
-    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+    entries: Arc<Shared>,
     /// For the one thread that waits.
     waiting: Mutex<Waiting>,
-}
-
-/// What is waited for.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// A connection over a socket.
-    Connection(Arc<SharedConnection>),
-    /// A listening socket.
-    Listener(Arc<Listener>),
-}
-
-/// What a source says of itself.
-#[derive(Debug, Clone, Copy)]
-pub struct SourceStatus {
-    /// A call has something to do right now.
-    pub ready: bool,
-    /// When it will, at the latest; [`NEVER`] if nothing happens.
-    pub due: u64,
-}
-
-/// What to watch a descriptor for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sides {
-    /// Something to receive, or to accept.
-    Read,
-    /// Room to send, too.
-    Both,
-}
-
-/// What the sources of a poller have of it.
-#[derive(Debug)]
-pub struct Shared {
-    registry: Registry,
-    waker: Waker,
-    /// In the child of a fork() the system has the same list of descriptors: that of this process.
-    opener: Process,
-    bell: Doorbell,
-    entries: Mutex<Entries>,
-    /// What to look at: something was done to these sources elsewhere. How they were then, for those that are busy still.
-    dirty: Mutex<Vec<(Key, SourceStatus)>>,
-    /// Memory for the connections that become active.
-    pub(in crate::net) pool: Pool,
 }
 
 #[derive(Debug)]
@@ -101,15 +56,8 @@ impl Poller {
     /// One that waits for nothing yet.
     pub fn new() -> Result<Self> {
         let poll = Poll::new()?;
-        let shared = Shared {
-            registry: poll.registry().try_clone()?,
-            waker: Waker::new(poll.registry(), WAKER)?,
-            opener: Process::current(),
-            bell: Doorbell::default(),
-            entries: Mutex::default(),
-            dirty: Mutex::default(),
-            pool: Pool::default(),
-        };
+        let entries = Arc::new(Shared::default());
+        let registry = Registry::new(Watcher::new(&poll, WAKER)?, Arc::clone(&entries) as _);
         let waiting = Waiting {
             poll,
             events: mio::Events::with_capacity(EVENTS),
@@ -117,28 +65,25 @@ impl Poller {
             ready: VecDeque::new(),
             carried: 0,
         };
-        Ok(Self { shared: Arc::new(shared), waiting: Mutex::new(waiting) })
+        Ok(Self { registry: Arc::new(registry), entries, waiting: Mutex::new(waiting) })
     }
 
     /// Waits for this source, too, until it is removed.
     pub fn add(&self, source: Source, token: u64) -> Result<()> {
         // First its place, so that what the system tells of it finds one; without a lock held, for a source may be busy.
         let entry = Entry::new(source.clone(), token);
-        let key = self.shared.entries().insert(entry).ok_or(Error::NoMemory)?;
-        source.register(&self.shared, key).inspect_err(|_| self.shared.remove(key))
+        let key = self.entries.lock().insert(entry).ok_or(Error::NoMemory)?;
+        source.register(&self.registry, key).inspect_err(|_| self.registry.remove(key))
     }
 
-    /// Whether this is its part that sources have.
-    pub fn has(&self, shared: &Arc<Shared>) -> bool {
-        Arc::ptr_eq(&self.shared, shared)
+    /// Waits for this connection no longer.
+    pub fn remove(&self, connection: &SharedConnection) -> Result<()> {
+        connection.leave(&self.registry)
     }
 
     /// Ends every wait, or the next.
     pub fn wake(&self) -> Result<()> {
-        if self.shared.bell.ring_wake() {
-            self.shared.waker.wake()?;
-        }
-        Ok(())
+        Ok(self.registry.wake()?)
     }
 
     /// Waits until something has to be done, and puts the tokens of the sources in question into `tokens`, each once;
@@ -154,15 +99,15 @@ impl Poller {
         let waiting = &mut *waiting;
         loop {
             // From here on, whoever marks a source dirty ends the wait.
-            let before = self.shared.bell.before_wait();
+            let before = self.registry.bell.before_wait();
             let next_timer = self.look_at_known(waiting, before.dirty);
             let patience = match waiting.ready.is_empty() && !before.woken {
                 true => patience(until, next_timer),
                 false => Some(Duration::ZERO),
             };
-            process::look();
+            sys::look();
             let polled = waiting.poll.poll(&mut waiting.events, patience);
-            let after = self.shared.bell.after_wait();
+            let after = self.registry.bell.after_wait();
             match polled {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => waiting.events.clear(),
                 other => other?,
@@ -180,7 +125,7 @@ impl Poller {
     /// Looks at what may have something to do already; when the next will at the latest.
     fn look_at_known(&self, waiting: &mut Waiting, has_dirty: bool) -> u64 {
         let now = &Now::default();
-        let mut entries = self.shared.entries();
+        let mut entries = self.entries.lock();
         for key in waiting.reported.drain(..) {
             let Some(entry) = entries.get_mut(key) else { continue };
             entry.is_listed = false;
@@ -190,7 +135,7 @@ impl Poller {
             }
         }
         if has_dirty {
-            for (key, status) in self.shared.take_dirty() {
+            for (key, status) in self.registry.take_dirty() {
                 entries.look_or_believe(key, status, now, &mut waiting.ready);
             }
         }
@@ -200,10 +145,10 @@ impl Poller {
     /// Takes what the system has told, and reports what has something to do.
     fn report(&self, waiting: &mut Waiting, has_dirty: bool, tokens: &mut [u64]) -> usize {
         let now = &Now::default();
-        let mut entries = self.shared.entries();
+        let mut entries = self.entries.lock();
         let mut count = 0;
         for event in &waiting.events {
-            let key = Key::from(event.token());
+            let key = Key::from_number(event.token().0);
             let Some(entry) = entries.get_mut(key) else { continue };
             let ended = event.is_read_closed() || event.is_error();
             let events =
@@ -222,7 +167,7 @@ impl Poller {
             }
         }
         if has_dirty {
-            for (key, status) in self.shared.take_dirty() {
+            for (key, status) in self.registry.take_dirty() {
                 entries.look_or_believe(key, status, now, &mut waiting.ready);
             }
         }
@@ -249,99 +194,10 @@ impl Poller {
 impl Drop for Poller {
     /// Its sources can be given to another one.
     fn drop(&mut self) {
-        let entries = std::mem::take(&mut *self.shared.entries());
+        let entries = std::mem::take(&mut *self.entries.lock());
         for source in entries.into_sources() {
             source.deregister();
         }
-    }
-}
-
-impl Source {
-    fn register(&self, poller: &Arc<Shared>, key: Key) -> Result<()> {
-        match self {
-            Source::Connection(connection) => connection.register(poller, key),
-            Source::Listener(listener) => listener.register(poller, key),
-        }
-    }
-
-    fn deregister(&self) {
-        match self {
-            Source::Connection(connection) => connection.deregister(),
-            Source::Listener(listener) => drop(listener.deregister()),
-        }
-    }
-
-    #[inline]
-    fn is_idle(&self) -> bool {
-        matches!(self, Source::Connection(connection) if connection.is_idle())
-    }
-
-    /// Whether what was heard of it is that it has something to do, and no more.
-    #[inline]
-    fn leave_events(&self, events: Events) -> bool {
-        match self {
-            Source::Connection(connection) => connection.leave_events(events),
-            Source::Listener(listener) => {
-                listener.on_event();
-                false
-            }
-        }
-    }
-
-    /// `None` while it is busy; it will be marked dirty.
-    fn status(&self, now: &Now) -> Option<SourceStatus> {
-        match self {
-            Source::Connection(connection) => connection.status(now),
-            Source::Listener(listener) => Some(listener.status(now)),
-        }
-    }
-}
-
-/// For the sources. Each registers its own descriptor, and deregisters no other.
-impl Shared {
-    /// Has the system tell of changes of this descriptor, and first of all how it is.
-    pub(in crate::net) fn register(&self, socket: RawSocket, key: Key, sides: Sides) -> io::Result<()> {
-        let interest = match sides {
-            Sides::Read => mio::Interest::READABLE,
-            Sides::Both => mio::Interest::READABLE | mio::Interest::WRITABLE,
-        };
-        self.registry.register(&mut SourceFd(&socket), key.into(), interest)
-    }
-
-    /// The system tells of it no more. The descriptor is still open.
-    pub(in crate::net) fn deregister(&self, socket: RawSocket) {
-        if self.opener == Process::current() {
-            // It fails where it was never registered.
-            let _ = self.registry.deregister(&mut SourceFd(&socket));
-        }
-    }
-
-    /// Something was done to this source that the poller does not know of; this is how it is now.
-    pub(in crate::net) fn mark_dirty(&self, key: Key, status: SourceStatus) {
-        self.dirty().push((key, status));
-        if self.bell.ring_dirty() {
-            // It fails only where a wake-up is on its way already.
-            let _ = self.waker.wake();
-        }
-    }
-
-    /// Forgets a source, which has been deregistered. Nobody may hold a lock of the source's.
-    pub(in crate::net) fn remove(&self, key: Key) {
-        let entry = self.entries().remove(key);
-        // A socket that goes with it takes its time.
-        drop(entry);
-    }
-
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn dirty(&self) -> MutexGuard<'_, Vec<(Key, SourceStatus)>> {
-        self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take_dirty(&self) -> Vec<(Key, SourceStatus)> {
-        std::mem::take(&mut self.dirty())
     }
 }
 

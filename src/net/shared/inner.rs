@@ -2,7 +2,7 @@
 //! waits.
 
 use super::registration::Registration;
-use super::slot::{Active, MessageSlots, Slot};
+use super::slot::Slot;
 use super::transport::Transport;
 use super::waiters::{Outlook, Waiters};
 use crate::config::WebSocketConfig;
@@ -10,6 +10,7 @@ use crate::driver::Driver;
 use crate::error::{Deadline, Error, Result};
 use crate::message::MessageView;
 use crate::net::clock;
+use crate::net::pool::{Active, MessageSlots};
 use crate::net::setup::{Settings, Setup};
 use crate::net::signal::{Events, Monitored, Published};
 use crate::net::stream::Stream;

@@ -7,24 +7,24 @@
 mod inner;
 mod registration;
 mod slot;
-#[cfg(test)]
+#[cfg(all(test, feature = "net"))]
 mod tests;
 mod transport;
 mod view;
 mod waiters;
 
 pub use self::inner::Inner;
-pub use self::slot::{MessageSlots, Pool};
 pub use self::transport::Transport;
 pub use self::view::View;
 
-use self::slot::{Active, Slot};
+use self::slot::Slot;
 use self::waiters::Waits;
 use crate::driver::{Driver, MANY};
 use crate::error::{Error, Result};
 use crate::message::{Kind, MessageView, Outgoing, Role};
 use crate::net::clock;
 use crate::net::connect::Connector;
+use crate::net::pool::{Active, MessageSlots};
 use crate::net::setup::Setup;
 use crate::net::signal::{Held, Monitor};
 use crate::net::stream::Stream;

@@ -1,23 +1,26 @@
 //! A connection's place in a poller: what the poller knows of it, what it asks, and what it is told. The connection registers
-//! its own descriptor and deregisters no other, under its own lock. Knows pollers by their shared part.
+//! its own descriptor and deregisters no other, under its own lock. Knows pollers by their registries.
 
 use super::SharedConnection;
 use super::inner::Inner;
-use super::slot::{Pool, Slot};
+use super::slot::Slot;
 use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::net::clock::Now;
-use crate::net::poller::{Key, Poller, Shared, Sides, SourceStatus};
+use crate::net::pool::Pool;
+use crate::net::registry::{Key, Registry, Sides, SourceStatus};
 use crate::net::signal::{Busy, Events, Published};
 use crate::proto::deadline::NEVER;
+use crate::sys::Watch;
 use std::io;
 use std::sync::Arc;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Registration {
-    poller: Arc<Shared>,
+    poller: Arc<Registry>,
     key: Key,
+    watch: Watch,
     /// When the poller will look by itself, at the latest.
     due: u64,
     /// The poller will look again in any case: it has reported the connection, or has been told to.
@@ -36,14 +39,14 @@ impl Registration {
     }
 
     pub(super) fn pool(&self) -> &Pool {
-        &self.poller.pool
+        self.poller.pool()
     }
 }
 
 /// What a poller asks and tells.
 impl SharedConnection {
     /// Registers it with a poller, under this key.
-    pub(in crate::net) fn register(&self, poller: &Arc<Shared>, key: Key) -> Result<()> {
+    pub(in crate::net) fn register(&self, poller: &Arc<Registry>, key: Key) -> Result<()> {
         let mut inner = self.lock_parked()?;
         let Some(socket) = inner.transport.raw_socket() else {
             return Err(Error::Misuse("there is no socket to wait for"));
@@ -51,11 +54,12 @@ impl SharedConnection {
         if inner.registration.is_some() {
             return Err(Error::Misuse("this connection is with a poller already"));
         }
-        poller.register(socket, key, sides(&inner.transport))?;
+        let watched = poller.register(socket, key, sides(&inner.transport))?;
         watch(&mut inner.transport);
         let registration = Registration {
             poller: Arc::clone(poller),
             key,
+            watch: watched,
             due: NEVER,
             awaits_look: false,
             is_paused: false,
@@ -68,8 +72,8 @@ impl SharedConnection {
     }
 
     /// Leaves this very poller.
-    pub fn leave(&self, poller: &Poller) -> Result<()> {
-        match self.leave_if(|shared| poller.has(shared)) {
+    pub(in crate::net) fn leave(&self, poller: &Arc<Registry>) -> Result<()> {
+        match self.leave_if(|own| Arc::ptr_eq(own, poller)) {
             true => Ok(()),
             false => Err(Error::Misuse("this connection is not with this poller")),
         }
@@ -82,7 +86,7 @@ impl SharedConnection {
 
     /// The poller forgets it first. From then on that leaves no events here and looks no more, so that whatever another poller
     /// comes to know is all its own.
-    fn leave_if(&self, is_meant: impl FnOnce(&Arc<Shared>) -> bool) -> bool {
+    fn leave_if(&self, is_meant: impl FnOnce(&Arc<Registry>) -> bool) -> bool {
         let is_there =
             |registration: &&mut Registration| !registration.is_leaving && is_meant(&registration.poller);
         let begin = |inner: &mut Inner| {
@@ -99,10 +103,8 @@ impl SharedConnection {
     /// Deregisters it from its poller, which has forgotten it.
     pub(in crate::net) fn deregister(&self) {
         self.with_even_if_dead(|inner| {
-            let Some(registration) = inner.registration.take() else { return };
-            if let Some(socket) = inner.transport.raw_socket() {
-                registration.poller.deregister(socket);
-            }
+            let Some(mut registration) = inner.registration.take() else { return };
+            registration.poller.deregister(&mut registration.watch);
             if let Transport::Stream(stream) = &mut inner.transport
                 && let Some(known) = stream.readiness_mut()
             {
@@ -154,13 +156,12 @@ impl SharedConnection {
 impl Inner {
     /// The stream is there: the poller watches its socket from now on, and not what opened it any more.
     pub(super) fn move_registration(&mut self, connector: Transport) -> io::Result<()> {
-        let Some(registration) = &self.registration else { return Ok(()) };
-        if let Some(socket) = connector.raw_socket() {
-            registration.poller.deregister(socket);
-        }
+        let Some(registration) = &mut self.registration else { return Ok(()) };
+        registration.poller.deregister(&mut registration.watch);
         drop(connector);
         if let Some(socket) = self.transport.raw_socket() {
-            registration.poller.register(socket, registration.key, sides(&self.transport))?;
+            let sides = sides(&self.transport);
+            registration.watch = registration.poller.register(socket, registration.key, sides)?;
             watch(&mut self.transport);
         }
         Ok(())

@@ -1,12 +1,11 @@
-//! Connections on which nothing goes on: what is kept of them, and the memory that they share.
+//! Connections on which nothing goes on: what is kept of them, and how they become active again.
 
 use super::inner::Inner;
 use super::transport::Transport;
 use crate::driver::Driver;
+use crate::net::pool::{Active, Pool};
 use crate::net::stream::Stream;
 use crate::proto::connection::Parked;
-use std::mem::MaybeUninit;
-use std::sync::Mutex;
 
 /// A connection, or what is left of it while nothing goes on: most connections of a server wait, and are to cost as
 /// little as can be meanwhile.
@@ -14,44 +13,6 @@ use std::sync::Mutex;
 pub(super) enum Slot {
     Active(Box<Active>),
     Parked(Parked),
-}
-
-/// A connection on which something goes on.
-#[derive(Debug)]
-pub(super) struct Active {
-    pub(super) driver: Driver,
-    /// There from the first message that is lent to its end.
-    pub(super) room: Option<Box<MessageSlots>>,
-}
-
-/// Memory for what a reader has to note about the messages that are lent to it: there as long as they are.
-pub type MessageSlots = [MaybeUninit<u64>; 120];
-
-impl Active {
-    pub(super) fn new(driver: Driver) -> Box<Self> {
-        Box::new(Self { driver, room: None })
-    }
-}
-
-/// Memory for the next connection that becomes active: one after the other has the same, which is in the cache by then. Each
-/// poller has its own, so that pollers share no lock; connections without one share that of their configuration.
-#[derive(Debug, Default)]
-pub struct Pool(Mutex<[Option<Box<Active>>; 4]>);
-
-impl Pool {
-    #[inline]
-    fn take(&self) -> Option<Box<Active>> {
-        self.0.lock().ok()?.iter_mut().find_map(Option::take)
-    }
-
-    #[inline]
-    fn put(&self, spare: Box<Active>) {
-        if let Ok(mut pool) = self.0.lock()
-            && let Some(place) = pool.iter_mut().find(|place| place.is_none())
-        {
-            *place = Some(spare);
-        }
-    }
 }
 
 impl Inner {

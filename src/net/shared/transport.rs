@@ -3,8 +3,8 @@
 use crate::net::connect::Connector;
 use crate::net::signal::Events;
 use crate::net::stream::Stream;
-use crate::net::sys::RawSocket;
 use crate::net::wait::Interest;
+use crate::sys::RawSocket;
 use std::io::{self, IoSlice, Read, Write};
 
 /// See the module.

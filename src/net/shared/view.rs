@@ -3,7 +3,7 @@
 use super::inner::Inner;
 use super::slot::Slot;
 use crate::config::{DeflateConfig, WebSocketConfig};
-use crate::http::Head;
+use crate::head::Head;
 use crate::message::CloseCode;
 use crate::proto::connection::{Connection, OPEN, Parked, Phase};
 use crate::proto::handshake::is_upgrade;

@@ -2,9 +2,9 @@
 //! wakes them: it is compared each time the lock is let go. Knows no socket.
 
 use crate::net::setup::Settings;
-use crate::net::sys::WakePair;
 use crate::net::wait::Interest;
 use crate::proto::connection::{OPEN, Phase};
+use crate::sys::WakePair;
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,17 @@
 //! Sessions over socket pairs, with certificates made on the spot.
 
+use super::options::{HTTP, provider};
+use super::session::OUTPUT_LIMIT;
 use super::*;
+use crate::error::Error;
+use crate::net::socket::Socket;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls::{ClientConfig, Connection, ServerConfig};
 use std::io::ErrorKind::WouldBlock;
+use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 /// A certificate and its key, in PEM.
 struct Pem {

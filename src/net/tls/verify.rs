@@ -4,7 +4,6 @@
 //! certificate of a server; and a self-signed one is told apart from one of a stranger's authority. Must not know
 //! sockets or sessions.
 
-use super::Roots;
 use crate::error::{Error, TlsError};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -15,10 +14,17 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error as RustlsError, OtherError,
-    SignatureScheme,
+    RootCertStore, SignatureScheme,
 };
 use rustls_platform_verifier::Verifier as SystemVerifier;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// Certificates to trust: as they came, and as trust anchors.
+#[derive(Debug)]
+pub(super) struct Roots {
+    pub(super) pinned: Vec<CertificateDer<'static>>,
+    pub(super) store: Arc<RootCertStore>,
+}
 
 /// A client's verifier: of the system, of these roots, or of nothing.
 pub(super) fn servers(

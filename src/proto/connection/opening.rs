@@ -2,7 +2,7 @@
 
 use super::{Connection, Phase};
 use crate::error::{Error, HandshakeError, Result};
-use crate::http::Head;
+use crate::head::Head;
 use crate::message::{CloseCode, Role};
 use crate::proto::handshake::{
     Acceptance, Handshake, HandshakeOptions, Opened, Progress, ServerHandshake, is_upgrade,

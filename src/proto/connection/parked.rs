@@ -3,7 +3,7 @@
 use super::compression::Compression;
 use super::{Connection, Phase};
 use crate::config::{DeflateConfig, WebSocketConfig};
-use crate::http::Head;
+use crate::head::Head;
 use crate::message::Role;
 use crate::proto::deadline::{Deadlines, NEVER, Stage};
 use crate::proto::deflate::Inflater;

@@ -7,9 +7,10 @@ use super::url::Url;
 use super::{Opened, Progress};
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, HandshakeError};
+use crate::head::Head;
 use crate::http::body::BodyReader;
 use crate::http::grammar::has_token;
-use crate::http::head::{Head, HeadReader, Kind};
+use crate::http::head::{HeadReader, Kind};
 use crate::proto::deflate::negotiate::{self, Agreed};
 
 /// The client's side of a handshake under way.

@@ -24,7 +24,7 @@ pub use url::Url;
 pub(crate) use url::split as split_url;
 
 use crate::error::Error;
-use crate::http::Head;
+use crate::head::Head;
 use crate::proto::deflate::Agreed;
 
 /// A handshake under way, from either end.

@@ -7,8 +7,9 @@ use super::options::{HandshakeOptions, write_header};
 use super::{Opened, Progress};
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, HandshakeError};
+use crate::head::Head;
 use crate::http::grammar::{has_token, is_token, is_word, list};
-use crate::http::head::{Head, HeadReader, Kind};
+use crate::http::head::{HeadReader, Kind};
 use crate::proto::deflate::negotiate::{self, Agreed};
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The variables that name a proxy, and those that exempt from it, as curl and others read them. Knows names and
 //! patterns; looks at no environment itself.
 
-use super::{Proxy, address};
+use super::url::{Proxy, address};
 use crate::error::{Error, ProxyError};
 use std::net::IpAddr;
 

@@ -3,8 +3,9 @@
 //!
 //! Knows that number alone. It costs a load to look at, for the number lies in a page that the child finds zeroed
 //! (MADV_WIPEONFORK, Linux 4.14). Where there is no such thing the number is the process id, asked for now and then: see
-//! [`look`]. It is beside the keys because it is for them first of all, and because `unsafe` is to be in few places.
+//! [`look`].
 
+use super::platform;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// A process, as far as it can be told from those that it was forked from.
@@ -77,18 +78,7 @@ fn begin() -> u32 {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_wiped_on_fork() -> bool {
-    let page: *mut libc::c_void = (&raw const PAGE).cast_mut().cast();
-    let advise = |advice: libc::c_int| {
-        // SAFETY: the memory is that of PAGE and nothing else, which is atomic, and has a meaning where it is zero.
-        unsafe { libc::madvise(page, size_of::<Page>(), advice) == 0 }
-    };
-    // Some emulators say yes to everything.
-    !advise(-1) && advise(libc::MADV_WIPEONFORK)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn is_wiped_on_fork() -> bool {
-    false
+    // SAFETY: the memory is that of PAGE and nothing else, which is atomic, and has a meaning where it is zero.
+    unsafe { platform::wipe_on_fork((&raw const PAGE).cast_mut().cast(), size_of::<Page>()) }
 }

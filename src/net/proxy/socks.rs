@@ -1,7 +1,7 @@
 //! SOCKS 5 (RFC 1928) with user name and password (RFC 1929): how to log in, the login, the destination. Each is a
 //! question and an answer, whose length is known from its first bytes.
 
-use super::{Credentials, address, invalid};
+use super::url::{Credentials, address, invalid};
 use crate::error::{Error, ProxyError};
 use std::fmt;
 use std::net::IpAddr;

@@ -1,22 +1,22 @@
 //! A listening socket, TCP or Unix, plain or with TLS. Accepts without blocking; waiting is a loop around that.
 
+mod socket_file;
+
+use self::socket_file::SocketFile;
 use crate::error::{Error, Result};
 use crate::net::clock::{self, Now};
-use crate::net::poller::{Key, Shared, Sides, SourceStatus};
+use crate::net::registry::{Key, Registry, Sides, SourceStatus};
 use crate::net::setup::Setup;
 use crate::net::socket::Socket;
-use crate::net::socket_file::{self, SocketFile};
 use crate::net::stream::Stream;
-use crate::net::sys::RawSocket;
 use crate::net::tls::ServerTls;
 use crate::net::wait::{self, Interest};
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::Url;
-use crate::simd::process::Process;
+use crate::sys::{self, Process, RawSocket, Watch};
 use socket2::{SockAddr, Type};
 use std::io;
 use std::net::ToSocketAddrs;
-use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -42,7 +42,15 @@ pub struct Listener {
     drained_at: AtomicUsize,
     /// Nothing can be accepted before this.
     paused_until: AtomicU64,
-    registration: Mutex<Option<(Arc<Shared>, Key)>>,
+    registration: Mutex<Option<Registration>>,
+}
+
+/// Its place in a poller.
+#[derive(Debug)]
+struct Registration {
+    poller: Arc<Registry>,
+    key: Key,
+    watch: Watch,
 }
 
 impl Listener {
@@ -111,7 +119,7 @@ impl Listener {
 
     /// The listening socket.
     pub fn raw_socket(&self) -> RawSocket {
-        self.socket.as_raw_fd()
+        sys::raw(&self.socket)
     }
 
     /// The port it listens on; 0 for a Unix socket.
@@ -121,21 +129,21 @@ impl Listener {
     }
 
     /// Registers it with a poller, under this key.
-    pub(in crate::net) fn register(&self, poller: &Arc<Shared>, key: Key) -> Result<()> {
+    pub(in crate::net) fn register(&self, poller: &Arc<Registry>, key: Key) -> Result<()> {
         let mut registration = self.registration();
         if registration.is_some() {
             return Err(Error::Misuse("this listener is with a poller already"));
         }
-        poller.register(self.raw_socket(), key, Sides::Read)?;
-        *registration = Some((Arc::clone(poller), key));
+        let watch = poller.register(self.raw_socket(), key, Sides::Read)?;
+        *registration = Some(Registration { poller: Arc::clone(poller), key, watch });
         poller.mark_dirty(key, self.status(&Now::default()));
         Ok(())
     }
 
     /// Deregisters it from its poller; the key that it had there.
-    pub(in crate::net) fn deregister(&self) -> Option<(Arc<Shared>, Key)> {
-        let (poller, key) = self.registration().take()?;
-        poller.deregister(self.raw_socket());
+    pub(in crate::net) fn deregister(&self) -> Option<(Arc<Registry>, Key)> {
+        let Registration { poller, key, mut watch } = self.registration().take()?;
+        poller.deregister(&mut watch);
         Some((poller, key))
     }
 
@@ -161,7 +169,7 @@ impl Listener {
         SourceStatus { ready: due != NEVER && due <= now.ms(), due }
     }
 
-    fn registration(&self) -> MutexGuard<'_, Option<(Arc<Shared>, Key)>> {
+    fn registration(&self) -> MutexGuard<'_, Option<Registration>> {
         self.registration.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -182,8 +190,7 @@ fn bind_tcp(host: &str, port: u16, reuse_port: bool) -> io::Result<socket2::Sock
         let address = SockAddr::from(address);
         let attempt = || {
             let socket = socket2::Socket::new(address.domain(), Type::STREAM, None)?;
-            socket.set_reuse_address(true)?;
-            socket.set_reuse_port(reuse_port)?;
+            sys::share_address(&socket, reuse_port)?;
             socket.bind(&address)?;
             Ok(socket)
         };

@@ -2,13 +2,10 @@
 //! nobody listens at any more, or the listener's own. Knows paths and files; must not know connections.
 
 use crate::error::Result;
-use crate::net::socket;
+use crate::sys::{self, FileId};
 use socket2::{Domain, SockAddr, Socket, Type};
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,16 +17,13 @@ const TURN_DELAY: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    device: u64,
-    inode: u64,
+    id: FileId,
 }
 
 impl SocketFile {
     /// Removes it, unless something else is at its path by now.
     pub fn remove(&self) {
-        if fs::symlink_metadata(&self.path)
-            .is_ok_and(|now| (now.dev(), now.ino()) == (self.device, self.inode))
-        {
+        if sys::file_at(&self.path).is_ok_and(|(now, _)| now == self.id) {
             // Somebody may be faster.
             let _ = fs::remove_file(&self.path);
         }
@@ -44,14 +38,14 @@ pub fn bind(
     path: &[u8],
     listen: impl Fn(Socket) -> io::Result<Socket>,
 ) -> Result<(Socket, Option<SocketFile>)> {
-    let address = socket::unix_address(path)?;
+    let address = sys::unix_address(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     if path.starts_with(b"@") {
         socket.bind(&address)?;
         return Ok((listen(socket)?, None));
     }
     // The program may go elsewhere before it is removed.
-    let path = std::path::absolute(OsStr::from_bytes(path))?;
+    let path = std::path::absolute(sys::path(path))?;
     let _turn = take_turn(&path);
     match socket.bind(&address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -60,8 +54,8 @@ pub fn bind(
         }
         bound => bound?,
     }
-    let file = fs::symlink_metadata(&path)?;
-    let file = SocketFile { path, device: file.dev(), inode: file.ino() };
+    let (id, _) = sys::file_at(&path)?;
+    let file = SocketFile { path, id };
     match listen(socket) {
         Ok(socket) => Ok((socket, Some(file))),
         Err(error) => {
@@ -73,10 +67,10 @@ pub fn bind(
 
 /// Removes a socket that nobody listens at; `taken` where somebody does.
 fn make_way(path: &Path, address: &SockAddr, taken: io::Error) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
+    match sys::file_at(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(file) if !file.file_type().is_socket() => Err(io::Error::from_raw_os_error(libc::EEXIST)),
+        Ok((_, false)) => Err(sys::file_exists()),
         Ok(_) if !is_dead(address) => Err(taken),
         Ok(_) => fs::remove_file(path),
     }

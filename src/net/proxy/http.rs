@@ -2,7 +2,7 @@
 //! and what a proxy wants instead; not the body of a refusal, which is left unread. Proxies are old and odd: lines may end
 //! with LF alone, and fields that are none are passed over, for only the status counts.
 
-use super::Credentials;
+use super::url::Credentials;
 use crate::error::{Error, ProxyError};
 use crate::http::grammar::is_token_char;
 use base64::Engine as _;

@@ -1,0 +1,150 @@
+//! What stands in for sockets in a build without the feature `net`: the same names, of which nothing can exist, and a refusal
+//! where one would be made.
+
+use crate::error::{Error, Result};
+use std::io::{self, IoSlice};
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// No socket has it.
+#[derive(Debug, Clone, Copy)]
+pub struct RawSocket(());
+
+/// Cannot be.
+#[derive(Debug)]
+pub enum OwnedSocket {}
+
+/// Cannot be.
+#[derive(Debug, Clone, Copy)]
+pub struct BorrowedSocket<'a>(Never, PhantomData<&'a ()>);
+
+#[derive(Debug, Clone, Copy)]
+enum Never {}
+
+/// What would be a socket.
+pub trait NoSocket {
+    /// Never called.
+    fn never(&self) -> !;
+}
+
+impl NoSocket for OwnedSocket {
+    fn never(&self) -> ! {
+        match *self {}
+    }
+}
+
+impl NoSocket for BorrowedSocket<'_> {
+    fn never(&self) -> ! {
+        match self.0 {}
+    }
+}
+
+/// Never called.
+pub fn raw(socket: &impl NoSocket) -> RawSocket {
+    socket.never()
+}
+
+/// Never called.
+pub fn lend(socket: &impl NoSocket) -> BorrowedSocket<'_> {
+    socket.never()
+}
+
+/// The number of none.
+pub fn number(_socket: RawSocket) -> isize {
+    -1
+}
+
+/// Refused: there are no sockets in this build.
+///
+/// # Safety
+/// None is needed.
+pub unsafe fn borrow(_number: isize) -> Result<BorrowedSocket<'static>> {
+    Err(Error::NO_SOCKETS)
+}
+
+/// Fails: there is no such socket.
+pub fn recv(_socket: RawSocket, _space: &mut [u8]) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Fails: there is no such socket.
+pub fn send(_socket: RawSocket, _bytes: &[u8]) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Fails: there is no such socket.
+pub fn send_vectored(_socket: RawSocket, _slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Never called.
+pub fn end_sending(socket: &OwnedSocket) -> io::Result<()> {
+    socket.never()
+}
+
+/// What is never waited for.
+pub type PollEntry = ();
+
+/// Nothing to wait for.
+pub fn poll_entry(_socket: Option<RawSocket>, _readable: bool, _writable: bool) -> PollEntry {}
+
+/// Never.
+pub fn is_ready(_entry: &PollEntry) -> bool {
+    false
+}
+
+/// Fails: there is nothing to wait for.
+pub fn poll(_entries: &mut [PollEntry], _timeout: Option<Duration>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// What a poller would watch.
+#[derive(Debug)]
+pub struct Watch(());
+
+/// Cannot be.
+#[derive(Debug)]
+pub enum Watcher {}
+
+impl Watcher {
+    /// Never called.
+    pub fn watch(&self, _socket: RawSocket, _token: usize, _both: bool) -> io::Result<Watch> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn end(&self, _watch: &mut Watch) {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn wake(&self) -> io::Result<()> {
+        match *self {}
+    }
+}
+
+/// Cannot be.
+#[derive(Debug)]
+pub enum WakePair {}
+
+impl WakePair {
+    /// Refused: no thread waits.
+    pub fn new() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Never called.
+    pub fn socket(&self) -> RawSocket {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn wake(&self) {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn drain(&self) {
+        match *self {}
+    }
+}
