@@ -7,17 +7,15 @@ use super::transport::Transport;
 use super::waiters::{Outlook, Waiters};
 use crate::config::WebSocketConfig;
 use crate::driver::Driver;
-use crate::error::{Deadline, Error, Result};
-use crate::message::MessageView;
+use crate::error::{Error, Result};
 use crate::net::clock;
-use crate::net::pool::{Active, MessageSlots};
+use crate::net::pool::Active;
 use crate::net::setup::{Settings, Setup};
 use crate::net::signal::{Events, Monitored, Published};
 use crate::net::stream::Stream;
-use crate::net::wait::{self, Interest};
-use crate::proto::connection::{Connection, Opening, Phase};
-use crate::proto::inbound::{Received, WholeMessage};
-use std::mem::{MaybeUninit, discriminant};
+use crate::net::wait::Interest;
+use crate::proto::connection::{Connection, Phase};
+use std::mem::discriminant;
 use std::sync::Arc;
 
 /// What the lock protects.
@@ -71,7 +69,7 @@ impl Inner {
     }
 
     #[inline]
-    fn active(&mut self) -> (&mut Active, &mut Transport) {
+    pub(super) fn active(&mut self) -> (&mut Active, &mut Transport) {
         match &mut self.slot {
             Slot::Active(active) => (active, &mut self.transport),
             Slot::Parked(_) => {
@@ -103,28 +101,22 @@ impl Inner {
         self.tick()
     }
 
-    /// Server: adds a header to the response to the request that waits.
-    pub fn add_header(&mut self, name: &str, value: &str) -> Result<()> {
-        if !self.connection().phase().awaits_decision() {
-            return Err(Error::Misuse("there is no request to decide on"));
+    /// Changes how it is configured, while it runs.
+    pub fn configure(
+        &mut self,
+        change: impl FnOnce(&mut WebSocketConfig, &mut Settings) -> Result<()>,
+    ) -> Result<()> {
+        let had_clock = self.connection().needs_clock();
+        let mut settings = self.setup.settings.clone();
+        change(self.connection_mut().config_mut(), &mut settings)?;
+        if settings != self.setup.settings {
+            Arc::make_mut(&mut self.setup).settings = settings;
         }
-        let setup = Arc::make_mut(&mut self.setup);
-        Arc::make_mut(&mut setup.handshake).add_header(name, value)
-    }
-
-    /// Server: takes the request (see [`Connection::accept`]) and sends what it can of the response.
-    pub fn accept(&mut self, protocol: Option<&str>) -> Result<()> {
-        let options = Arc::clone(&self.setup.handshake);
-        let (driver, transport) = self.driven();
-        driver.accept(transport, protocol, &options)
-    }
-
-    /// Server: refuses the request and sends what it can of the response.
-    pub fn reject(&mut self, status: u16, body: &[u8]) -> Result<()> {
-        let options = Arc::clone(&self.setup.handshake);
-        let (driver, transport) = self.driven();
-        driver.connection.reject(status, &options, body)?;
-        driver.flush_quietly(transport)
+        if !had_clock && self.transport.has_clock() {
+            // Nobody has asked for the time so far: what has happened until now counts as happening now.
+            self.connection_mut().start_clock(clock::now_ms());
+        }
+        Ok(())
     }
 
     /// What a wait for this connection would be for. Nothing, where its end is only to be told, or has been.
@@ -167,205 +159,8 @@ impl Inner {
     }
 
     /// Whether the opening handshake is still going on.
-    fn is_opening(&self) -> bool {
+    pub(super) fn is_opening(&self) -> bool {
         self.view().phase().is_opening()
-    }
-
-    /// Changes how it is configured, while it runs.
-    pub fn configure(
-        &mut self,
-        change: impl FnOnce(&mut WebSocketConfig, &mut Settings) -> Result<()>,
-    ) -> Result<()> {
-        let had_clock = self.connection().needs_clock();
-        let mut settings = self.setup.settings.clone();
-        change(self.connection_mut().config_mut(), &mut settings)?;
-        if settings != self.setup.settings {
-            Arc::make_mut(&mut self.setup).settings = settings;
-        }
-        if !had_clock && self.transport.has_clock() {
-            // Nobody has asked for the time so far: what has happened until now counts as happening now.
-            self.connection_mut().start_clock(clock::now_ms());
-        }
-        Ok(())
-    }
-
-    /// Whether it is known that a read finds nothing, and that it has nothing else to do either. Then what was lent is not
-    /// looked at any more, and the connection rests.
-    #[inline]
-    pub(super) fn rest_if_drained(&mut self) -> bool {
-        let blocks = self.setup.settings.blocking;
-        let (driver, Transport::Stream(Stream::Socket(socket))) = self.driven() else { return false };
-        let known = socket.readiness_mut();
-        let drained = known.drained
-            && !blocks
-            && !driver.has_output()
-            && !driver.connection.needs_clock()
-            && driver.connection.begin_message();
-        if drained {
-            // Who reads all the same is to find out.
-            known.drained = false;
-            self.park();
-            if let Slot::Active(active) = &mut self.slot {
-                // It cannot be, and gives back what it does not need.
-                active.room = None;
-                active.driver.connection.release();
-            }
-        }
-        drained
-    }
-
-    /// Shows `take` the next message and those behind it; where in the input those begin, and how many they are.
-    #[inline]
-    pub(super) fn read_many(
-        &mut self,
-        take: &mut impl FnMut(&mut MessageSlots, &MessageView<'_>) -> bool,
-    ) -> Result<(usize, u16)> {
-        let first = self.first_of_many().inspect_err(|_| self.end_loan())?;
-        let Active { driver, room } = self.active().0;
-        let room = room.get_or_insert_with(|| Box::new([MaybeUninit::uninit(); _]));
-        let mut wants_more = match &first {
-            First::WholeMessage(whole) => take(room, &driver.whole_view(*whole)),
-            // What was put together elsewhere does not outlast the next one.
-            First::Other(received) => take(room, &driver.view(received)) && received.is_in_input(),
-        };
-        let mut behind = 0;
-        let start = driver.connection.input_position();
-        while wants_more && let Some(whole) = driver.connection.poll_prefetched() {
-            behind += 1;
-            wants_more = take(room, &driver.whole_view(whole));
-        }
-        while wants_more && let Some(whole) = driver.connection.poll_whole() {
-            behind += 1;
-            wants_more = take(room, &driver.whole_view(whole));
-        }
-        Ok((start, behind))
-    }
-
-    #[inline]
-    pub(super) fn first_of_many(&mut self) -> Result<First> {
-        let mut whole = self.driven().0.take_whole();
-        if whole.is_none() {
-            self.tick()?;
-            let (driver, transport) = self.driven();
-            whole = driver.receive_whole(transport)?;
-        }
-        match whole {
-            Some(whole) => Ok(First::WholeMessage(whole)),
-            None => self.receive().map(First::Other),
-        }
-    }
-
-    pub(super) fn receive(&mut self) -> Result<Received> {
-        if self.is_opening() && self.handshake()? == Opening::Request {
-            return Err(Error::Misuse("the request has to be accepted or rejected first"));
-        }
-        self.tick()?;
-        let (driver, transport) = self.driven();
-        driver.receive(transport)
-    }
-
-    pub(super) fn handshake(&mut self) -> Result<Opening> {
-        self.tick()?;
-        loop {
-            self.connect()?;
-            let (driver, transport) = self.driven();
-            match driver.handshake(transport)? {
-                Opening::Request if self.setup.settings.auto_accept => self.accept_by_itself()?,
-                opening => return Ok(opening),
-            }
-        }
-    }
-
-    /// Takes the request that waits, or refuses it where it is not for WebSocket.
-    fn accept_by_itself(&mut self) -> Result<()> {
-        let (driver, transport) = self.driven();
-        driver.refuse_plain(transport)?;
-        self.accept(None)
-    }
-
-    /// Sends what is pending.
-    pub(super) fn write_pending(&mut self) -> Result<()> {
-        self.tick()?;
-        self.connect()?;
-        let (driver, transport) = self.driven();
-        driver.write_pending(transport)
-    }
-
-    /// Goes on with opening the stream, where that is still to be done; `WouldBlock` where it takes its time.
-    #[inline]
-    fn connect(&mut self) -> Result<()> {
-        match &self.transport {
-            // Where it has failed, there is nothing left to connect for.
-            Transport::Connecting(_) if self.is_opening() => self.connect_now(),
-            Transport::Connecting(_) | Transport::Stream(_) => Ok(()),
-        }
-    }
-
-    fn connect_now(&mut self) -> Result<()> {
-        let Transport::Connecting(connector) = &mut self.transport else { return Ok(()) };
-        let stream = match connector.poll() {
-            Ok(None) => return Err(std::io::Error::from(std::io::ErrorKind::WouldBlock).into()),
-            Ok(Some(stream)) => stream,
-            Err(error) => return Err(self.connection_mut().transport_failed(error)),
-        };
-        // The poller forgets a descriptor before that is closed and its number given to somebody else.
-        let connector = std::mem::replace(&mut self.transport, Transport::Stream(stream));
-        match self.move_registration(connector) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.connection_mut().transport_failed(error.into())),
-        }
-    }
-
-    /// Lets the library's own clock run, where it does.
-    #[inline]
-    pub(super) fn tick(&mut self) -> Result<()> {
-        if self.connection().needs_clock() { self.tick_now() } else { Ok(()) }
-    }
-
-    fn tick_now(&mut self) -> Result<()> {
-        if !self.transport.has_clock() {
-            return Ok(());
-        }
-        let now = clock::now_ms();
-        let would_judge = self.connection_mut().would_judge_silence(now);
-        let outcome = match &self.transport {
-            Transport::Connecting(connector) if connector.is_late(now) && self.is_opening() => {
-                Err(self.connection_mut().give_up_waiting(Deadline::Connect))
-            }
-            Transport::Stream(_) if would_judge => {
-                self.listen()?;
-                self.connection_mut().tick(now)
-            }
-            _ => self.connection_mut().tick(now),
-        };
-        if let (Err(_), Transport::Connecting(connector)) = (&outcome, &mut self.transport) {
-            connector.give_up();
-        }
-        outcome
-    }
-
-    /// Before the silence of the peer is judged, what lies in the transport is received.
-    fn listen(&mut self) -> Result<()> {
-        let (driver, transport) = self.driven();
-        if driver.receive_unread(transport)? {
-            return Ok(());
-        }
-        // There is no room for it: that there is something is enough to know.
-        let Transport::Stream(stream) = &self.transport else { return Ok(()) };
-        let has_something = stream.has_buffered_input()
-            || stream.raw_socket().is_some_and(|socket| wait::is_readable(socket).unwrap_or(true));
-        if has_something {
-            self.connection_mut().peer_is_alive();
-        }
-        Ok(())
-    }
-
-    /// With the end of the connection the stream ends, too, whenever its owner comes to free it: a client waits for that.
-    pub(super) fn told<R>(&mut self, error: Error) -> Result<R> {
-        if let Error::ConnectionClosed = error {
-            self.transport.end();
-        }
-        Err(error)
     }
 
     pub(super) fn blocks(&self) -> bool {
@@ -391,14 +186,6 @@ impl Inner {
         }
     }
 
-    /// The lock is about to be let go: wakes the threads that wait where something has changed for them.
-    fn tell_waiters(&mut self) {
-        let outlook = self.outlook();
-        if let Some(waiters) = self.waiters.as_mut().filter(|waiters| !waiters.is_empty()) {
-            waiters.tell(outlook);
-        }
-    }
-
     /// Whether it waits for its socket and for nothing else.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
@@ -417,6 +204,14 @@ impl Inner {
                 active.driver.connection.is_prefetch_valid() && !self.transport.is_callback()
             }
             Slot::Parked(_) => false,
+        }
+    }
+
+    /// The lock is about to be let go: wakes the threads that wait where something has changed for them.
+    fn tell_waiters(&mut self) {
+        let outlook = self.outlook();
+        if let Some(waiters) = self.waiters.as_mut().filter(|waiters| !waiters.is_empty()) {
+            waiters.tell(outlook);
         }
     }
 }
@@ -457,10 +252,4 @@ impl Monitored for Inner {
     fn mark_dirty(&mut self) {
         self.mark_for_poller();
     }
-}
-
-/// The first message of some.
-pub(super) enum First {
-    WholeMessage(WholeMessage),
-    Other(Received),
 }

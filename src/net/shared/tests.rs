@@ -7,6 +7,7 @@ use crate::net::socket::Socket;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// A connection that blocks, and the bare socket of its peer.
 fn open() -> (Arc<SharedConnection>, UnixStream) {
