@@ -337,8 +337,8 @@ fn a_body_that_ends_with_the_stream_or_is_cut_by_it_is_kept() {
 #[test]
 fn nothing_is_written_before_the_handshake_is_done() {
     // The Rust face has nothing to write to by then.
-    let others =
-        [Transport::Gathered, Transport::Lent, Transport::CMemory, Transport::CCallbacks, Transport::CSocket];
+    let others: Vec<_> =
+        Transport::ALL.into_iter().filter(|transport| *transport != Transport::Face).collect();
     everywhere_on(&others, |lab| {
         let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
         assert_eq!(client.handshake(), Err(Fault::WouldBlock));
