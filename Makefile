@@ -24,7 +24,7 @@ QUICK_LONGEST := $(addprefix build/check/bin/test_,waiting reporting)
 QUICK_FAULTS := $(patsubst tests/%.c,build/check/bin/%,$(wildcard tests/known_faults/test_*.c))
 LDFLAGS_QUICK := -Wl,--as-needed -Lbuild/check/lib -Wl,-rpath,$(abspath build/check/lib) -lwsabi -lpthread -ldl $(LDFLAGS)
 
-SCALE := $(addprefix build/bin/,broadcast_server cluster_chat cable idle)
+SCALE := $(addprefix build/bin/,broadcast_server cluster_chat faulty_link idle)
 
 PYTHON := build/python/venv/bin/python
 
@@ -172,7 +172,7 @@ test-peers: lib examples build/bin/peer_client
 	python3 tests/peers/run.py --deflate --server build/bin/echo_server --client build/bin/peer_client
 	python3 tests/peers/transports.py
 
-## Many clients, several processes behind load balancers, cut cables.
+## Many clients, several processes behind load balancers, a faulty link.
 test-scale: lib setup-scale $(SCALE)
 	python3 tests/scale/run.py
 
