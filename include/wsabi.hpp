@@ -65,7 +65,7 @@ enum class errc : std::int32_t {
   misuse = WS_ERR_MISUSE,                        ///< The call does not fit the state of the handle: nothing happened.
   no_memory = WS_ERR_NO_MEMORY,                  ///< A buffer could not be allocated.
   internal = WS_ERR_INTERNAL,                    ///< A bug in the library: the handle can only be freed.
-  unsupported = WS_ERR_UNSUPPORTED,              ///< The library was built without that feature.
+  unsupported = WS_ERR_UNSUPPORTED,              ///< The library was built without this feature.
   abi_mismatch = -1000,                          ///< This header belongs to another library: check_abi().
 };
 
@@ -870,7 +870,7 @@ public:
   ///
   /// errc::send_queue_full: not accepted, nothing has changed: write_pending(), then send it again. errc::capacity:
   /// over option::max_message_size; errc::utf8: a text that is not UTF-8; errc::invalid_argument: a Ping or Pong over
-  /// 125 bytes, a reason over 123; errc::misuse: the opening handshake is not done, or a message is being sent in
+  /// 125 bytes, a reason over 123; errc::misuse: the opening handshake is not complete, or a message is being sent in
   /// fragments: nothing has changed either. errc::connection_closed: closing; errc::already_closed. errc::io,
   /// errc::tls, errc::timeout: the connection is over. errc::no_memory. Never errc::would_block.
   result<void> write_message(ws::kind kind, bytes_view payload) noexcept {
@@ -926,7 +926,7 @@ public:
   /// sends neither code nor reason. Then read on, until errc::connection_closed. Harmless if repeated.
   ///
   /// errc::invalid_argument: a code that must not be sent, or a reason over 123 bytes or without a code; errc::utf8;
-  /// errc::misuse: the opening handshake is not done; errc::already_closed; errc::io; errc::no_memory.
+  /// errc::misuse: the opening handshake is not complete; errc::already_closed; errc::io; errc::no_memory.
   result<void> close(std::uint16_t code = 1000, std::string_view reason = {}) noexcept {
     return done(ws_close(get(), code, reason.data(), reason.size()));
   }

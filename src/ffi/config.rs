@@ -314,7 +314,7 @@ pub(super) fn set(
         WS_OPT_MAX_FRAME_SIZE => websocket.max_frame_size = limit(value)?,
         WS_OPT_MAX_FRAGMENTS => websocket.max_fragments = limit(value)?,
         WS_OPT_MAX_HEAD_SIZE if value < 256 => {
-            return Err(Error::InvalidArgument("an HTTP head needs room for 256 bytes at least"));
+            return Err(Error::InvalidArgument("the limit of an HTTP head must be at least 256 bytes"));
         }
         WS_OPT_MAX_HEAD_SIZE => websocket.max_head_size = size(value)?,
         WS_OPT_MAX_SEND_QUEUE => websocket.max_send_queue = limit(value)?,

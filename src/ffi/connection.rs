@@ -364,11 +364,11 @@ pub unsafe extern "C" fn ws_set_socket(conn: *mut ws_conn, socket: ws_socket) ->
     unsafe {
         guard::call_on(conn, |conn| {
             let fd = RawFd::try_from(socket).ok().filter(|fd| *fd >= 0);
-            let fd = fd.ok_or(Error::InvalidArgument("this is no socket"))?;
+            let fd = fd.ok_or(Error::InvalidArgument("not a socket"))?;
             // SAFETY: it is not -1, and stays open by the caller's word.
             let fd = BorrowedFd::borrow_raw(fd);
             if !matches!(socket2::SockRef::from(&fd).r#type(), Ok(socket2::Type::STREAM)) {
-                return Err(Error::InvalidArgument("this is no stream socket"));
+                return Err(Error::InvalidArgument("not a stream socket"));
             }
             conn.alive()?.set_stream(Stream::Socket(Socket::borrowed(fd)))
         })

@@ -124,7 +124,7 @@ pub unsafe fn values<'a, T>(values: *const T, len: usize) -> Result<&'a [T]> {
         (_, 0) => Ok(&[]),
         (true, _) => Err(Error::InvalidArgument("a pointer is NULL although its length is not 0")),
         (false, _) if len > isize::MAX as usize / size_of::<T>() => {
-            Err(Error::InvalidArgument("a length is impossibly large"))
+            Err(Error::InvalidArgument("a length is too large for any buffer"))
         }
         // SAFETY: not NULL, not too long, and the rest is passed on from the caller.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts(values, len) }),
@@ -140,7 +140,7 @@ pub unsafe fn room<'a, T>(room: *mut T, len: usize) -> Result<&'a mut [T]> {
         (_, 0) => Ok(&mut []),
         (true, _) => Err(Error::InvalidArgument("a pointer is NULL although its length is not 0")),
         (false, _) if len > isize::MAX as usize / size_of::<T>() => {
-            Err(Error::InvalidArgument("a length is impossibly large"))
+            Err(Error::InvalidArgument("a length is too large for any buffer"))
         }
         // SAFETY: not NULL, not too long, and the rest is passed on from the caller.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts_mut(room, len) }),
@@ -196,7 +196,7 @@ pub unsafe fn out<'a, T>(out: *mut T) -> Result<&'a mut T> {
     match unsafe { out.as_mut() } {
         Some(out) => Ok(out),
         // Not made before it is needed, for it would have to be dropped.
-        None => Err(Error::InvalidArgument("the pointer for a result is NULL")),
+        None => Err(Error::InvalidArgument("the pointer for the result is NULL")),
     }
 }
 

@@ -112,7 +112,7 @@ pub unsafe extern "C" fn ws_url_check(
                 place.copy_from_slice(host);
                 *end = 0;
             }
-            _ => return Err(Error::InvalidArgument("there is too little room for the host")),
+            _ => return Err(Error::InvalidArgument("the capacity is too small for the host")),
         }
         *port = url.port();
         Ok(())

@@ -169,7 +169,7 @@ pub unsafe extern "C" fn ws_output_advance(conn: *mut ws_conn, n: usize) -> ws_s
         guard::call_on(conn, |conn| {
             in_memory(conn, |connection| match connection.advance_output(n) {
                 true => Ok(()),
-                false => Err(Error::InvalidArgument("more bytes than ws_output had lent")),
+                false => Err(Error::InvalidArgument("more bytes than ws_output() lent")),
             })
         })
     }
@@ -200,7 +200,7 @@ pub unsafe extern "C" fn ws_output_take(
             let (n, room) = (guard::out(n)?, guard::room(buf, capacity)?);
             in_memory(conn, |connection| {
                 if connection.is_output_lent() {
-                    return Err(Error::Misuse("output is lent already: advance it first"));
+                    return Err(Error::Misuse("output is already lent: advance it first"));
                 }
                 *n = 0;
                 while *n < room.len() {
@@ -222,10 +222,10 @@ pub unsafe extern "C" fn ws_output_take(
 fn in_memory(conn: &ws_conn, call: impl FnOnce(&mut Connection) -> Result<()>) -> Result<()> {
     conn.alive()?.with(|inner| match inner.transport().is_memory() {
         true => call(inner.connection_mut()),
-        false => Err(Error::Misuse("this connection moves its bytes itself")),
+        false => Err(Error::Misuse("this connection is not in memory mode")),
     })?
 }
 
 fn check_not_ended(connection: &Connection) -> Result<()> {
-    if connection.has_ended() { Err(Error::Misuse("the end of the stream was told already")) } else { Ok(()) }
+    if connection.has_ended() { Err(Error::Misuse("the end of the stream was already fed")) } else { Ok(()) }
 }

@@ -325,7 +325,7 @@ pub unsafe extern "C" fn ws_prepare_message(
         let message = match message {
             Outgoing::Text(text) => Prepared::text(text),
             Outgoing::Binary(data) => Prepared::binary(data),
-            _ => Err(Error::InvalidArgument("only texts and binary messages can be prepared")),
+            _ => Err(Error::InvalidArgument("only text and binary messages can be prepared")),
         }?;
         *out = Box::into_raw(Box::new(ws_prepared { message }));
         Ok(())
@@ -387,7 +387,7 @@ pub unsafe extern "C" fn ws_write_fragment(
             let is_final = match is_final {
                 0 => false,
                 1 => true,
-                _ => return Err(Error::InvalidArgument("is_final is 0 or 1")),
+                _ => return Err(Error::InvalidArgument("is_final must be 0 or 1")),
             };
             conn.alive()?.write_fragment(self::kind(kind)?, data, is_final)
         })
@@ -446,7 +446,7 @@ pub unsafe extern "C" fn ws_close(
         unless_full(conn, |conn| {
             let frame = match (code, guard::text(reason.cast(), len)?) {
                 (0, "") => None,
-                (0, _) => return Err(Error::InvalidArgument("a reason needs a code")),
+                (0, _) => return Err(Error::InvalidArgument("a close reason needs a code")),
                 (code, reason) => Some((CloseCode(code), reason)),
             };
             conn.alive()?.write(&Outgoing::Close(frame))

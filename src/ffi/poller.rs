@@ -129,7 +129,7 @@ pub unsafe extern "C" fn ws_poller_read(conn: *mut ws_conn, on: i32) -> ws_statu
     unsafe {
         guard::call_on_both(conn, |conn| match on {
             0 | 1 => conn.alive()?.set_paused(on == 0),
-            _ => Err(Error::InvalidArgument("reading is on or off, 1 or 0")),
+            _ => Err(Error::InvalidArgument("reading must be 1 (on) or 0 (off)")),
         })
     }
 }

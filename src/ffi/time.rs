@@ -37,7 +37,7 @@ pub unsafe extern "C" fn ws_tick(conn: *mut ws_conn, now_ms: u64) -> ws_status_t
     unsafe {
         guard::call_on(conn, |conn| {
             conn.alive()?.with(|inner| match inner.transport().has_clock() {
-                true => Err(Error::Misuse("this connection has a clock of its own")),
+                true => Err(Error::Misuse("this connection uses the library's clock")),
                 false => inner.connection_mut().tick(now_ms),
             })?
         })

@@ -124,7 +124,7 @@ impl Listener {
     pub(in crate::net) fn register(&self, poller: &Arc<Shared>, key: Key) -> Result<()> {
         let mut registration = self.registration();
         if registration.is_some() {
-            return Err(Error::Misuse("this listener is with a poller already"));
+            return Err(Error::Misuse("this listener is already in a poller"));
         }
         poller.register(self.raw_socket(), key, Sides::Read)?;
         *registration = Some((Arc::clone(poller), key));

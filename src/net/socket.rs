@@ -92,7 +92,7 @@ pub fn unix_address(path: &[u8]) -> Result<SockAddr> {
     let mut path = path.to_vec();
     if let Some(first) = path.first_mut().filter(|first| **first == b'@') {
         if !cfg!(any(target_os = "linux", target_os = "android")) {
-            return Err(Error::InvalidArgument("there are no abstract sockets on this system"));
+            return Err(Error::InvalidArgument("this system has no abstract Unix sockets"));
         }
         *first = 0;
     }

@@ -506,7 +506,7 @@ impl Connection {
         self.check_not_over()?;
         match self.handshake.as_deref_mut() {
             Some(Handshake::Server(handshake)) if self.state == State::Active => Ok(handshake),
-            _ => Err(Error::Misuse("there is no request to decide on")),
+            _ => Err(Error::Misuse("there is no request to answer")),
         }
     }
 
@@ -615,10 +615,10 @@ impl Connection {
     /// The first `n` bytes of the lent room have been received; it is not lent any more.
     pub fn commit_lent(&mut self, n: usize) -> Result<()> {
         match self.input_lent.take() {
-            None => return Err(Error::Misuse("no room for input is lent")),
+            None => return Err(Error::Misuse("no input memory is lent")),
             Some(lent) if n > lent => {
                 self.input_lent = Some(lent);
-                return Err(Error::InvalidArgument("more bytes than there was room for"));
+                return Err(Error::InvalidArgument("more bytes than were lent"));
             }
             Some(_) if n > 0 => self.received(n),
             Some(_) => {}
@@ -630,7 +630,7 @@ impl Connection {
     #[inline]
     pub fn check_not_lent(&self) -> Result<()> {
         match self.input_lent {
-            Some(_) => Err(Error::Misuse("room for input is lent already: commit it first")),
+            Some(_) => Err(Error::Misuse("input memory is already lent: commit it first")),
             None => Ok(()),
         }
     }
@@ -1395,7 +1395,7 @@ impl Connection {
     fn check_open(&self) -> Result<()> {
         self.check_not_over()?;
         match self.handshake {
-            Some(_) => Err(Error::Misuse("the opening handshake is not done")),
+            Some(_) => Err(Error::Misuse("the opening handshake is not complete")),
             None => Ok(()),
         }
     }

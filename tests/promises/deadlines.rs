@@ -244,7 +244,7 @@ fn an_idle_connection_is_ended_and_bytes_keep_it() {
             end.text("there").unwrap();
             end.write_pending().unwrap();
             assert_eq!(end.tick(350), Err(Fault::Timeout));
-            assert_given_up(&mut end, "nothing arrived for too long");
+            assert_given_up(&mut end, "nothing was received for too long");
             assert_eq!(peer.frames().pop().unwrap().close().0, 1001);
         }
     });
@@ -366,7 +366,7 @@ fn all_that_is_due_is_done_by_one_tick() {
             let (mut end, peer) = harness.end(role, config());
             end.tick(0).unwrap();
             assert_eq!(end.tick(1500), Err(Fault::Timeout), "the Ping fell due before");
-            assert_given_up(&mut end, "nothing arrived for too long");
+            assert_given_up(&mut end, "nothing was received for too long");
             let firsts: Vec<_> = peer.received().into_iter().map(|(first, _)| first).collect();
             assert_eq!(firsts, [PING, CLOSE]);
             // One Ping for all that were missed.

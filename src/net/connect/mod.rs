@@ -1,5 +1,5 @@
 //! Opening a connection without ever holding its caller up: the name is looked up on a thread, the addresses race (see
-//! [`happy_eyeballs`](crate::net::connect::happy_eyeballs)), a proxy is asked for a tunnel, TLS is put on top. Each call goes as far as it
+//! [`happy_eyeballs`]), a proxy is asked for a tunnel, TLS is put on top. Each call goes as far as it
 //! can. All that is waited for is gathered behind one descriptor. Knows no rule of WebSocket.
 
 pub mod happy_eyeballs;

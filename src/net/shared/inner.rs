@@ -91,10 +91,10 @@ impl Inner {
     /// Gives a connection that was made without one its transport.
     pub(super) fn set_stream(&mut self, stream: Stream) -> Result<()> {
         if !self.transport.is_memory() {
-            return Err(Error::Misuse("this connection has its transport already"));
+            return Err(Error::Misuse("this connection already has a transport"));
         }
         if self.connection().is_input_lent() || self.connection().is_output_lent() {
-            return Err(Error::Misuse("room or output is lent: give it back first"));
+            return Err(Error::Misuse("input or output memory is lent: give it back first"));
         }
         if stream.socket().is_some() {
             self.connection_mut().set_over_socket();
@@ -106,7 +106,7 @@ impl Inner {
     /// Server: adds a header to the response to the request that waits.
     pub fn add_header(&mut self, name: &str, value: &str) -> Result<()> {
         if !self.connection().awaits_decision() {
-            return Err(Error::Misuse("there is no request to decide on"));
+            return Err(Error::Misuse("there is no request to answer"));
         }
         let setup = Arc::make_mut(&mut self.setup);
         Arc::make_mut(&mut setup.handshake).add_header(name, value)
@@ -262,7 +262,7 @@ impl Inner {
 
     pub(super) fn receive(&mut self) -> Result<Received> {
         if self.connection().is_opening() && self.handshake()? == Opening::Request {
-            return Err(Error::Misuse("the request has to be accepted or rejected first"));
+            return Err(Error::Misuse("the request must be accepted or rejected first"));
         }
         self.tick()?;
         let (driver, transport) = self.driven();

@@ -1,4 +1,4 @@
-//! A connection that several threads may use: a [`Driver`] over a [`Transport`], behind a lock.
+//! A connection that several threads may use: a `Driver` over a [`Transport`], behind a lock.
 //!
 //! Calls are serialised; **a thread blocked on the peer never blocks the others**, for it waits outside the lock, and is
 //! woken when another thread changes what it waits for. One thread reads at a time. Blocking is here: a wait with a
@@ -534,7 +534,7 @@ impl SharedConnection {
     }
 }
 
-const NO_SOCKET: Error = Error::Misuse("there is no socket to wait for");
+const NO_SOCKET: Error = Error::Misuse("this connection has no socket to wait for");
 const CALLED_BACK: Error = Error::Misuse("a callback called back into its own connection");
 
 /// A call that began before the end, and waited until another thread was told of it, is told of the end, too, and of no misuse.

@@ -46,10 +46,10 @@ impl SharedConnection {
     pub(in crate::net) fn register(&self, poller: &Arc<Shared>, key: Key) -> Result<()> {
         let mut inner = self.lock_parked()?;
         let Some(socket) = inner.transport.raw_socket() else {
-            return Err(Error::Misuse("there is no socket to wait for"));
+            return Err(Error::Misuse("this connection has no socket to wait for"));
         };
         if inner.registration.is_some() {
-            return Err(Error::Misuse("this connection is with a poller already"));
+            return Err(Error::Misuse("this connection is already in a poller"));
         }
         poller.register(socket, key, sides(&inner.transport))?;
         watch(&mut inner.transport);
@@ -71,7 +71,7 @@ impl SharedConnection {
     pub fn leave(&self, poller: &Poller) -> Result<()> {
         match self.leave_if(|shared| poller.has(shared)) {
             true => Ok(()),
-            false => Err(Error::Misuse("this connection is not with this poller")),
+            false => Err(Error::Misuse("this connection is not in this poller")),
         }
     }
 
@@ -115,7 +115,7 @@ impl SharedConnection {
     pub fn set_paused(&self, paused: bool) -> Result<()> {
         let mut inner = self.lock_parked()?;
         let registration =
-            inner.registration.as_mut().ok_or(Error::Misuse("this connection is with no poller"))?;
+            inner.registration.as_mut().ok_or(Error::Misuse("this connection is not in a poller"))?;
         registration.is_paused = paused;
         inner.mark_for_poller();
         Ok(())
