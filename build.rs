@@ -54,6 +54,8 @@ const PREFACE: &str = "\
  * does. No failure terminates the program. After a bug in the library was caught
  * (WS_ERR_INTERNAL), the connection is dead: each call on it returns WS_ERR_INTERNAL, and it can
  * only be freed.
+ * Functions that return a value instead of a status return 0, -1, NULL or UINT64_MAX for NULL, for
+ * a dead connection, and within a callback of the connection.
  *
  * Threads: any thread may call any function on a connection. Calls are serialised, and a thread
  * blocked on the peer never blocks the others. One thread at a time reads: a second one gets

@@ -19,6 +19,8 @@
  * does. No failure terminates the program. After a bug in the library was caught
  * (WS_ERR_INTERNAL), the connection is dead: each call on it returns WS_ERR_INTERNAL, and it can
  * only be freed.
+ * Functions that return a value instead of a status return 0, -1, NULL or UINT64_MAX for NULL, for
+ * a dead connection, and within a callback of the connection.
  *
  * Threads: any thread may call any function on a connection. Calls are serialised, and a thread
  * blocked on the peer never blocks the others. One thread at a time reads: a second one gets
@@ -245,8 +247,9 @@ typedef enum ws_option {
   /// poller. Default off. Configuration only.
   WS_OPT_REUSE_PORT = 26,
   /// Keeps the peer's part of the opening handshake (ws_header() and its like) for the lifetime
-  /// of the connection. If off, it is available until ws_handshake() returns WS_OK or the first
-  /// message is read; a refusal is always kept. An idle connection then needs about 240 bytes
+  /// of the connection. If off, it is dropped when the handshake is complete: a server has it at
+  /// WS_STATE_REQUEST until ws_accept(), and pointers into it become invalid then. The
+  /// subprotocol and a refusal are always kept. An idle connection then needs about 240 bytes
   /// instead of about 580 plus the size of that head. Default on. Configuration only.
   WS_OPT_KEEP_HEAD = 27,
   /// A server with WS_OPT_AUTO_ACCEPT off stops at WS_STATE_REQUEST for every well-formed
@@ -684,7 +687,8 @@ void ws_listener_free(ws_listener *listener);
 /**
  * @defgroup wsabi_handshake Opening handshake
  *
- * Strings and pointers that these functions return are valid until ws_free().
+ * Strings and pointers that these functions return are valid until ws_free(), unless
+ * WS_OPT_KEEP_HEAD is off.
  * @{
  */
 
@@ -1074,7 +1078,8 @@ ws_status_t ws_input_commit(ws_conn *conn,
                             size_t n);
 
 /// Copies received bytes into the connection and stores in `*consumed` how many it had room for.
-/// If that is less than `len`, read messages until WS_ERR_WOULD_BLOCK, then feed the rest.
+/// If that is less than `len`, read messages until WS_ERR_WOULD_BLOCK, then feed the rest. After
+/// the peer's Close or a failure, bytes are consumed and discarded.
 ///
 /// Returns WS_OK, or:
 /// - WS_ERR_MISUSE: memory is lent by ws_input(), ws_feed_eof() has been called, or the connection

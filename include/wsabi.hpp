@@ -786,8 +786,8 @@ public:
   }
 
   /// Returns the value of the first header with this name (case-insensitive) that the peer sent. Valid as long as the
-  /// connection; with option::keep_head 0, this and the results of the neighbouring functions are available until the
-  /// first message is read.
+  /// connection; with option::keep_head 0, this and the results of the neighbouring functions are only available until
+  /// the opening handshake is complete.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept {
     return detail::optional_text(ws_header(get(), detail::c_string(name).get()));
   }

@@ -1,6 +1,7 @@
 //! # Opening handshake
 //!
-//! Strings and pointers that these functions return are valid until ws_free().
+//! Strings and pointers that these functions return are valid until ws_free(), unless
+//! WS_OPT_KEEP_HEAD is off.
 
 use crate::error::Result;
 use crate::ffi::connection::ws_conn;

@@ -57,7 +57,8 @@ pub unsafe extern "C" fn ws_input_commit(conn: *mut ws_conn, n: usize) -> ws_sta
 }
 
 /// Copies received bytes into the connection and stores in `*consumed` how many it had room for.
-/// If that is less than `len`, read messages until WS_ERR_WOULD_BLOCK, then feed the rest.
+/// If that is less than `len`, read messages until WS_ERR_WOULD_BLOCK, then feed the rest. After
+/// the peer's Close or a failure, bytes are consumed and discarded.
 ///
 /// Returns WS_OK, or:
 /// - WS_ERR_MISUSE: memory is lent by ws_input(), ws_feed_eof() has been called, or the connection

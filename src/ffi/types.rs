@@ -203,8 +203,9 @@ pub enum ws_option {
     /// poller. Default off. Configuration only.
     WS_OPT_REUSE_PORT = 26,
     /// Keeps the peer's part of the opening handshake (ws_header() and its like) for the lifetime
-    /// of the connection. If off, it is available until ws_handshake() returns WS_OK or the first
-    /// message is read; a refusal is always kept. An idle connection then needs about 240 bytes
+    /// of the connection. If off, it is dropped when the handshake is complete: a server has it at
+    /// WS_STATE_REQUEST until ws_accept(), and pointers into it become invalid then. The
+    /// subprotocol and a refusal are always kept. An idle connection then needs about 240 bytes
     /// instead of about 580 plus the size of that head. Default on. Configuration only.
     WS_OPT_KEEP_HEAD = 27,
     /// A server with WS_OPT_AUTO_ACCEPT off stops at WS_STATE_REQUEST for every well-formed
