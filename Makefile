@@ -1,4 +1,4 @@
-# `make help` lists the targets. Everything built goes to target/ and build/.
+# `make help` lists the targets. All output goes to target/ and build/.
 
 PREFIX ?= /usr/local
 CC ?= cc
@@ -18,13 +18,13 @@ TEST_CLIENTS := build/bin/autobahn_client build/bin/peer_client
 C_TESTS := $(patsubst tests/c/%.c,build/bin/%,$(wildcard tests/c/test_*.c))
 KNOWN_FAULTS := $(patsubst tests/%.c,build/bin/%,$(wildcard tests/known_faults/test_*.c))
 
-# What `make check` builds in C, with a library that is quick to build; those that take longest begin first.
+# What `make check` builds in C, with a library that is quick to build; the longest tests start first.
 QUICK_TESTS := $(patsubst tests/c/%.c,build/check/bin/%,$(sort $(wildcard tests/c/test_*.c)))
 QUICK_LONGEST := $(addprefix build/check/bin/test_,waiting reporting)
 QUICK_FAULTS := $(patsubst tests/%.c,build/check/bin/%,$(wildcard tests/known_faults/test_*.c))
 LDFLAGS_QUICK := -Wl,--as-needed -Lbuild/check/lib -Wl,-rpath,$(abspath build/check/lib) -lwsabi -lpthread -ldl $(LDFLAGS)
 
-SCALE := $(addprefix build/bin/,broadcast_server cluster_chat cable idle)
+SCALE := $(addprefix build/bin/,broadcast_server cluster_chat faulty_link idle)
 
 PYTHON := build/python/venv/bin/python
 
@@ -33,24 +33,24 @@ PYTHON := build/python/venv/bin/python
 .PHONY: setup-python bindings idle autobahn autobahn-full install uninstall notices sizes clean
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-ab bench-setup report
 
-## The library and the examples in C.
+## Build the library and the examples in C.
 all: lib examples
 
-## This list.
+## Print this list.
 help:
 	@awk '/^## / { text = substr($$0, 4) } /^[a-z][a-z-]*:/ { if (text) printf "%-20s %s\n", substr($$1, 1, index($$1, ":") - 1), text } \
 		!/^##/ { text = "" }' $(MAKEFILE_LIST)
 
-## The library, with the names that a linker and a loader look for.
+## Build the library, with the file names that linkers and loaders look for.
 lib:
 	@mkdir -p build/bin
 	CARGO='$(CARGO)' sh packaging/library.sh build/lib $(CARGOFLAGS)
 
-## The example programs in C.
+## Build the example programs in C.
 examples: $(EXAMPLES)
 
-# Beside a C++ compiler, those with asio in their names want Boost; what is missing leaves them out.
-## The example programs in C++.
+# They need a C++ compiler, and those with asio in their names Boost; without these they are skipped.
+## Build the example programs in C++.
 examples-cpp: $(EXAMPLES_CPP)
 
 build/bin/cpp/%: examples-cpp/%.cpp $(wildcard examples-cpp/*.hpp) include/wsabi.h include/wsabi.hpp | lib
@@ -63,7 +63,7 @@ build/bin/cpp/%: examples-cpp/%.cpp $(wildcard examples-cpp/*.hpp) include/wsabi
 
 build/bin/%: examples-c/%.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
-# It wants libnats, without which it is left out.
+# It needs libnats, and is skipped without it.
 build/bin/cluster_chat: examples-c/cluster_chat.c examples-c/server_options.h include/wsabi.h | lib
 	@if echo '#include <nats/nats.h>' | $(CC) -E - >/dev/null 2>&1; then \
 		set -x; $(CC) $(CFLAGS_ALL) $< -o $@ -lnats $(LDFLAGS_ALL); \
@@ -82,11 +82,11 @@ build/bin/%: tests/scale/%.c include/wsabi.h | lib
 build/bin/peer_client: tests/peers/peer_client.c $(wildcard examples-c/*.h) include/wsabi.h | lib
 	$(CC) $(CFLAGS_ALL) $< -o $@ $(LDFLAGS_ALL)
 
-## Shows server and client at work over TCP, TLS and a Unix socket, in C, C++ and Python.
+## Show server and client over TCP, TLS and a Unix socket, in C, C++ and Python.
 demo: lib examples build/bin/cpp/client
 	sh examples-c/demo.sh
 
-## Format, clippy, the tests in Rust and C, in two minutes; installs nothing.
+## Check format, clippy and the tests in Rust and C, in two minutes; installs nothing.
 check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
@@ -99,7 +99,7 @@ quick-lib:
 		build/check/lib/libwsabi.so.$(ABI)
 	@ln -sf libwsabi.so.$(ABI) build/check/lib/libwsabi.so
 
-# They wait more than they compute.
+# They wait more than they compute, so they run in parallel.
 quick-c: $(QUICK_TESTS) $(QUICK_FAULTS)
 	@printf '%s\n' $(QUICK_LONGEST) $(filter-out $(QUICK_LONGEST),$(QUICK_TESTS)) | xargs -P 3 -I{} sh -c \
 		'{} >{}.log 2>&1; status=$$?; grep -v "^ok" {}.log | sed "s|^|$$(basename {}): |"; exit $$status'
@@ -110,40 +110,40 @@ build/check/bin/%: tests/c/%.c $(wildcard tests/c/*.h) include/wsabi.h | quick-l
 build/check/bin/known_faults/%: tests/known_faults/%.c $(wildcard tests/c/*.h) include/wsabi.h | quick-lib
 	@$(CC) $(CFLAGS_ALL) -Itests/c $< -o $@ $(LDFLAGS_QUICK)
 
-## Warnings in Rust, C, C++, shell and Python; names what it cannot look at here.
+## Run all static checks of Rust, C, C++, shell and Python; lists those that it has to skip.
 lint:
 	@CARGO='$(CARGO)' CFLAGS_ALL='$(CFLAGS_ALL)' CXXFLAGS_ALL='$(CXXFLAGS_ALL)' sh tests/lint.sh
 
-## Everything but the conformance suite, which is `make autobahn`.
+## Run all tests except the conformance suite, which is `make autobahn`.
 test: setup-scale lint test-rust test-loom test-portable test-c test-known-faults test-cpp test-python test-peers test-scale
 
-## The tests in Rust.
+## Run the tests in Rust.
 test-rust:
 	$(CARGO) test
 
-## What threads tell one another without a lock, in every order; and that faults planted there are found.
+## Run the lock-free code in every order of its threads (loom), and check that planted faults are found.
 test-loom:
 	CARGO_TARGET_DIR=$(abspath target/loom) $(CARGO) test --manifest-path tests/loom/Cargo.toml
 
-## The tests in Rust for other processors, in emulation.
+## Run the tests in Rust for other processors, in emulation.
 test-portable:
 	sh tests/portable/run.sh
 
-## The tests in C, under valgrind and sanitizers too; the ABI, an installation, the examples.
+## Run the tests in C, also under valgrind and sanitizers; check the ABI, an installation, the examples.
 test-c: lib examples $(C_TESTS)
 	sh tests/c/run.sh
 
-# Not among all the others: the standard library is built for it, which takes minutes.
-## The tests of threads under ThreadSanitizer.
+# Not part of `make test`: it builds the standard library, which takes minutes.
+## Run the tests of threads under ThreadSanitizer.
 test-tsan:
 	sh tests/c/tsan.sh
 
-## Tests of faults that are not fixed yet, each of which must fail.
+## Run the tests of faults that are not fixed yet, each of which must fail.
 test-known-faults: lib $(KNOWN_FAULTS)
 	CARGO='$(CARGO)' sh tests/known_faults/run.sh $(KNOWN_FAULTS)
 
-# Warnings are errors, in the programs that the tests start, too. The peers are for their Chromium.
-## The tests of the Python package.
+# Warnings are errors, also in the programs that the tests start. Chromium comes with the peers.
+## Run the tests of the Python package.
 test-python: lib setup-python
 	sh tests/peers/setup.sh
 	$(PYTHON) bindings/generate.py --check
@@ -153,72 +153,72 @@ test-python: lib setup-python
 	WSABI_LIBRARY=$(abspath build/lib/libwsabi.so) PYTHONPATH=$(abspath bindings/python/src) \
 		$(PYTHON) -W error -m pytest -q -p no:cacheprovider tests/python
 
-## What the tests of the Python package want, in build/python/venv.
+## Install the requirements of the Python tests in build/python/venv.
 setup-python:
 	sh tests/python/setup.sh
 
-## Writes the tables of the bindings from include/wsabi.h.
+## Generate the tables of the bindings from include/wsabi.h.
 bindings: lib setup-python
 	$(PYTHON) bindings/generate.py
 
-## The tests in C++, with two compilers and two standards, and with CMake.
+## Run the tests in C++, with two compilers and two standards, and with CMake.
 test-cpp: lib build/bin/echo_server build/bin/client
 	sh tests/cpp/setup.sh
 	sh tests/cpp/run.sh
 
-## Real peers, proxies and servers in front.
+## Run the tests with other WebSocket libraries, proxies and reverse proxies.
 test-peers: lib examples build/bin/peer_client
 	sh tests/peers/setup.sh
 	python3 tests/peers/run.py --deflate --server build/bin/echo_server --client build/bin/peer_client
 	python3 tests/peers/transports.py
 
-## Many clients, several processes behind load balancers, cut cables.
+## Run the tests with many clients, several processes behind load balancers, and a faulty link.
 test-scale: lib setup-scale $(SCALE)
 	python3 tests/scale/run.py
 
-# Before the examples, one of which wants a package of it.
+# Before the examples, one of which needs a package that it installs.
 setup-scale:
 	sh tests/scale/setup.sh
 
-## What an idle connection costs, beside tungstenite.
+## Measure the cost of an idle connection, compared with tungstenite.
 idle: lib setup-scale $(SCALE)
 	CARGO='$(CARGO)' python3 tests/scale/idle.py
 
-## The Autobahn TestSuite against the C programs, and against Python, both ways.
+## Run the Autobahn TestSuite with the C programs and with Python, as client and as server.
 autobahn: lib examples build/bin/autobahn_client
 	sh tests/autobahn/setup.sh
 	python3 tests/autobahn/run.py --server build/bin/echo_server --client build/bin/autobahn_client
 	WSABI_LIBRARY=$(abspath build/lib/libwsabi.so) PYTHONPATH=$(abspath bindings/python/src) python3 tests/autobahn/run.py \
 		--name python --server 'python3 tests/autobahn/python_server.py' --client 'python3 tests/autobahn/python_client.py'
 
-## All cases of it, the slow ones too.
+## Run all its cases, including the slow ones.
 autobahn-full: lib examples build/bin/autobahn_client
 	sh tests/autobahn/setup.sh
 	python3 tests/autobahn/run.py --server build/bin/echo_server --client build/bin/autobahn_client --full --timeout 5400
 
-## In memory and over TCP, beside the peers, each in one run; then docs/performance.md with its plots.
+## Run the benchmarks against other libraries, in memory and over TCP, and write docs/performance.md.
 bench: bench-memory bench-tcp report
 
-## Its part in memory.
+## Run the benchmarks in memory only.
 bench-memory:
 	mkdir -p build/bench
 	CARGO_TARGET_DIR=target $(CARGO) run --release --quiet --manifest-path benches/Cargo.toml -- --json build/bench/memory.json
 
-## Its part over TCP.
+## Run the benchmarks over TCP only.
 bench-tcp: bench-setup
 	python3 benches/tcp/run.py --json build/bench/tcp.json
 
-## Echo servers in Python, beside websockets and picows; fails where we are slower than websockets.
+## Benchmark echo servers in Python against websockets and picows; fails if slower than websockets.
 bench-python: lib
 	sh benches/python/setup.sh
 	python3 benches/python/run.py --json build/bench/python.json
 
-## A line for each goal, with its figure and its bound, in less than a minute; fails where one falls short.
+## Print each performance goal with its result and bound, in about a minute; fails if one is missed.
 bench-quick: lib build/bench/bin/wsabi
 	sh benches/tcp/setup.sh --quick
 	CARGO_TARGET_DIR=target $(CARGO) run --release --quiet --manifest-path benches/Cargo.toml -- --goals; memory=$$?; python3 benches/tcp/run.py --quick && [ $$memory = 0 ]
 
-## What a message costs now, and did at BASE=commit, in cells with ONLY=text in their names; fails where it is more.
+## Compare the cost of a message with BASE=commit, in cells whose names contain ONLY=text; fails if it grew.
 bench-ab: lib build/ab/ab
 	@[ -n "$(BASE)" ] || { echo 'make bench-ab BASE=commit [ONLY=text]' >&2; exit 2; }
 	CARGO='$(CARGO)' python3 benches/ab/run.py '$(BASE)' --only '$(ONLY)'
@@ -234,31 +234,31 @@ build/bench/bin/wsabi: benches/tcp/wsabi.c include/wsabi.h | lib
 bench-setup: lib build/bench/bin/wsabi
 	sh benches/tcp/setup.sh
 
-## docs/performance.md with its plots, from the figures of the last runs.
+## Write docs/performance.md and its plots from the results of the last runs.
 report:
 	python3 benches/report.py
 
-# It builds the library only where that has not been done: root need not have cargo.
-## Copies what `make` has built below PREFIX (/usr/local), within DESTDIR.
+# It builds the library only if there is none yet, so that root needs no cargo.
+## Install what `make` has built below PREFIX (default /usr/local), within DESTDIR.
 install: $(LIBRARY)
 	@sh packaging/install.sh install '$(PREFIX)' '$(DESTDIR)'
 
-## Takes away what `make install` with the same PREFIX has put there, and nothing else.
+## Remove exactly what `make install` with the same PREFIX has installed.
 uninstall:
 	@sh packaging/install.sh uninstall '$(PREFIX)' '$(DESTDIR)'
 
 $(LIBRARY):
 	$(MAKE) lib
 
-## The licences of what is linked into the library: when Cargo.lock has changed.
+## Update the third-party notices, after a change of Cargo.lock.
 notices:
 	CARGO='$(CARGO)' python3 packaging/notices.py
 
-## The table of sizes in the docs.
+## Update the table of sizes in docs/installation.md.
 sizes:
 	CARGO='$(CARGO)' python3 packaging/sizes.py
 
-## Removes everything built.
+## Remove all build output.
 clean:
 	$(CARGO) clean
 	rm -rf build

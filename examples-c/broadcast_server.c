@@ -1,11 +1,11 @@
-/* Relays every message of a client to all clients, itself included: 10,000 of them on one thread.
+/* Relays every message of a client to all clients, including itself: 10,000 clients on one thread.
  *
  *   cc -std=c99 -D_POSIX_C_SOURCE=200809L -Iinclude examples-c/broadcast_server.c -Lbuild/lib -lwsabi -o broadcast_server
  *   broadcast_server [URL] [--cert FILE --key FILE] [--handshake-timeout MS] [--ping MS] [--pong-timeout MS]
  *
- * Without a URL it listens at ws://127.0.0.1:9001/. A message is framed once, and all queues share it. A client whose
- * queue is full is closed with 1013, try again later (not 1008: it broke no rule). Nobody waits for it: it has CLOSE_MS
- * to take what was queued and learn why, then it is dropped. SIGTERM or SIGINT end the server with status 0. */
+ * Without a URL it listens on ws://127.0.0.1:9001/. A message is framed once and shared by all queues. A client whose
+ * queue is full is closed with 1013, try again later (not 1008: it violated no rule). Nobody waits for it: it has
+ * CLOSE_MS to read what was queued and the reason, then it is dropped. SIGTERM or SIGINT end the server with status 0. */
 #include "server_options.h" /* the options, the listener, and `stopping`, which a signal sets */
 
 enum { MAX_CLIENTS = 100000, MAX_MESSAGE = 64 << 10, MAX_QUEUED = 256 << 10 /* bytes, for one client */, CLOSE_MS = 2000 };

@@ -1,10 +1,10 @@
-/* A client and a server over functions of the program's own, in place of sockets.
+/* A client and a server over callbacks instead of sockets.
  *
  *   cc -std=c99 -Iinclude examples-c/callbacks.c -Lbuild/lib -lwsabi -o callbacks
  *
- * It shows ws_set_io(): two functions move the bytes, here through a pair of small rings in memory; a serial line, a
- * tunnel or a TLS library would do it the same way. They take what they can, and answer EAGAIN where that is nothing:
- * every call on the connection then answers WS_ERR_WOULD_BLOCK, and is made again later. */
+ * It shows ws_set_io(): two callbacks move the bytes, here through a pair of small ring buffers in memory; a serial
+ * line, a tunnel or a TLS library works the same way. They move as many bytes as they can, and return EAGAIN if that is
+ * none: the call on the connection then returns WS_ERR_WOULD_BLOCK, and is repeated later. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -58,7 +58,7 @@ static int32_t send_some(void *userdata, const uint8_t *buf, size_t len, size_t 
 static void check(int is_so, const char *what)
 {
     if (!is_so) {
-        fprintf(stderr, "callbacks: not so: %s\n", what);
+        fprintf(stderr, "callbacks: check failed: %s\n", what);
         exit(1);
     }
 }

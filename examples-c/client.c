@@ -1,11 +1,11 @@
-/* A command-line client: what one reaches for to try a server.
+/* A command-line client, for trying out a server.
  *
  *   cc -std=c99 -D_POSIX_C_SOURCE=200809L -Iinclude examples-c/client.c -Lbuild/lib -lwsabi -o client
- *   client [OPTION]... URL                 client --help tells the options
+ *   client [OPTION]... URL                 client --help lists the options
  *
- * It shows a conversation from its opening to its end: a handshake that may be refused, a loop that waits for the
- * terminal and the peer at once, messages of any size sent and received in constant memory, part by part, and a
- * closing handshake that is carried through. */
+ * It shows a connection from its opening to its end: a handshake that may be refused, a loop that waits for the
+ * terminal and the peer at the same time, messages of any size sent and received in parts in constant memory, and a
+ * complete closing handshake. */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,22 +27,22 @@ static const char HELP[] =
     "Sends each line of the standard input to a WebSocket server as a text, and prints what comes.\n"
     "The URL is ws://HOST:PORT/, wss://HOST:PORT/ or ws+unix://PATH:/.\n"
     "\n"
-    "  --file PATH            sends this file as one binary message instead\n"
-    "  --text                 ... as one text\n"
-    "  --output PATH          writes binary messages to this file; otherwise they are summed up\n"
-    "  --header 'Name: value' adds a header to the request; may be repeated\n"
-    "  --subprotocol NAME     offers a subprotocol, the favourite first; may be repeated\n"
-    "  --ping                 sends a Ping first, and tells when its Pong has come\n"
-    "  --close CODE[:REASON]  closes with this code instead of 1000\n"
-    "  --count N              leaves after N messages\n"
-    "  --wait SECONDS         leaves when, after the end of the input, nothing has come for so long (1)\n"
-    "  --timeout SECONDS      patience with the opening and the closing handshake (10)\n"
-    "  --cacert FILE          trusts the certificates in this file (PEM) for wss://, instead of the system's\n"
-    "  --cert FILE            shows this certificate chain (PEM) to a server that asks for one\n"
-    "  --key FILE             the private key to it\n"
-    "  --insecure             takes any certificate: for tests\n"
-    "  --proxy URL            goes through http://, socks5:// or socks5h://[USER:PASSWORD@]HOST:PORT\n"
-    "  --proxy-from-env       goes through the proxy that https_proxy, http_proxy or all_proxy names\n"
+    "  --file PATH            send this file as one binary message instead\n"
+    "  --text                 send the file as one text message\n"
+    "  --output PATH          write binary messages to this file instead of printing a summary\n"
+    "  --header 'Name: value' add a header to the request; may be repeated\n"
+    "  --subprotocol NAME     offer a subprotocol, in order of preference; may be repeated\n"
+    "  --ping                 send a Ping first, and print when its Pong arrives\n"
+    "  --close CODE[:REASON]  close with this code instead of 1000\n"
+    "  --count N              exit after N messages\n"
+    "  --wait SECONDS         exit when nothing is received for this long after the end of the input (1)\n"
+    "  --timeout SECONDS      time limit for the opening and the closing handshake (10)\n"
+    "  --cacert FILE          trust the certificates in this file (PEM) for wss://, instead of the system's\n"
+    "  --cert FILE            present this certificate chain (PEM) to a server that requests one\n"
+    "  --key FILE             its private key\n"
+    "  --insecure             accept any certificate: for tests only\n"
+    "  --proxy URL            use this proxy: http://, socks5:// or socks5h://[USER:PASSWORD@]HOST:PORT\n"
+    "  --proxy-from-env       use the proxy that https_proxy, http_proxy or all_proxy names\n"
     "  -v, --verbose          shows the opening handshake, Pings, Pongs and the closing handshake\n"
     "\n"
     "Texts and sums go to the standard output, all else to the standard error.\n"
@@ -280,7 +280,7 @@ static int open_connection(void)
     ws_status_t status = ws_connect(config, url, &conn);
 
     if (status == WS_ERR_UNSUPPORTED)
-        fail(url, "TLS is not supported: the library was built without");
+        fail(url, "TLS is not supported: the library was built without it");
     if (status != WS_OK)
         fail(url, ws_last_error_message());
 

@@ -1,18 +1,18 @@
-/* The broadcast server in several processes, on one machine or many, joined by NATS: a message from a client of one
- * reaches the clients of all.
+/* The broadcast server in several processes, on one machine or several, connected by NATS: a message from a client of
+ * one process reaches the clients of all.
  *
  *   cc -std=c99 -D_POSIX_C_SOURCE=200809L -Iinclude examples-c/cluster_chat.c -Lbuild/lib -lwsabi -lnats -lpthread -o cluster_chat
  *   cluster_chat [URL] [--nats URL] [--subject NAME] [--reuse-port 1] and the options of broadcast_server
  *
- * It listens at ws://127.0.0.1:9001/ and looks for NATS at nats://127.0.0.1:4222, if not told otherwise. With
- * --reuse-port 1 several processes listen at one port, and the system spreads the clients over them.
+ * By default it listens on ws://127.0.0.1:9001/ and connects to NATS at nats://127.0.0.1:4222. With --reuse-port 1,
+ * several processes listen on the same port, and the system distributes the clients among them.
  *
- * A message goes to the clients here at once, and to the other processes as "NAME.text" or "NAME.binary". What comes
- * from there, NATS hands over in a thread of its own: it is put into a queue, and the poller is woken. Without the
- * broker clients of one process still reach each other; up to 8 MiB of what they said is sent when it is back, and
- * reaches the processes that are back by then. Where all has to arrive, that is a case for JetStream. Clients of two
- * processes may see messages in different orders; who wants one order for all leaves NoEcho out, and relays only what
- * the broker hands over. */
+ * A message is sent to the clients of this process at once, and to the other processes as "NAME.text" or "NAME.binary".
+ * NATS delivers messages from other processes on its own thread: they are put into a queue, and the poller is woken.
+ * Without the broker, clients of one process still reach each other; up to 8 MiB of their messages are sent when it is
+ * back, and reach the processes that have reconnected by then. If every message has to arrive, use JetStream. Clients of
+ * two processes may see messages in different orders; for a single order, omit NoEcho and relay only what the broker
+ * delivers. */
 #include <pthread.h>
 
 #include <nats/nats.h>
@@ -96,7 +96,7 @@ static void publish(const ws_message *message)
     natsStatus status = natsConnection_Publish(broker, subject, message->data, (int)message->len);
 
     if (status != NATS_OK) /* it has been away for longer than it can be made up for */
-        fprintf(stderr, "cluster_chat: not passed on: %s\n", natsStatus_GetText(status));
+        fprintf(stderr, "cluster_chat: not relayed: %s\n", natsStatus_GetText(status));
 }
 
 static void serve(struct client *client)

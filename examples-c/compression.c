@@ -1,10 +1,10 @@
-/* permessage-deflate (RFC 7692) at work: what a conversation in JSON comes to on the wire.
+/* permessage-deflate (RFC 7692): the size of a conversation in JSON on the wire.
  *
  *   cc -std=c99 -Iinclude examples-c/compression.c -Lbuild/lib -lwsabi -o compression
- *   compression [PARAMETERS]               for instance "server_no_context_takeover; level=6"
+ *   compression [PARAMETERS]               for example "server_no_context_takeover; level=6"
  *
- * A client and a server in memory agree on it in their opening handshake; then the client sends messages that differ in a
- * few words each, and the bytes that it sends are counted. */
+ * A client and a server in memory negotiate it in their opening handshake. Then the client sends messages that differ in
+ * a few words each, and the bytes that it sends are counted. */
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,13 +1,12 @@
 /* An echo server for many clients on one thread.
  *
  *   cc -std=c99 -D_POSIX_C_SOURCE=200809L -Iinclude examples-c/echo_server.c -Lbuild/lib -lwsabi -lpthread -o echo_server
- *   echo_server [OPTION]... [URL]          echo_server --help tells the options
+ *   echo_server [OPTION]... [URL]          echo_server --help lists the options
  *
- * It shows a whole event loop. Nothing ever waits but the poller, which also looks after the deadlines that the library
- * keeps, of half-open handshakes for instance. A client is served until it has nothing more to say, or has had its turn;
- * its echoes are queued, and go out in one piece. Where a client does not take its echoes, its next messages are left
- * unread until it does: nothing is lost, and its share of memory has a bound. SIGTERM or SIGINT end the server with
- * status 0. */
+ * It shows a complete event loop. Only the poller waits; it also checks the library's deadlines, for example those of
+ * half-open handshakes. A client is served until it has no more messages, or until its turn is over; its echoes are
+ * queued and sent together. If a client does not read its echoes, its next messages are left unread until it does:
+ * nothing is lost, and the memory per client is limited. SIGTERM or SIGINT end the server with status 0. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -26,11 +25,11 @@ static const char HELP[] =
     "Listens at ws://HOST:PORT/, wss://HOST:PORT/ or ws+unix://PATH:/, and echoes all messages. Port 0 takes a free\n"
     "one; without a URL it is ws://127.0.0.1:9001/.\n"
     "\n"
-    "  --cert FILE            the certificate chain to show for wss://, in PEM\n"
-    "  --key FILE             the private key to it\n"
-    "  --client-ca FILE       clients need a certificate that those in this file vouch for\n"
-    "  --deflate PARAMETERS   agrees to permessage-deflate, for instance with \"server_no_context_takeover\" or \"\"\n"
-    "  --health PATH          answers \"GET PATH\" and the like with 200, for the health checks of a load balancer\n";
+    "  --cert FILE            the certificate chain for wss://, in PEM\n"
+    "  --key FILE             its private key\n"
+    "  --client-ca FILE       require client certificates issued by those in this file\n"
+    "  --deflate PARAMETERS   accept permessage-deflate, for example with \"server_no_context_takeover\" or \"\"\n"
+    "  --health PATH          answer plain requests such as \"GET PATH\" with 200, for health checks of a load balancer\n";
 
 enum {
     TURN = 256,  /* messages echoed before the next client has its turn */

@@ -1,11 +1,11 @@
-/* A loop of 60 frames a second that a connection never holds up.
+/* A loop of 60 frames per second that is never blocked by its connection.
  *
  *   cc -std=c99 -D_POSIX_C_SOURCE=200809L -Iinclude examples-c/game_loop.c -Lbuild/lib -lwsabi -o game_loop
- *   game_loop URL FRAMES                   for instance ws://127.0.0.1:9001/ 120
+ *   game_loop URL FRAMES                   for example ws://127.0.0.1:9001/ 120
  *
- * It shows the network's share of a frame: read what has come, but only so much; queue what there is to say; send all
- * of it at once. Connecting, closing and a server that is slow change nothing about that, and no call waits. At the end
- * it tells how long the network took in the worst frame. The server is one that echoes. */
+ * It shows the network's part of a frame: read what has been received, up to a limit; queue what is to be sent; send it
+ * all together. This also holds while connecting, while closing and with a slow server: no call waits. At the end it
+ * prints how long the network took in the worst frame. The server must be an echo server. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

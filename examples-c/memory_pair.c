@@ -1,10 +1,10 @@
-/* A client and a server without any transport: the program carries the bytes from one to the other.
+/* A client and a server without any transport: the program moves the bytes from one to the other.
  *
  *   cc -std=c99 -Iinclude examples-c/memory_pair.c -Lbuild/lib -lwsabi -o memory_pair
  *
- * It shows memory mode, which is how an event loop or an engine with sockets of its own drives a connection: what
- * ws_output() lends is sent, what has arrived is fed in, and in between stand messages. Here a whole conversation goes
- * that way, from the opening handshake to the end on both sides, and each step is checked. */
+ * It shows memory mode, with which an event loop or an engine with its own sockets drives a connection: it sends what
+ * ws_output() lends, and feeds what it receives. Here a whole conversation takes place in this way, from the opening
+ * handshake to the end on both sides, and each step is checked. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 static void check(int is_so, const char *condition, int line)
 {
     if (!is_so) {
-        fprintf(stderr, "memory_pair.c:%d: not so: %s\n", line, condition);
+        fprintf(stderr, "memory_pair.c:%d: check failed: %s\n", line, condition);
         exit(1);
     }
 }

@@ -236,7 +236,7 @@ tls() {
     check 'client: a file of 3 MiB over TLS' binary
     options=
     check 'client: a certificate that is not trusted' fails_with 1 'self-signed' "$url"
-    check 'client: roots that are none' fails_with 2 'no certificate in the PEM' --cacert "$work/server.key" "$url"
+    check 'client: roots that are none' fails_with 2 'the PEM contains no certificate' --cacert "$work/server.key" "$url"
     check 'client: roots that are not there' fails_with 2 'cannot be read' --cacert "$work/nowhere" "$url"
     check 'client: a certificate without its key' fails_with 2 'needs the other' --cert "$work/server.pem" "$url"
     check 'client: a key that does not match' fails_with 2 'does not match the certificate' --cert "$work/server.pem" --key "$work/client.key" "$url"
@@ -266,14 +266,14 @@ unix_socket() {
 # The server is no proxy, and says so.
 proxies() {
     proxy=http://me:s3cret@${url#ws://}
-    check 'client: --proxy that is none' fails_with 1 'the proxy refused with HTTP status' --proxy "$proxy" "$url"
+    check 'client: --proxy that is none' fails_with 1 'the proxy refused the connection with HTTP status' --proxy "$proxy" "$url"
     check 'client: --proxy of no use' fails_with 2 'not the URL of a proxy' --proxy ftp://me:s3cret@host "$url"
     check 'client: no password is told' grep -vq s3cret "$work/told"
     export http_proxy="$proxy"
     check 'client: the environment is not looked at unasked' lines
     check 'client: --proxy-from-env' fails_with 1 'the proxy refused' --proxy-from-env "$url"
     export http_proxy=ftp://host
-    check 'client: --proxy-from-env of no use' fails_with 1 'http_proxy is of no use' --proxy-from-env "$url"
+    check 'client: --proxy-from-env of no use' fails_with 1 'http_proxy names no usable proxy' --proxy-from-env "$url"
     unset http_proxy
 }
 

@@ -1,10 +1,10 @@
-// A client on Boost.Asio: many connections at once, each of which sends a message many times and waits for its echoes.
+// A client with Boost.Asio: many connections at once, each of which sends a message many times and waits for the echoes.
 //
 //   c++ -std=c++17 -Iinclude examples-cpp/asio_client.cpp -Lbuild/lib -lwsabi -lpthread -o asio_client
 //   asio_client PORT [CONNECTIONS [MESSAGES [BYTES]]]
 //
-// It sends as fast as the send queue takes, and goes on where that was full when an echo has come: both ends together
-// never hold more than their queues. asio_session.hpp is where Boost.Asio and the library meet.
+// It sends as fast as the send queue accepts; when that is full, it continues after the next echo: both ends together
+// never hold more than their queues. asio_session.hpp connects Boost.Asio and the library.
 #include "asio_session.hpp"
 
 #include <cstdlib>

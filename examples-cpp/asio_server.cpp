@@ -1,9 +1,9 @@
-// An echo server on Boost.Asio, for many clients.
+// An echo server with Boost.Asio, for many clients.
 //
 //   c++ -std=c++17 -Iinclude examples-cpp/asio_server.cpp -Lbuild/lib -lwsabi -lpthread -o asio_server
-//   asio_server [PORT]            9001 without one; 0 takes a free one
+//   asio_server [PORT]            default 9001; 0 selects a free port
 //
-// asio_session.hpp is where Boost.Asio and the library meet. SIGTERM or SIGINT end the server with status 0.
+// asio_session.hpp connects Boost.Asio and the library. SIGTERM or SIGINT end the server with status 0.
 #include "asio_session.hpp"
 
 #include <cstdlib>

@@ -1,9 +1,9 @@
-// A WebSocket connection on a socket of Boost.Asio, for asio_server.cpp and asio_client.cpp.
+// A WebSocket connection over a Boost.Asio socket, for asio_server.cpp and asio_client.cpp.
 //
-// It shows how any event loop drives a connection in memory mode: received bytes go right into the room that the
-// connection lends, what it lends for sending is sent from where it lies, and in between stand messages. One read and
-// one write are under way at a time. Where an answer finds no room in the send queue, nothing more is read until some
-// output has left: the peer's sends come to a halt, and memory has a bound.
+// It shows how any event loop drives a connection in memory mode: bytes are received directly into memory that the
+// connection lends, and output is sent directly from memory that it lends. One read and one write are in progress at a
+// time. If there is no room for an answer in the send queue, nothing more is read until some output has been sent: the
+// peer has to stop sending, and memory is limited.
 #pragma once
 
 #include <boost/asio.hpp>

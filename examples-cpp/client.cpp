@@ -1,10 +1,10 @@
-// A client: each line of its input is a text message, each message that comes is a line of its output.
+// A client: each line of its input is sent as a text message, each received message is a line of its output.
 //
 //   c++ -std=c++17 -Iinclude examples-cpp/client.cpp -Lbuild/lib -lwsabi -lpthread -o client
-//   client URL [CERTIFICATES]      CERTIFICATES, in PEM, are trusted instead of the system's
+//   client URL [CERTIFICATES]      CERTIFICATES (PEM) are trusted instead of the system's
 //
-// It shows how two threads share a connection: one reads, another writes and closes. Nothing throws: each call says
-// what became of it. At the end of the input it closes, and what the server has sent until then is still shown.
+// It shows how two threads share a connection: one reads, the other writes and closes. Nothing throws: each call returns
+// its result. At the end of the input it closes, and still prints what the server has sent until then.
 #include <fstream>
 #include <iostream>
 #include <iterator>

@@ -1,11 +1,11 @@
 // An echo server for many clients on one thread.
 //
 //   c++ -std=c++17 -Iinclude examples-cpp/server.cpp -Lbuild/lib -lwsabi -lpthread -o server
-//   server [URL]                  ws://127.0.0.1:9001/ without one; port 0 takes a free one
+//   server [URL]                  default ws://127.0.0.1:9001/; port 0 selects a free port
 //
-// It shows a whole event loop over a poller. A client is served until it has nothing more to say, or has had its turn;
-// its echoes go out together. Where a client does not take its echoes, its next messages are left unread until it does:
-// nothing is lost, and its share of memory has a bound. SIGTERM or SIGINT end the server with status 0.
+// It shows a complete event loop with a poller. A client is served until it has no more messages, or until its turn is
+// over; its echoes are sent together. If a client does not read its echoes, its next messages are left unread until it
+// does: nothing is lost, and the memory per client is limited. SIGTERM or SIGINT end the server with status 0.
 #include <array>
 #include <atomic>
 #include <csignal>

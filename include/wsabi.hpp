@@ -1,22 +1,22 @@
-// wsabi.hpp: the C ABI of wsabi (wsabi.h) as C++17 expects it, in one header.
+// wsabi.hpp: the C API of wsabi (wsabi.h) for C++17 and later, in one header.
 //
-// It knows handles, views, errors and callables; it knows no rule of the protocol and holds no bytes: every function is
-// a few lines over one of wsabi.h, whose name it has without the ws_, and where all that is not said here is said.
+// It provides handles, views, errors and callables. It contains no protocol rule and stores no bytes: every function is
+// a few lines over the one in wsabi.h with the same name and ws_ in front, whose documentation applies unless something
+// else is said here.
 //
-// Handles (config, connection, listener, prepared, poller) own what they name, can be moved but not copied, and free it
-// when they go. One that was moved from is empty: every call on it is harmless, and gives errc::invalid_argument where
-// it can fail.
+// Handles (config, connection, listener, prepared, poller) own their object and free it when they are destroyed. They
+// can be moved but not copied. A handle that was moved from is empty: calls on it have no effect, and return
+// errc::invalid_argument if they can fail.
 //
-// Views (bytes_view, message, messages, std::string_view) own nothing; each function says how long what it gives stays.
-// Arguments are used before a call returns, and a std::string_view is never expected to end with a NUL.
+// Views (bytes_view, message, messages, std::string_view) own nothing; each function says how long what it returns is
+// valid. Arguments are not used after a call has returned. A std::string_view need not be NUL-terminated.
 //
-// Errors are values: a result holds what was asked for, or a std::error_code and, where there is more to say, a
-// sentence. Nothing throws, and all of this compiles with -fno-exceptions -fno-rtti. With WS_EXCEPTIONS
-// defined, result::value() throws a ws::error. Files with and without it can be linked together, and so can those of
-// C++17 and later.
+// Errors are values: a result holds the value, or a std::error_code and in many cases a sentence. Nothing throws, and
+// all of this compiles with -fno-exceptions -fno-rtti. If WS_EXCEPTIONS is defined, result::value() throws a ws::error.
+// Files with and without it can be linked together, and so can files for C++17 and for later standards.
 //
-// Threads: as wsabi.h says. Any thread may call any function on a connection, one at a time reads; moving, assigning
-// and destroying a handle is for a moment when nobody else uses it.
+// Threads: as in wsabi.h. Any thread may call any function on a connection; one at a time reads. A handle may only be
+// moved, assigned or destroyed while no other thread uses it.
 #ifndef WSABI_HPP
 #define WSABI_HPP
 
@@ -43,30 +43,30 @@
 namespace ws {
 
 // ---------------------------------------------------------------------------------------------------------------------
-// WORDS. The numbers of wsabi.h by their names there, and with their meanings.
+// CONSTANTS of wsabi.h, with their names and numbers there.
 
-/// What went wrong (ws_status). A std::error_code by itself: `if (sent.error() == ws::errc::send_queue_full)`. Most
-/// compare equal to a std::errc, too: would_block to std::errc::operation_would_block, timeout to std::errc::timed_out.
+/// Error codes (ws_status). They convert to std::error_code: `if (sent.error() == ws::errc::send_queue_full)`. Most
+/// also compare equal to a std::errc: would_block to std::errc::operation_would_block, timeout to std::errc::timed_out.
 enum class errc : std::int32_t {
   would_block = WS_ERR_WOULD_BLOCK,              ///< Nothing can be done now. Wait for interest(), then call again.
-  io = WS_ERR_IO,                                ///< The transport failed: connection::io_error() tells why.
-  capacity = WS_ERR_CAPACITY,                    ///< A message, frame, fragment count or HTTP head over its limit.
-  send_queue_full = WS_ERR_SEND_QUEUE_FULL,      ///< Not accepted: write_pending(), then send it again.
+  io = WS_ERR_IO,                                ///< The transport failed: see connection::io_error().
+  capacity = WS_ERR_CAPACITY,                    ///< A message, frame, fragment count or HTTP head exceeds its limit.
+  send_queue_full = WS_ERR_SEND_QUEUE_FULL,      ///< Not accepted: call write_pending(), then send it again.
   connection_closed = WS_ERR_CONNECTION_CLOSED,  ///< The connection is over. From a write: it is closing.
-  already_closed = WS_ERR_ALREADY_CLOSED,        ///< Used again after that was reported: a bug of the caller.
-  protocol = WS_ERR_PROTOCOL,                    ///< The peer broke RFC 6455.
-  utf8 = WS_ERR_UTF8,                            ///< A text is not UTF-8: the peer's, or the one to be sent.
-  handshake = WS_ERR_HANDSHAKE,                  ///< The opening handshake was refused or malformed: http_status().
-  url = WS_ERR_URL,                              ///< The URL cannot be used.
+  already_closed = WS_ERR_ALREADY_CLOSED,        ///< Used again after that was reported: a bug in the caller.
+  protocol = WS_ERR_PROTOCOL,                    ///< The peer violated RFC 6455 or RFC 7692.
+  utf8 = WS_ERR_UTF8,                            ///< A text is not UTF-8: the peer's, or the one passed to the call.
+  handshake = WS_ERR_HANDSHAKE,                  ///< The opening handshake was refused or malformed: see http_status().
+  url = WS_ERR_URL,                              ///< The URL is not valid or not supported.
   tls = WS_ERR_TLS,                              ///< The TLS session failed.
-  timeout = WS_ERR_TIMEOUT,                      ///< A deadline passed: handshake, close, pong or idle.
-  proxy = WS_ERR_PROXY,                          ///< The proxy refused, or is none.
-  invalid_argument = WS_ERR_INVALID_ARGUMENT,    ///< An argument is wrong, or the handle empty: nothing happened.
-  misuse = WS_ERR_MISUSE,                        ///< The call does not fit the state of the handle: nothing happened.
+  timeout = WS_ERR_TIMEOUT,                      ///< A deadline passed: connect, handshake, close, pong or idle.
+  proxy = WS_ERR_PROXY,                          ///< The proxy refused, or the host is not a proxy.
+  invalid_argument = WS_ERR_INVALID_ARGUMENT,    ///< An argument is not allowed, or an empty handle: nothing happened.
+  misuse = WS_ERR_MISUSE,                        ///< The call is not allowed in this state: nothing happened.
   no_memory = WS_ERR_NO_MEMORY,                  ///< A buffer could not be allocated.
   internal = WS_ERR_INTERNAL,                    ///< A bug in the library: the handle can only be freed.
-  unsupported = WS_ERR_UNSUPPORTED,              ///< The library was built without that feature.
-  abi_mismatch = -1000,                          ///< This header belongs to another library: check_abi().
+  unsupported = WS_ERR_UNSUPPORTED,              ///< The library was built without this feature.
+  abi_mismatch = -1000,                          ///< The library does not match this header: see check_abi().
 };
 
 }  // namespace ws
@@ -75,7 +75,7 @@ template <> struct std::is_error_code_enum<ws::errc> : std::true_type {};
 
 namespace ws {
 
-/// What a message is (ws_kind): the opcodes of RFC 6455 section 5.2.
+/// Kind of a message (ws_kind): the opcodes of RFC 6455 section 5.2.
 enum class kind : std::int32_t {
   text = WS_TEXT,
   binary = WS_BINARY,
@@ -87,17 +87,17 @@ enum class kind : std::int32_t {
 /// Which end of a connection this is (ws_role).
 enum class role : std::int32_t { client = WS_CLIENT, server = WS_SERVER };
 
-/// How far a connection has come (ws_state).
+/// State of a connection (ws_state).
 enum class state : std::int32_t {
-  connecting = WS_STATE_CONNECTING,  ///< The opening handshake is going on.
-  request = WS_STATE_REQUEST,        ///< A server has a request to accept() or reject().
-  open = WS_STATE_OPEN,              ///< Messages flow.
-  closing = WS_STATE_CLOSING,        ///< Read on, until errc::connection_closed.
-  closed = WS_STATE_CLOSED,          ///< Over.
+  connecting = WS_STATE_CONNECTING,  ///< The connection is being opened.
+  request = WS_STATE_REQUEST,        ///< A server has a request for accept() or reject().
+  open = WS_STATE_OPEN,              ///< Messages can be sent and received.
+  closing = WS_STATE_CLOSING,        ///< Read until errc::connection_closed.
+  closed = WS_STATE_CLOSED,          ///< The connection is over.
 };
 
-/// Options of a configuration or a connection (ws_option, where each one's values and default are). Sizes are in bytes,
-/// times in milliseconds, switches 0 or 1; 0 is "no limit" or "never" for sizes and times.
+/// Options of a configuration or a connection. ws_option documents their values and defaults. Sizes are in bytes, times
+/// in milliseconds, switches 0 or 1; 0 means no limit or never for sizes and times.
 enum class option : std::int32_t {
   max_message_size = WS_OPT_MAX_MESSAGE_SIZE,
   max_frame_size = WS_OPT_MAX_FRAME_SIZE,
@@ -137,30 +137,30 @@ enum class option : std::int32_t {
 
 /// What a connection waits for (ws_flag).
 struct wants {
-  bool read;   ///< Bytes of the peer, or the end.
+  bool read;   ///< Bytes from the peer, or the end of the stream.
   bool write;  ///< Room to send.
 };
 
 using milliseconds = std::chrono::milliseconds;
 
-/// The ABI version of the library that was loaded. check_abi() compares it.
+/// Returns the ABI version of the loaded library. check_abi() compares it.
 [[nodiscard]] inline std::uint32_t abi_version() noexcept { return ws_abi_version(); }
 
-/// The version of the library that was loaded: major * 1000000 + minor * 1000 + patch.
+/// Returns the version of the loaded library: major * 1000000 + minor * 1000 + patch.
 [[nodiscard]] inline std::uint32_t version_number() noexcept { return ws_version_number(); }
 
-/// The version of the library that was loaded, for instance "0.1.0". Static.
+/// Returns the version of the loaded library, for example "0.1.0". The string is static.
 [[nodiscard]] inline std::string_view version_string() noexcept { return ws_version_string(); }
 
-/// The library's own clock: time that never goes backwards, from a start of its own.
+/// Returns the time of the library's clock, since an arbitrary start. It never goes backwards.
 [[nodiscard]] inline milliseconds now() noexcept { return milliseconds(ws_now()); }
 
-/// The name of an error in wsabi.h, for instance "WS_ERR_IO". Static.
+/// Returns the name of an error in wsabi.h, for example "WS_ERR_IO". The string is static.
 [[nodiscard]] inline std::string_view status_name(errc error) noexcept {
   return error == errc::abi_mismatch ? "abi_mismatch" : ws_status_name(static_cast<ws_status_t>(error));
 }
 
-/// Whether a connection that gave this error can carry no more messages.
+/// Whether a connection on which a call returned this error can carry no more messages (see ws_status_is_fatal()).
 [[nodiscard]] inline bool is_fatal(errc error) noexcept {
   return ws_status_is_fatal(static_cast<ws_status_t>(error)) != 0;
 }
@@ -168,36 +168,36 @@ using milliseconds = std::chrono::milliseconds;
 // ---------------------------------------------------------------------------------------------------------------------
 // ERRORS.
 
-/// The category of errc: named "wsabi", its messages are the library's.
+/// The category of errc, named "wsabi". Its messages are those of ws_status_message().
 [[nodiscard]] inline const std::error_category &category() noexcept;
 
-/// What std::error_code makes of an errc.
+/// Converts an errc to a std::error_code.
 [[nodiscard]] inline std::error_code make_error_code(errc error) noexcept {
   return {static_cast<int>(error), category()};
 }
 
-/// What went wrong last on this thread where no connection keeps it (ws_last_error_message): results have it already.
-/// Stays until the next such failure on this thread.
+/// Describes the last failure on this thread that no connection records (ws_last_error_message()). Results already
+/// contain it. Valid until the next such failure on this thread.
 [[nodiscard]] inline const char *last_error_message() noexcept { return ws_last_error_message(); }
 
-/// Why something failed. Copies nothing but, where there is more to say, a sentence.
+/// Why a call failed: an error code and possibly a sentence, which is the only thing it copies.
 class failure {
 public:
   failure() noexcept = default;
   failure(errc error) noexcept : code_(make_error_code(error)) {}
   failure(std::error_code code) noexcept : code_(code) {}
-  /// With a copy of what else there is to say; without, where there is no memory for it.
+  /// With a copy of a sentence; without it if there is no memory for the copy.
   failure(errc error, const char *sentence) noexcept : failure(error) {
     const std::size_t size = std::strlen(sentence) + 1;
     if (size > 1) sentence_.reset(new (std::nothrow) char[size]);
     if (sentence_) std::memcpy(sentence_.get(), sentence, size);
   }
 
-  /// The error; false where there is none.
+  /// The error; false if there is none.
   [[nodiscard]] std::error_code code() const noexcept { return code_; }
 
-  /// What is wrong, and of a connection where in the stream. "" where there is nothing to be said beyond the message of
-  /// code(). Stays as long as this failure.
+  /// Describes what is wrong, for a connection also where in the stream. "" if there is nothing to add to the message
+  /// of code(). Valid as long as this failure.
   [[nodiscard]] const char *sentence() const noexcept { return sentence_ ? sentence_.get() : ""; }
 
 private:
@@ -206,7 +206,7 @@ private:
   std::unique_ptr<char[]> sentence_;
 };
 
-/// What a call came to: a T, or why there is none. Like std::expected.
+/// Result of a call: a T, or a failure. Like std::expected.
 template <class T> class [[nodiscard]] result {
 public:
   result(T value) noexcept : value_(std::move(value)) {}
@@ -217,26 +217,27 @@ public:
   [[nodiscard]] explicit operator bool() const noexcept { return value_.has_value(); }
   [[nodiscard]] bool has_value() const noexcept { return value_.has_value(); }
 
-  /// The value. Where there is none, std::terminate().
+  /// The value. Calls std::terminate() if there is none.
   [[nodiscard]] T &operator*() & noexcept { return checked(); }
   [[nodiscard]] const T &operator*() const & noexcept { return const_cast<result &>(*this).checked(); }
   [[nodiscard]] T operator*() && noexcept { return std::move(checked()); }
   [[nodiscard]] T *operator->() noexcept { return &checked(); }
   [[nodiscard]] const T *operator->() const noexcept { return &const_cast<result &>(*this).checked(); }
 
-  /// The value, or another one where there is none.
+  /// The value, or `other` if there is none.
   [[nodiscard]] T value_or(T other) && noexcept { return value_ ? std::move(*value_) : std::move(other); }
 
-  /// The error; false where there is none.
+  /// The error; false if there is none.
   [[nodiscard]] std::error_code error() const noexcept { return failure_.code(); }
 
-  /// What is wrong: see failure::sentence().
+  /// Describes what is wrong: see failure::sentence().
   [[nodiscard]] const char *sentence() const noexcept { return failure_.sentence(); }
 
   /// The failure, for another result: `if (!conn) return conn.take_failure();`
   [[nodiscard]] failure take_failure() noexcept { return std::move(failure_); }
 
-  /// The value. Where there is none, throws a ws::error; for files that define WS_EXCEPTIONS before this header.
+  /// The value. Throws a ws::error if there is none. Only for files that define WS_EXCEPTIONS before they include this
+  /// header.
   template <class Self = result> T &value() & {
     if (!value_) throw_as_WS_EXCEPTIONS_allows(static_cast<Self &>(*this));
     return *value_;
@@ -256,7 +257,7 @@ private:
   failure failure_;
 };
 
-/// What a call came to that has nothing to give.
+/// Result of a call that returns no value.
 template <> class [[nodiscard]] result<void> {
 public:
   result() noexcept = default;
@@ -267,16 +268,16 @@ public:
   [[nodiscard]] explicit operator bool() const noexcept { return !failure_.code(); }
   [[nodiscard]] bool has_value() const noexcept { return !failure_.code(); }
 
-  /// The error; false where there is none.
+  /// The error; false if there is none.
   [[nodiscard]] std::error_code error() const noexcept { return failure_.code(); }
 
-  /// What is wrong: see failure::sentence().
+  /// Describes what is wrong: see failure::sentence().
   [[nodiscard]] const char *sentence() const noexcept { return failure_.sentence(); }
 
   /// The failure, for another result.
   [[nodiscard]] failure take_failure() noexcept { return std::move(failure_); }
 
-  /// Where it failed, throws a ws::error; for files that define WS_EXCEPTIONS before this header.
+  /// Throws a ws::error if the call failed. Only for files that define WS_EXCEPTIONS before they include this header.
   template <class Self = result> void value() const {
     if (failure_.code()) throw_as_WS_EXCEPTIONS_allows(static_cast<const Self &>(*this));
   }
@@ -286,21 +287,21 @@ private:
 };
 
 #ifdef WS_EXCEPTIONS
-/// What result::value() throws: code() is the error, what() the sentence and the message.
+/// Thrown by result::value(): code() is the error, what() contains the sentence and the message.
 class error : public std::system_error {
 public:
   error(std::error_code code, const char *sentence) : std::system_error(code, sentence) {}
 };
 
-/// value() finds this when it is called; without WS_EXCEPTIONS its name is what the compiler complains of.
+/// value() finds this at the point of instantiation. Without WS_EXCEPTIONS, the compiler reports its name.
 template <class T> [[noreturn]] void throw_as_WS_EXCEPTIONS_allows(const result<T> &failed) {
   throw error(failed.error(), failed.sentence());
 }
 #endif
 
-/// Whether this header belongs to the library that was loaded. Everything that makes a handle asks this first.
+/// Checks that the loaded library matches this header. Every function that creates a handle does so first.
 ///
-/// errc::abi_mismatch, whose message has both numbers.
+/// errc::abi_mismatch: it does not; the message contains both version numbers.
 inline result<void> check_abi() noexcept {
   if (ws_abi_version() != WS_ABI_VERSION) return errc::abi_mismatch;
   return {};
@@ -309,8 +310,7 @@ inline result<void> check_abi() noexcept {
 // ---------------------------------------------------------------------------------------------------------------------
 // VIEWS.
 
-/// A stretch of values that belong to somebody else: what std::span is from C++20 on, which takes it, and which it
-/// takes.
+/// A view of contiguous values owned by somebody else, like std::span of C++20; the two convert to each other.
 template <class T> class view {
 public:
   constexpr view() noexcept = default;
@@ -331,8 +331,8 @@ private:
   std::size_t size_ = 0;
 };
 
-/// Bytes to read. Made of anything with data() and size() whose elements are bytes (std::uint8_t, char, std::byte), of
-/// text, and of a pointer and a length.
+/// A view of bytes to read. Can be constructed from anything with data() and size() whose elements are bytes
+/// (std::uint8_t, char, std::byte), from a C string, and from a pointer and a length.
 class bytes_view : public view<const std::uint8_t> {
   template <class T>
   static constexpr bool is_byte =
@@ -341,36 +341,36 @@ class bytes_view : public view<const std::uint8_t> {
 public:
   constexpr bytes_view() noexcept = default;
   bytes_view(const void *data, std::size_t size) noexcept : view(static_cast<const std::uint8_t *>(data), size) {}
-  /// Text up to its NUL.
+  /// A C string, without its NUL.
   bytes_view(const char *text) noexcept : bytes_view(text, text ? std::strlen(text) : 0) {}
-  /// A buffer of characters is not taken for text: say how much of it is meant.
+  /// A character buffer is not treated as text: pass a pointer and a length.
   template <std::size_t N> bytes_view(char (&buffer)[N]) = delete;
   template <class C, class T = std::remove_pointer_t<decltype(std::declval<const C &>().data())>,
             class = std::enable_if_t<is_byte<T>>>
   bytes_view(const C &container) noexcept : bytes_view(container.data(), container.size()) {}
 
-  /// The same bytes as characters. Stays as long as they do.
+  /// The same bytes as characters. Valid as long as they are.
   [[nodiscard]] std::string_view text() const noexcept { return {reinterpret_cast<const char *>(data()), size()}; }
 };
 
-/// A received message: a view of one that its connection owns. It stays until the next read on that connection, or the
-/// connection's end; so does what it gives.
+/// A received message: a view of a message that its connection owns. It, and everything obtained from it, is valid
+/// until the next read on that connection, or until the connection is destroyed.
 class message {
 public:
   explicit message(const ws_message *raw) noexcept : raw_(raw) {}
 
   [[nodiscard]] ws::kind kind() const noexcept { return static_cast<ws::kind>(raw_->kind); }
 
-  /// The payload; of a Close, the reason.
+  /// The payload; for a Close, the reason.
   [[nodiscard]] bytes_view bytes() const noexcept { return {raw_->data, raw_->len}; }
 
-  /// The payload as characters: UTF-8 where kind() is text, or close. Without a NUL at its end.
+  /// The payload as characters: valid UTF-8 if kind() is text or close. Not NUL-terminated.
   [[nodiscard]] std::string_view text() const noexcept { return bytes().text(); }
 
-  /// Of a Close, its code (RFC 6455 section 7.4), 1005 where the peer gave none. Otherwise 0.
+  /// The code of a Close (RFC 6455 section 7.4), or 1005 if the peer sent none. Otherwise 0.
   [[nodiscard]] std::int32_t close_code() const noexcept { return raw_->close_code; }
 
-  /// False for a part of a message that goes on; only with option::deliver_fragments.
+  /// False for a part of a message that more parts follow; only with option::deliver_fragments.
   [[nodiscard]] bool is_final() const noexcept { return raw_->is_final != 0; }
 
   [[nodiscard]] const ws_message *get() const noexcept { return raw_; }
@@ -379,8 +379,8 @@ private:
   const ws_message *raw_;
 };
 
-/// Messages that were read together: for (ws::message message : messages). All of them stay until the next read on
-/// their connection, or the connection's end.
+/// Messages that were read together: `for (ws::message message : messages)`. All of them are valid until the next read
+/// on their connection, or until the connection is destroyed.
 class messages {
 public:
   class iterator {
@@ -420,24 +420,24 @@ private:
   std::size_t count_ = 0;
 };
 
-/// Name and value of a header of HTTP. Both stay as long as the connection that gave them.
+/// Name and value of an HTTP header. Both are valid as long as the connection that returned them.
 struct header {
   std::string_view name;
   std::string_view value;
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
-// What the handles are made of.
+// Implementation of the handles.
 
 namespace detail {
 
-/// Owns a handle of C, which Free frees.
+/// Owns a handle of the C API and frees it with Free.
 template <auto Free> struct deleter {
   template <class T> void operator()(T *handle) const noexcept { Free(handle); }
 };
 template <class T, auto Free> using owner = std::unique_ptr<T, deleter<Free>>;
 
-/// Why a call failed that has no connection to remember it: the thread does.
+/// Why a call without a connection failed: the thread records it.
 inline failure last_failure(ws_status_t status) noexcept {
   return failure(static_cast<errc>(status), ws_last_error_message());
 }
@@ -448,25 +448,26 @@ inline result<void> done(ws_status_t status) noexcept {
   return {};
 }
 
-/// The same for a call that the system may refuse: errno says why.
+/// The same for a call that the system may refuse: errno has the reason.
 inline failure system_failure(ws_status_t status) noexcept {
   if (status == WS_ERR_IO && errno != 0) return std::error_code(errno, std::system_category());
   return last_failure(status);
 }
 
-/// A milliseconds parameter of C: what is out of its range stands for the nearest in it.
+/// Converts milliseconds to a parameter of the C API; values out of range are clamped.
 inline std::int32_t timeout(milliseconds time) noexcept {
   constexpr milliseconds::rep most = std::numeric_limits<std::int32_t>::max();
   return static_cast<std::int32_t>(std::min(std::max<milliseconds::rep>(time.count(), -1), most));
 }
 
-/// A text of C's address functions: NULL stands for none.
+/// Converts a C string that may be NULL.
 inline std::optional<std::string_view> optional_text(const char *text) noexcept {
   if (!text) return std::nullopt;
   return std::string_view(text);
 }
 
-/// A string_view with a NUL behind it, in a call to C. A NUL within would cut it short there, and is refused.
+/// A NUL-terminated copy of a string_view, for a call to C. A string that contains a NUL is refused, because C would
+/// cut it short.
 class c_string {
 public:
   explicit c_string(std::string_view text) noexcept {
@@ -504,14 +505,14 @@ private:
 // ---------------------------------------------------------------------------------------------------------------------
 // CONFIGURATION.
 
-/// What a connection or listener begins with. It is copied when it is used: change or drop it at any time afterwards.
-/// One thread at a time may use it.
+/// Initial settings of a connection or listener. A configuration is copied when it is used; it may be changed or
+/// destroyed at any time afterwards. Only one thread at a time may use it.
 class config {
 public:
-  /// One with the defaults. Where check_abi() fails it is empty, and every call says so.
+  /// Creates a configuration with the default values. If check_abi() fails, it is empty, and every call on it says so.
   config() noexcept : config_(ws_abi_version() == WS_ABI_VERSION ? ws_config_new() : nullptr) {}
 
-  /// Sets an option. errc::invalid_argument: a value that it cannot have.
+  /// Sets an option. errc::invalid_argument: the value is out of range.
   result<void> set(option name, std::uint64_t value) noexcept {
     return done(ws_config_set(get(), static_cast<std::int32_t>(name), value));
   }
@@ -522,7 +523,7 @@ public:
     return set(name, static_cast<std::uint64_t>(time.count()));
   }
 
-  /// The value of an option.
+  /// Returns the value of an option.
   result<std::uint64_t> get(option name) const noexcept {
     std::uint64_t value = 0;
     auto read = done(ws_config_get(get(), static_cast<std::int32_t>(name), &value));
@@ -530,8 +531,8 @@ public:
     return value;
   }
 
-  /// Adds a header to the request of a client, or to the response of a server. errc::invalid_argument: not a header by
-  /// HTTP's grammar (CR, LF, NUL), or one of the handshake's own.
+  /// Adds a header to the request of a client, or to every response of a server. errc::invalid_argument: name or value
+  /// is not allowed by the HTTP grammar (for example CR, LF or NUL), or the header belongs to the handshake.
   result<void> add_header(std::string_view name, std::string_view value) noexcept {
     const detail::c_string c_name(name), c_value(value);
     if (!c_name) return c_name.why();
@@ -539,16 +540,16 @@ public:
     return done(ws_config_add_header(get(), c_name.get(), c_value.get()));
   }
 
-  /// Adds a subprotocol (RFC 6455 section 1.9), the favourite first. errc::invalid_argument: not a token, or there
-  /// already.
+  /// Adds a subprotocol (RFC 6455 section 1.9), in order of preference. errc::invalid_argument: not a token, or it has
+  /// been added before.
   result<void> add_protocol(std::string_view name) noexcept {
     const detail::c_string c_name(name);
     if (!c_name) return c_name.why();
     return done(ws_config_add_protocol(get(), c_name.get()));
   }
 
-  /// Sets the proxy that connect() goes through: "http://user:password@host:port", or the same with socks5 or socks5h;
-  /// nullopt for none. errc::invalid_argument: not such a URL.
+  /// Sets the proxy for connect(): "http://user:password@host:port", or the same with socks5 or socks5h; std::nullopt
+  /// removes it. errc::invalid_argument: not such a URL.
   result<void> set_proxy(std::optional<std::string_view> url) noexcept {
     if (!url) return done(ws_config_set_proxy(get(), nullptr));
     const detail::c_string c_url(*url);
@@ -556,28 +557,27 @@ public:
     return done(ws_config_set_proxy(get(), c_url.get()));
   }
 
-  /// Sets the certificates to trust for wss://, in PEM, instead of the system's. errc::invalid_argument: none in it, or
-  /// a malformed one; errc::unsupported: a build without TLS.
+  /// Sets the trusted certificates for wss://, in PEM, in place of the system's. errc::invalid_argument: it contains no
+  /// certificate or a malformed one; errc::unsupported: the library was built without TLS.
   result<void> set_tls_roots(bytes_view pem) noexcept {
     return done(ws_config_set_tls_roots(get(), pem.data(), pem.size()));
   }
 
-  /// Sets the certificate that this end shows, in PEM: the chain, its own first, and the private key to that.
-  /// errc::invalid_argument: one is missing, malformed, or does not fit the other; errc::unsupported: a build without
-  /// TLS.
+  /// Sets the own certificate, in PEM: the chain, own certificate first, and its private key. errc::invalid_argument:
+  /// one of them is missing or malformed, or they do not match; errc::unsupported: the library was built without TLS.
   result<void> set_tls_identity(bytes_view chain_pem, bytes_view key_pem) noexcept {
     return done(ws_config_set_tls_identity(get(), chain_pem.data(), chain_pem.size(), key_pem.data(), key_pem.size()));
   }
 
-  /// What went wrong last in a call on this, in a sentence: what is wrong with a header, a proxy, a certificate or a
-  /// value. "" where nothing did. Stays until the next such call that fails.
+  /// Describes the last failure of a call on this configuration: for example, what is wrong with a header, a proxy, a
+  /// certificate or a value. "" if there was none. Valid until the next such call that fails.
   [[nodiscard]] const char *error_message() const noexcept { return ws_config_error_message(get()); }
 
   [[nodiscard]] explicit operator bool() const noexcept { return config_ != nullptr; }
   [[nodiscard]] ws_config *get() const noexcept { return config_.get(); }
 
 private:
-  /// An empty configuration of a library that is another one has a better reason than being empty.
+  /// If the library does not match this header, that is the reason rather than the empty configuration.
   static result<void> done(ws_status_t status) noexcept {
     if (auto abi = check_abi(); !abi) return abi;
     return detail::done(status);
@@ -586,10 +586,11 @@ private:
   detail::owner<ws_config, ws_config_free> config_;
 };
 
-/// The URL of the proxy that the environment names for a URL, by the rules of option::proxy_from_environment, as
-/// config::set_proxy() takes it; "" for none. For a program that connects by itself. A copy.
+/// Returns the URL of the proxy that the environment names for a URL, by the rules of option::proxy_from_environment
+/// and in the form that config::set_proxy() takes; "" for none. For a program that makes other connections and wants to
+/// use the same proxy. The result is a copy.
 ///
-/// errc::url; errc::proxy: the variable has none in it that can be used; errc::invalid_argument: a NUL in the URL;
+/// errc::url; errc::proxy: the variable names no usable proxy; errc::invalid_argument: the URL contains a NUL;
 /// errc::no_memory, errc::abi_mismatch.
 [[nodiscard]] inline result<std::string> proxy_for(std::string_view url) {
   if (auto abi = check_abi(); !abi) return abi.take_failure();
@@ -610,8 +611,8 @@ private:
 // ---------------------------------------------------------------------------------------------------------------------
 // CONNECTIONS.
 
-/// What a callable that moves bytes did: `count` bytes, or `error`, which is errno (EAGAIN: nothing now) or
-/// WSAGetLastError(). Received 0 bytes without an error: the end of the stream.
+/// Result of a callable that moves bytes: `count` bytes, or `error`, which is errno (EAGAIN: nothing now) or
+/// WSAGetLastError(). Receiving 0 bytes without an error means the end of the stream.
 struct transfer {
   std::size_t count;
   std::int32_t error = 0;
@@ -619,15 +620,15 @@ struct transfer {
 
 namespace detail {
 
-/// Callables of the caller's behind the functions that C calls.
+/// The user's callables, called by the functions that the C API calls.
 struct callables {
-  bool are_running = false;  ///< one of them is being called, which happens under the connection's lock
+  bool are_running = false;  ///< a callable is running, under the connection's lock
   void (*const free)(callables *);
 
   explicit callables(void (*how)(callables *)) noexcept : free(how) {}
 };
 
-/// Where one of them drops its own connection while it is called, C does nothing, and they stay with it.
+/// If a callable destroys its own connection while it runs, C does nothing, and the callables stay with the connection.
 struct callables_deleter {
   void operator()(callables *callables) const noexcept {
     if (!callables->are_running) callables->free(callables);
@@ -662,12 +663,12 @@ template <class Receive, class Send> struct pair_of_callables : callables {
 
 }  // namespace detail
 
-/// A text or binary message, framed once for many connections: see prepare_message(). Any number of threads may send
-/// one.
+/// A text or binary message that is framed once for many connections: see prepare_message(). Any number of threads may
+/// send the same one.
 class prepared {
 public:
   prepared() noexcept = default;
-  /// Owns a handle of C.
+  /// Takes ownership of a handle of the C API.
   explicit prepared(ws_prepared *handle) noexcept : prepared_(handle) {}
 
   [[nodiscard]] explicit operator bool() const noexcept { return prepared_ != nullptr; }
@@ -677,23 +678,23 @@ private:
   detail::owner<ws_prepared, ws_prepared_free> prepared_;
 };
 
-/// A connection: see connect() and listener::accept() for those over sockets of the library's own, client(), server()
-/// and from_partially_read() for those over a socket or callables of the caller's, or in memory.
+/// A connection. connect() and listener::accept() create one over a socket of the library; client(), server() and
+/// from_partially_read() create one over your own socket or callables, or in memory.
 class connection {
 public:
   connection() noexcept = default;
-  /// Owns a handle of C.
+  /// Takes ownership of a handle of the C API.
   explicit connection(ws_conn *handle) noexcept : conn_(handle) {}
   connection(connection &&) noexcept = default;
   connection &operator=(connection &&other) noexcept {
-    connection taken(std::move(other)); // and frees what was here, the handle before the callables that it calls
+    connection taken(std::move(other)); // frees the old handle before the callables that it calls
     std::swap(callables_, taken.callables_);
     std::swap(conn_, taken.conn_);
     return *this;
   }
 
-  /// A client for a ws:// or wss:// URL over a transport of the caller's, who sees to TLS: set_socket() or set_io()
-  /// next, or neither for memory mode; then handshake().
+  /// Creates a client for a ws:// or wss:// URL over your own transport, which has to provide TLS if that is wanted.
+  /// Next, call set_socket() or set_io(), or neither for memory mode, then handshake().
   ///
   /// errc::url, errc::no_memory; errc::invalid_argument: an empty configuration, or a NUL in the URL;
   /// errc::abi_mismatch.
@@ -703,7 +704,8 @@ public:
     return make_client(config.get(), url);
   }
 
-  /// A server's end over a transport of the caller's: set_socket() or set_io() next, or neither; then handshake().
+  /// Creates a server's end over your own transport. Next, call set_socket() or set_io(), or neither for memory mode,
+  /// then handshake().
   ///
   /// errc::invalid_argument: an empty configuration; errc::abi_mismatch.
   [[nodiscard]] static result<connection> server() noexcept { return make_server(nullptr); }
@@ -712,10 +714,10 @@ public:
     return make_server(config.get());
   }
 
-  /// One whose opening handshake somebody else has done. `part` is what has been read after the head; it is copied, and
-  /// delivered first.
+  /// Creates a connection whose opening handshake has been done elsewhere. `part` holds the bytes that were already
+  /// received after the HTTP head; they are copied and read first.
   ///
-  /// errc::invalid_argument: no such role, or an empty configuration; errc::no_memory, errc::abi_mismatch.
+  /// errc::invalid_argument: there is no such role, or an empty configuration; errc::no_memory, errc::abi_mismatch.
   [[nodiscard]] static result<connection> from_partially_read(ws::role role, bytes_view part) noexcept {
     return make_open(nullptr, role, part);
   }
@@ -725,16 +727,17 @@ public:
     return make_open(config.get(), role, part);
   }
 
-  /// Lets two callables of the caller's move the bytes:
+  /// Makes two callables the transport of the connection:
   ///
   ///     ws::transfer receive(ws::view<std::uint8_t> room);
   ///     ws::transfer send(ws::bytes_view bytes);
   ///
-  /// They are moved in here and stay as long as this handle. They are called from within calls on this connection, one
-  /// at a time, whichever thread makes them; what their arguments view stays until they return. They must not throw
-  /// (std::terminate), nor call back into the connection (errc::misuse); if one drops it, it stays behind for good.
+  /// They are moved into the handle and live as long as it does. They are called from within calls on this connection,
+  /// one at a time, on the thread that makes the call; their arguments are valid until they return. They must not throw
+  /// (std::terminate) and must not call back into the connection (errc::misuse). A connection destroyed by its own
+  /// callable is leaked.
   ///
-  /// errc::misuse: the connection has its transport already; errc::no_memory.
+  /// errc::misuse: the connection already has a transport; errc::no_memory.
   template <class Receive, class Send> result<void> set_io(Receive receive, Send send) noexcept {
     using both = detail::pair_of_callables<Receive, Send>;
     std::unique_ptr<detail::callables, detail::callables_deleter> callables(
@@ -745,13 +748,13 @@ public:
     return set;
   }
 
-  /// Lets a connected stream socket of the caller's move the bytes. It keeps its flags and is never closed here: close
-  /// it after this handle. errc::invalid_argument: no stream socket; errc::misuse: there is a transport already;
-  /// errc::unsupported: a build without sockets.
+  /// Makes your own connected stream socket the transport of the connection. Its flags are not changed, and it is never
+  /// closed: close it after this handle. errc::invalid_argument: not a stream socket; errc::misuse: the connection
+  /// already has a transport; errc::unsupported: the library was built without sockets.
   result<void> set_socket(ws_socket socket) noexcept { return done(ws_set_socket(get(), socket)); }
 
-  /// Frees the connection, and closes the socket if the library opened it: at once, without a Close. Harmless if
-  /// repeated.
+  /// Frees the connection and closes its socket if the library opened it, without waiting and without a Close. Calling
+  /// it again has no effect.
   void reset() noexcept { *this = connection(); }
 
   [[nodiscard]] explicit operator bool() const noexcept { return conn_ != nullptr; }
@@ -759,50 +762,54 @@ public:
 
   // The opening handshake (RFC 6455 section 4).
 
-  /// Drives the opening handshake. Done, or a server has a request to accept() or reject() (option::auto_accept off).
+  /// Performs the opening handshake. Success: it is complete, or a server has a request for accept() or reject()
+  /// (option::auto_accept off).
   ///
-  /// errc::would_block: the peer is waited for. errc::handshake: refused (http_status(), http_body()), or malformed;
-  /// errc::capacity: the head is too long; errc::io, errc::tls, errc::proxy, errc::timeout, errc::no_memory; then
-  /// errc::connection_closed, errc::already_closed. errc::misuse: another thread is inside a read.
+  /// errc::would_block: waiting for the peer. errc::handshake: refused (see http_status(), http_body()) or malformed;
+  /// errc::capacity: the HTTP head is too long; errc::io, errc::tls, errc::proxy, errc::timeout, errc::no_memory;
+  /// afterwards errc::connection_closed, errc::already_closed. errc::misuse: another thread is inside a read.
   result<void> handshake() noexcept { return done(ws_handshake(get())); }
 
-  /// The method of the request that a server has received: "GET", unless option::plain_requests is on. Stays as long as
-  /// the connection.
+  /// Returns the method of the request that a server has received: "GET", unless option::plain_requests is on. Valid as
+  /// long as the connection.
   [[nodiscard]] std::optional<std::string_view> request_method() const noexcept {
     return detail::optional_text(ws_request_method(get()));
   }
 
-  /// Whether the request that a server has received would open a WebSocket: accept() can take it.
+  /// Whether the request that a server has received is a WebSocket request, which accept() can accept.
   [[nodiscard]] bool is_upgrade() const noexcept { return ws_is_upgrade(get()) == 1; }
 
-  /// The target of the request that a server has received, for instance "/chat?room=1". Stays as long as the
+  /// Returns the target of the request that a server has received, for example "/chat?room=1". Valid as long as the
   /// connection.
   [[nodiscard]] std::optional<std::string_view> request_target() const noexcept {
     return detail::optional_text(ws_request_target(get()));
   }
 
-  /// The value of the first header of this name, in any case, that the peer sent. Stays as long as the connection; with
-  /// option::keep_head 0 it, and what the functions around this one give, is there until the first message is read.
+  /// Returns the value of the first header with this name (case-insensitive) that the peer sent. Valid as long as the
+  /// connection; with option::keep_head 0, this and the results of the neighbouring functions are only available until
+  /// the opening handshake is complete.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept {
     return detail::optional_text(ws_header(get(), detail::c_string(name).get()));
   }
 
-  /// Header number `index`, counted from 0, that the peer sent; none after the last. Stays as long as the connection.
+  /// Returns the peer's header number `index`, counting from 0; none after the last. Valid as long as the connection.
   [[nodiscard]] std::optional<ws::header> header_at(std::size_t index) const noexcept {
     const char *name = nullptr, *value = nullptr;
     if (ws_header_at(get(), index, &name, &value) != WS_OK) return std::nullopt;
     return ws::header{name, value};
   }
 
-  /// The subprotocol agreed on. Stays as long as the connection.
+  /// Returns the negotiated subprotocol. Valid as long as the connection.
   [[nodiscard]] std::optional<std::string_view> protocol() const noexcept {
     return detail::optional_text(ws_protocol(get()));
   }
 
-  /// The HTTP status that the server answered a client with: 101 where it accepted, 0 before that and on a server.
+  /// Returns the HTTP status of the server's answer to a client: 101 if it accepted; 0 before the answer, and on a
+  /// server.
   [[nodiscard]] std::int32_t http_status() const noexcept { return ws_http_status(get()); }
 
-  /// The body that the server refused a client with, as far as option::max_head_size. Stays as long as the connection.
+  /// Returns the body with which the server refused a client, up to option::max_head_size bytes. Valid as long as the
+  /// connection.
   [[nodiscard]] bytes_view http_body() const noexcept {
     const std::uint8_t *data = nullptr;
     std::size_t len = 0;
@@ -810,10 +817,10 @@ public:
     return {data, len};
   }
 
-  /// Server, at state::request: adds a header to this response, behind those of the configuration.
+  /// On a server at state::request: adds a header to the response, after those of the configuration.
   ///
-  /// errc::invalid_argument: not a header by HTTP's grammar (CR, LF, NUL), or one of the handshake's own; errc::misuse:
-  /// there is no request.
+  /// errc::invalid_argument: name or value is not allowed by the HTTP grammar (for example CR, LF or NUL), or the
+  /// header belongs to the handshake; errc::misuse: there is no request.
   result<void> add_header(std::string_view name, std::string_view value) noexcept {
     const detail::c_string c_name(name), c_value(value);
     if (!c_name) return c_name.why();
@@ -821,11 +828,12 @@ public:
     return done(ws_add_header(get(), c_name.get(), c_value.get()));
   }
 
-  /// Server, at state::request: takes the request, with one of the subprotocols offered, or the first of the
-  /// configuration's.
+  /// On a server at state::request: accepts the request, with one of the offered subprotocols, or with the first one of
+  /// the configuration that was offered.
   ///
-  /// errc::invalid_argument: it was not offered, the request still waits; errc::misuse: there is no request, or it is not
-  /// for WebSocket (is_upgrade()) and still waits; errc::io.
+  /// errc::invalid_argument: the subprotocol was not offered, and the request still waits; errc::misuse: there is no
+  /// request, or it is not a WebSocket request (see is_upgrade()) and still waits; errc::io, errc::tls,
+  /// errc::no_memory.
   result<void> accept() noexcept { return done(ws_accept(get(), nullptr)); }
   result<void> accept(std::string_view protocol) noexcept {
     const detail::c_string c_protocol(protocol);
@@ -833,23 +841,26 @@ public:
     return done(ws_accept(get(), c_protocol.get()));
   }
 
-  /// Server, at state::request: answers it with an HTTP status from 200 to 599, which is the end. Then write_pending()
-  /// until errc::connection_closed. Where HTTP has no body (204, 205, 304, answers to HEAD) none is sent.
+  /// On a server at state::request: answers the request with an HTTP status from 200 to 599 and ends the connection.
+  /// Then call write_pending() until errc::connection_closed. No body is sent where HTTP allows none (204, 205, 304,
+  /// answers to HEAD).
   ///
-  /// errc::invalid_argument: another status, the request still waits; errc::misuse: there is no request; errc::io.
+  /// errc::invalid_argument: the status is not allowed, and the request still waits; errc::misuse: there is no request;
+  /// errc::io, errc::tls, errc::no_memory.
   result<void> reject(std::int32_t http_status, std::string_view body = {}) noexcept {
     return done(ws_reject(get(), http_status, body.data(), body.size()));
   }
 
   // Messages (RFC 6455 sections 5 and 6).
 
-  /// Reads the next message; does the opening handshake first where that is not done, and sends what is pending. The
-  /// peer's Close comes as a message; read on, until errc::connection_closed. The message stays until the next read.
+  /// Reads the next message. Completes the opening handshake first if it is not done yet, and sends what is pending.
+  /// The peer's Close is delivered as a message: read on until errc::connection_closed. The message is valid until the
+  /// next read.
   ///
-  /// errc::would_block: nothing complete yet. errc::protocol, errc::utf8, errc::capacity: the peer broke a rule or a
-  /// limit; errc::io, errc::tls, errc::proxy, errc::timeout, errc::handshake: the connection is over, read on here,
-  /// too. errc::connection_closed: the end, once; then errc::already_closed. errc::misuse: another thread is inside a read, or a
-  /// request waits. errc::no_memory.
+  /// errc::would_block: no complete message yet. errc::protocol, errc::utf8, errc::capacity: the peer violated the
+  /// protocol or exceeded a limit; errc::io, errc::tls, errc::proxy, errc::timeout, errc::handshake: the connection is
+  /// over; after all of these, read on. errc::connection_closed: the end, returned once, then errc::already_closed.
+  /// errc::misuse: another thread is inside a read, or a request waits. errc::no_memory.
   result<message> read_message() noexcept {
     const ws_message *out = nullptr;
     const ws_status_t status = ws_read_message(get(), &out);
@@ -857,8 +868,8 @@ public:
     return message(out);
   }
 
-  /// Reads the next message, and with it those behind it that lie there whole. All stay until the next read. Errors as
-  /// read_message().
+  /// Reads the next message and all complete messages already received behind it. All are valid until the next read.
+  /// Errors as for read_message().
   result<messages> read_messages() noexcept {
     const ws_message *const *out = nullptr;
     std::size_t count = 0;
@@ -867,18 +878,19 @@ public:
     return messages(out, count);
   }
 
-  /// Sends a message, or queues what the transport does not take.
+  /// Sends a message, or queues what the transport does not accept now.
   ///
-  /// errc::send_queue_full: not accepted, nothing has changed: write_pending(), then send it again. errc::capacity:
-  /// over option::max_message_size; errc::utf8: a text that is not UTF-8; errc::invalid_argument: a Ping or Pong over
-  /// 125 bytes, a reason over 123; errc::misuse: the opening handshake is not done, or a message is being sent in
-  /// fragments: nothing has changed either. errc::connection_closed: closing; errc::already_closed. errc::io,
-  /// errc::tls, errc::timeout: the connection is over. errc::no_memory. Never errc::would_block.
+  /// errc::send_queue_full: not accepted, nothing has changed: call write_pending(), then send it again.
+  /// errc::capacity: it exceeds option::max_sent_size; errc::utf8: a text is not valid UTF-8; errc::invalid_argument: a
+  /// Ping or Pong over 125 bytes, a reason over 123; errc::misuse: the opening handshake is not complete, or a message
+  /// is being sent in fragments; nothing has changed either. errc::connection_closed: the connection is closing;
+  /// errc::already_closed. errc::io, errc::tls, errc::timeout: the connection is over. errc::no_memory. Never
+  /// errc::would_block.
   result<void> write_message(ws::kind kind, bytes_view payload) noexcept {
     return done(ws_write_message(get(), static_cast<std::int32_t>(kind), payload.data(), payload.size()));
   }
 
-  /// The same for one that was read, on this connection or another: an echo needs no copy.
+  /// The same for a received message, of this or another connection: an echo needs no copy.
   result<void> write_message(message message) noexcept { return write_message(message.kind(), message.bytes()); }
 
   /// write_message() for text, in UTF-8.
@@ -887,10 +899,10 @@ public:
   /// write_message() for bytes.
   result<void> write_binary(bytes_view bytes) noexcept { return write_message(kind::binary, bytes); }
 
-  /// Sends messages that were read, here or on another connection, all together; a Close among them is passed over.
-  /// Those that were accepted are taken off the front of `batch`.
+  /// Sends received messages, of this or another connection, all together; a Close among them is skipped. Accepted
+  /// messages are removed from the front of `batch`.
   ///
-  /// As write_message(). errc::send_queue_full: after write_pending(), call this again with what is left.
+  /// Errors as for write_message(). errc::send_queue_full: after write_pending(), call this again with what is left.
   result<void> write_messages(messages &batch) noexcept {
     std::size_t accepted = 0;
     const ws_status_t status = ws_write_messages(get(), batch.get(), batch.size(), &accepted);
@@ -898,90 +910,91 @@ public:
     return done(status);
   }
 
-  /// write_message() without sending: the message leaves with the next write, write_pending(), or read that needs more
-  /// bytes.
+  /// Like write_message(), but only queues the message. It is sent by the next write, by write_pending(), or by a read
+  /// that needs more bytes.
   ///
-  /// As write_message(), without errc::io, errc::tls and errc::timeout.
+  /// Errors as for write_message() except errc::io, errc::tls and errc::timeout.
   result<void> queue_message(ws::kind kind, bytes_view payload) noexcept {
     return done(ws_queue_message(get(), static_cast<std::int32_t>(kind), payload.data(), payload.size()));
   }
   result<void> queue_message(message message) noexcept { return queue_message(message.kind(), message.bytes()); }
 
-  /// write_message() for a prepared message: a server copies nothing of it. As write_message().
+  /// write_message() for a prepared message: a server does not copy it. Errors as for write_message().
   result<void> write_prepared(const prepared &message) noexcept {
     return done(ws_write_prepared(get(), message.get()));
   }
 
-  /// Sends the next fragment of a text or binary message (RFC 6455 section 5.4). Text may be cut anywhere; Pings, Pongs
-  /// and a Close may be sent in between. As write_message(); errc::misuse also for another kind than the first
-  /// fragment's.
+  /// Sends the next fragment of a text or binary message (RFC 6455 section 5.4). A text may be split anywhere; Pings,
+  /// Pongs and a Close may be sent between fragments. Errors as for write_message(); errc::misuse also if the kind
+  /// differs from that of the first fragment.
   result<void> write_fragment(ws::kind kind, bytes_view payload, bool is_final) noexcept {
     return done(ws_write_fragment(get(), static_cast<std::int32_t>(kind), payload.data(), payload.size(), is_final));
   }
 
-  /// Sends what is pending. Done: nothing is left. errc::would_block: the transport does not take it all. After a
-  /// Close: errc::connection_closed when the connection is over. errc::io, errc::tls, errc::timeout.
+  /// Sends what is pending. Success: nothing is left. errc::would_block: the transport does not accept all of it. After
+  /// a Close: errc::connection_closed when the connection is over. errc::io, errc::tls, errc::timeout.
   result<void> write_pending() noexcept { return done(ws_write_pending(get())); }
 
-  /// Begins the closing handshake (RFC 6455 section 7) behind what was accepted before; there is always room. Code 0
-  /// sends neither code nor reason. Then read on, until errc::connection_closed. Harmless if repeated.
+  /// Starts the closing handshake (RFC 6455 section 7) behind the messages accepted before; there is always room. Code
+  /// 0 sends neither code nor reason. Then read until errc::connection_closed. Calling it again has no effect.
   ///
-  /// errc::invalid_argument: a code that must not be sent, or a reason over 123 bytes or without a code; errc::utf8;
-  /// errc::misuse: the opening handshake is not done; errc::already_closed; errc::io; errc::no_memory.
+  /// errc::invalid_argument: the code may not be sent, the reason is over 123 bytes, or there is a reason without a
+  /// code; errc::utf8; errc::misuse: the opening handshake is not complete; errc::already_closed; errc::io, errc::tls;
+  /// errc::no_memory.
   result<void> close(std::uint16_t code = 1000, std::string_view reason = {}) noexcept {
     return done(ws_close(get(), code, reason.data(), reason.size()));
   }
 
-  // Watching. None of these waits for the peer.
+  // State and options. None of these functions waits for the peer.
 
-  /// How far it has come; state::closed for an empty handle, too, for a dead one, and within a callable of its own.
+  /// Returns the state; state::closed also for an empty or a dead handle, and within the connection's own callable.
   [[nodiscard]] ws::state state() const noexcept {
     const std::int32_t state = ws_get_state(get());
     return state < 0 ? ws::state::closed : static_cast<ws::state>(state);
   }
 
-  /// Whether messages of the peer may still come.
+  /// Whether messages from the peer may still arrive.
   [[nodiscard]] bool can_read() const noexcept { return ws_can_read(get()) != 0; }
 
   /// Whether messages can be sent.
   [[nodiscard]] bool can_write() const noexcept { return ws_can_write(get()) != 0; }
 
-  /// Whether the next read may find something without waiting. To ask before waiting by one who stops reading before
-  /// errc::would_block.
+  /// Whether the next read may return something without waiting. A loop that stops reading before errc::would_block has
+  /// to check this before it waits.
   [[nodiscard]] bool has_input() const noexcept { return ws_has_input(get()) != 0; }
 
-  /// What to wait for after errc::would_block.
+  /// Returns what to wait for after errc::would_block.
   [[nodiscard]] wants interest() const noexcept {
     const std::uint32_t flags = ws_interest(get());
     return {(flags & WS_WANT_READ) != 0, (flags & WS_WANT_WRITE) != 0};
   }
 
-  /// How many bytes wait to be sent.
+  /// Returns the number of bytes waiting to be sent.
   [[nodiscard]] std::size_t queued_bytes() const noexcept { return ws_queued_bytes(get()); }
 
-  /// The code of the peer's Close, 1005 where it had none; without one, why the connection was given up, or 1006. 0
-  /// while nothing of that has happened.
+  /// Returns the code of the peer's Close, or 1005 if it had none. If the connection failed without one, returns the
+  /// code that was sent to the peer, or 1006 if none could be sent. 0 if neither has happened.
   [[nodiscard]] std::int32_t close_code() const noexcept { return ws_close_code(get()); }
 
-  /// How long the peer took to answer the last Ping of option::ping_interval_ms; none while none has been answered.
+  /// Returns the round-trip time of the last answered Ping of option::ping_interval_ms; none if none has been answered.
   [[nodiscard]] std::optional<milliseconds> latency() const noexcept {
     const std::int64_t latency = ws_latency(get());
     if (latency < 0) return std::nullopt;
     return milliseconds(latency);
   }
 
-  /// Why the transport failed with the last errc::io: errno, or what a callable returned. False where nothing is known.
+  /// Returns the cause of the last errc::io: errno, or what a callable returned. False if it is unknown.
   [[nodiscard]] std::error_code io_error() const noexcept { return {ws_io_error(get()), std::system_category()}; }
 
-  /// What the last call that failed has to say, in a sentence: what went wrong, and where in the stream. "" where none
-  /// failed, and after errc::would_block, which is no failure. A copy: other threads may fail meanwhile.
+  /// Describes the last call that failed: what went wrong, and where in the stream. "" if none failed, and after
+  /// errc::would_block, which is not a failure. The result is a copy, because other threads may fail meanwhile.
   [[nodiscard]] std::string error_message() const {
     const auto sentence = last_sentence();
     return sentence ? sentence.get() : std::string();
   }
 
-  /// Sets an option; it holds from the next call on, and for a thread that waits in one. errc::invalid_argument: a
-  /// value that it cannot have, or an option for a configuration only.
+  /// Sets an option. It applies from the next call on, and to a call that another thread is waiting in.
+  /// errc::invalid_argument: the value is out of range, or the option is for a configuration only.
   result<void> set_option(option name, std::uint64_t value) noexcept {
     return done(ws_set_option(get(), static_cast<std::int32_t>(name), value));
   }
@@ -990,7 +1003,7 @@ public:
     return set_option(name, static_cast<std::uint64_t>(time.count()));
   }
 
-  /// The value of an option; of permessage-deflate (RFC 7692), what was agreed on.
+  /// Returns the value of an option. Options of permessage-deflate (RFC 7692) have the negotiated values.
   result<std::uint64_t> get_option(option name) const noexcept {
     std::uint64_t value = 0;
     const ws_status_t status = ws_get_option(get(), static_cast<std::int32_t>(name), &value);
@@ -998,14 +1011,15 @@ public:
     return value;
   }
 
-  /// The socket, for a poll of the caller's; -1 where it has none. It may change while it is connecting.
+  /// Returns the socket, for your own event loop; -1 if there is none. It may change while the connection is being
+  /// opened.
   [[nodiscard]] ws_socket socket() const noexcept { return ws_get_socket(get()); }
 
-  // Memory mode: feed what arrived, read until errc::would_block, send what output() lends, and tick() the clock. On a
-  // connection with another transport all of these give errc::misuse.
+  // Memory mode: feed what has been received, read until errc::would_block, send what output() lends, and pass the time
+  // with tick(). On a connection with another transport all of these return errc::misuse.
 
-  /// Lends room to receive into. It stays where it is until input_commit(), whatever is read or queued meanwhile; it is
-  /// empty while messages wait to be read first. errc::misuse: it is lent already, or the end was told;
+  /// Lends memory to receive into. It stays valid until input_commit(), whatever is read or queued meanwhile; it is
+  /// empty if messages have to be read first. errc::misuse: memory is already lent, or feed_eof() has been called;
   /// errc::no_memory.
   result<view<std::uint8_t>> input() noexcept {
     std::uint8_t *data = nullptr;
@@ -1015,12 +1029,13 @@ public:
     return view<std::uint8_t>(data, len);
   }
 
-  /// The first `n` bytes of the lent room have been received; 0 only gives it back. errc::invalid_argument: more than
-  /// was lent; errc::misuse: nothing is lent.
+  /// Gives back the lent memory, of which the first `n` bytes have been received; `n` may be 0. errc::invalid_argument:
+  /// `n` is more than was lent; errc::misuse: nothing is lent.
   result<void> input_commit(std::size_t n) noexcept { return done(ws_input_commit(get(), n)); }
 
-  /// Takes received bytes, and gives how many there was room for. Where that are not all, read until errc::would_block,
-  /// then feed the rest. errc::misuse: room is lent, or the end was told; errc::no_memory.
+  /// Copies received bytes into the connection and returns how many it had room for. If that is not all, read until
+  /// errc::would_block, then feed the rest. errc::misuse: memory is lent, or feed_eof() has been called;
+  /// errc::no_memory.
   result<std::size_t> feed(bytes_view bytes) noexcept {
     std::size_t consumed = 0;
     const ws_status_t status = ws_feed(get(), bytes.data(), bytes.size(), &consumed);
@@ -1028,11 +1043,11 @@ public:
     return consumed;
   }
 
-  /// The peer has ended the stream. What has arrived can still be read.
+  /// Tells the connection that the peer has ended the stream. What has been received can still be read.
   result<void> feed_eof() noexcept { return done(ws_feed_eof(get())); }
 
-  /// Lends the next bytes to send; none where it is empty. They stay where they are until output_advance(), whatever is
-  /// queued meanwhile. There may be more behind them.
+  /// Lends the next bytes to send; empty if there are none. They stay valid until output_advance(), whatever is queued
+  /// meanwhile. More bytes may follow.
   result<bytes_view> output() noexcept {
     const std::uint8_t *data = nullptr;
     std::size_t len = 0;
@@ -1041,11 +1056,12 @@ public:
     return bytes_view(data, len);
   }
 
-  /// The first `n` lent bytes have been sent. errc::invalid_argument: more than was lent.
+  /// Gives back the lent bytes, of which the first `n` have been sent. errc::invalid_argument: `n` is more than was
+  /// lent.
   result<void> output_advance(std::size_t n) noexcept { return done(ws_output_advance(get(), n)); }
 
-  /// The next bytes to send, copied, as many as there are and have room; how many. For who sends from a buffer of its
-  /// own.
+  /// Copies the next bytes to send, as many as fit, and returns their number. For programs that send from their own
+  /// buffer.
   result<std::size_t> output_take(view<std::uint8_t> room) noexcept {
     std::size_t n = 0;
     const ws_status_t status = ws_output_take(get(), room.data(), room.size(), &n);
@@ -1055,28 +1071,28 @@ public:
 
   // Time and waiting.
 
-  /// Memory mode and callables: hands the clock in, from any start, and does what is due. errc::timeout: a deadline
-  /// passed, read on, until errc::connection_closed; errc::misuse: the library's own clock runs here;
-  /// errc::invalid_argument: a time before the start.
+  /// In memory mode and with callables: sets the clock, since any start, and does what is due. errc::timeout: a
+  /// deadline passed, read on until errc::connection_closed; errc::misuse: the connection uses the library's clock;
+  /// errc::invalid_argument: a negative time.
   result<void> tick(milliseconds now) noexcept {
     if (now < now.zero()) return errc::invalid_argument;
     return done(ws_tick(get(), static_cast<std::uint64_t>(now.count())));
   }
 
-  /// When something is due next, on the clock that runs for this connection: ws::now()'s with a socket, tick()'s
-  /// otherwise. None: never.
+  /// Returns when something is due next, on the clock of the connection: that of ws::now() with a socket, that of
+  /// tick() otherwise. None: never.
   [[nodiscard]] std::optional<milliseconds> next_deadline() const noexcept {
     const std::uint64_t deadline = ws_next_deadline(get());
     if (deadline > static_cast<std::uint64_t>(milliseconds::max().count())) return std::nullopt;
     return milliseconds(deadline);
   }
 
-  /// Waits until there is something to do, `timeout` at most, for ever where that is negative. Others can use the
-  /// connection meanwhile. errc::would_block: the time is over; errc::misuse: there is no socket; errc::io.
+  /// Waits until there is something to do, but no longer than `timeout` (negative: no limit). Other threads may use the
+  /// connection meanwhile. errc::would_block: the timeout has passed; errc::misuse: there is no socket; errc::io.
   result<void> wait(milliseconds timeout) noexcept { return done(ws_wait(get(), detail::timeout(timeout))); }
 
-  /// Stops (false) or goes on (true) having its input reported by its poller: for one whose own queue is full.
-  /// errc::misuse: it is with no poller.
+  /// Stops (false) or resumes (true) reporting of input by its poller: for a connection whose send queue is full.
+  /// errc::misuse: the connection is not in a poller.
   result<void> poller_read(bool on) noexcept { return done(ws_poller_read(get(), on)); }
 
 private:
@@ -1115,7 +1131,7 @@ private:
     return {};
   }
 
-  /// A failure with the sentence that belongs to it. "Not now" and the end have none.
+  /// A failure with its sentence. errc::would_block and the end have none.
   failure why(ws_status_t status) const noexcept {
     failure why(static_cast<errc>(status));
     switch (status) {
@@ -1128,7 +1144,7 @@ private:
     return why;
   }
 
-  /// A copy of the last sentence, cut where another thread puts a longer one in its place; NULL where there is none.
+  /// A copy of the last sentence, cut if another thread replaces it by a longer one; NULL if there is none.
   std::unique_ptr<char[]> last_sentence() const noexcept {
     const std::size_t len = ws_copy_error_message(get(), nullptr, 0);
     std::unique_ptr<char[]> sentence(len > 0 ? new (std::nothrow) char[len + 1] : nullptr);
@@ -1140,17 +1156,18 @@ private:
   detail::owner<ws_conn, ws_free> conn_;
 };
 
-/// Where a URL leads to.
+/// Host and port of a URL.
 struct destination {
-  std::string host;        ///< As it is looked up and told to the server; IPv6 without brackets.
-  std::uint16_t port = 0;  ///< 80, or 443 for wss://, where the URL names none.
+  std::string host;        ///< The host that is looked up and sent to the server; IPv6 without brackets.
+  std::uint16_t port = 0;  ///< 80, or 443 for wss://, if the URL contains no port.
 };
 
-/// Checks a URL as connect() does, opens nothing, and says where it leads: the host in small letters, names in other scripts by
-/// IDNA, addresses in their usual form, "localhost" for ws+unix://. A program that allows some hosts only compares this.
+/// Checks a URL as connect() does, without opening anything, and returns its host and port. The host is in lower case,
+/// internationalised names in their ASCII form (IDNA), addresses in their canonical form; "localhost" for ws+unix://. A
+/// program that only allows certain hosts has to compare this host.
 ///
-/// errc::url: it cannot be used; errc::invalid_argument: a NUL in it, not UTF-8, or a host of more than a thousand bytes;
-/// errc::no_memory.
+/// errc::url: the URL is not valid or not supported; errc::invalid_argument: it contains a NUL, is not UTF-8, or the
+/// host is longer than a thousand bytes; errc::no_memory.
 [[nodiscard]] inline result<destination> check_url(std::string_view url) {
   const detail::c_string c_url(url);
   if (!c_url) return c_url.why();
@@ -1174,13 +1191,13 @@ inline result<connection> connect(const ws_config *config, std::string_view url)
 
 }  // namespace detail
 
-/// Starts a connection to a URL: ws:// over TCP, wss:// over TLS, ws+unix://PATH:/TARGET over a Unix socket. It never
-/// waits: connection::handshake() completes it and tells what went wrong on the way. Blocking, unless option::blocking
-/// is 0.
+/// Starts connecting to a URL: ws:// over TCP, wss:// over TLS, ws+unix://PATH:/TARGET over a Unix socket. It never
+/// waits: connection::handshake() completes the connection and reports what fails on the way. Blocking, unless
+/// option::blocking is 0.
 ///
-/// errc::url; errc::invalid_argument: an empty configuration, a NUL in the URL, not UTF-8, or a path too long;
-/// errc::unsupported: wss in a build without TLS, or a build without sockets; an error of the system's, where no
-/// descriptors are to be had; errc::no_memory, errc::abi_mismatch.
+/// errc::url; errc::invalid_argument: an empty configuration, a URL with a NUL or not in UTF-8, or a path that is too
+/// long; errc::unsupported: wss, but the library was built without TLS, or it was built without sockets; an error of the system, for example out of file
+/// descriptors; errc::no_memory, errc::abi_mismatch.
 [[nodiscard]] inline result<connection> connect(std::string_view url) noexcept {
   if (auto abi = check_abi(); !abi) return abi.take_failure();
   return detail::connect(nullptr, url);
@@ -1191,9 +1208,9 @@ inline result<connection> connect(const ws_config *config, std::string_view url)
   return detail::connect(config.get(), url);
 }
 
-/// Frames a text or binary message once, for connection::write_prepared(). The bytes are copied.
+/// Frames a text or binary message once, to be sent many times with connection::write_prepared(). The bytes are copied.
 ///
-/// errc::utf8: a text that is not UTF-8; errc::invalid_argument: another kind; errc::no_memory, errc::abi_mismatch.
+/// errc::utf8: a text is not valid UTF-8; errc::invalid_argument: another kind; errc::no_memory, errc::abi_mismatch.
 [[nodiscard]] inline result<prepared> prepare_message(kind kind, bytes_view payload) noexcept {
   if (auto abi = check_abi(); !abi) return abi.take_failure();
   ws_prepared *out = nullptr;
@@ -1205,17 +1222,17 @@ inline result<connection> connect(const ws_config *config, std::string_view url)
 // ---------------------------------------------------------------------------------------------------------------------
 // LISTENING.
 
-/// Accepts connections: see listen(). Several threads may use one.
+/// Accepts connections: see listen(). Several threads may use it at the same time.
 class listener {
 public:
   listener() noexcept = default;
-  /// Owns a handle of C.
+  /// Takes ownership of a handle of the C API.
   explicit listener(ws_listener *handle) noexcept : listener_(handle) {}
 
-  /// Accepts the next connection. Its opening handshake is still to come: with handshake(), or with the first read.
+  /// Accepts the next connection. Its opening handshake is still to be done, by handshake() or by the first read.
   ///
-  /// errc::would_block: none waits, or option::read_timeout_ms ran out. An error of the system's, for instance
-  /// std::errc::too_many_files_open: the listener can still be used.
+  /// errc::would_block: no connection is waiting, or option::read_timeout_ms has passed. An error of the system, for
+  /// example std::errc::too_many_files_open: the listener remains usable.
   result<connection> accept() noexcept {
     ws_conn *out = nullptr;
     const ws_status_t status = ws_listener_accept(get(), &out);
@@ -1223,13 +1240,13 @@ public:
     return connection(out);
   }
 
-  /// The listening socket, for a poll of the caller's; -1 for an empty handle.
+  /// Returns the listening socket, for your own event loop; -1 for an empty handle.
   [[nodiscard]] ws_socket socket() const noexcept { return ws_listener_socket(get()); }
 
-  /// The port it listens on; 0 for an empty handle and for a Unix socket.
+  /// Returns the port on which it listens; 0 for an empty handle and for a Unix socket.
   [[nodiscard]] std::int32_t port() const noexcept { return ws_listener_port(get()); }
 
-  /// Stops listening; connections that it accepted go on. Harmless if repeated.
+  /// Stops listening; connections that it accepted continue. Calling it again has no effect.
   void reset() noexcept { listener_.reset(); }
 
   [[nodiscard]] explicit operator bool() const noexcept { return listener_ != nullptr; }
@@ -1252,12 +1269,12 @@ inline result<listener> listen(const ws_config *config, std::string_view url) no
 
 }  // namespace detail
 
-/// Listens at the host and port of a ws:// or wss:// URL, or at the path of a ws+unix:// URL; port 0 takes a free one
-/// (listener::port()). The configuration is that of the connections.
+/// Listens on the host and port of a ws:// or wss:// URL, or on the path of a ws+unix:// URL. Port 0 selects a free
+/// port (see listener::port()). The configuration also applies to the accepted connections.
 ///
-/// An error of the system's, for instance std::errc::address_in_use; errc::io: no such host; errc::url; errc::tls:
-/// wss:// without a certificate that can be used; errc::unsupported: wss in a build without TLS, or a build without
-/// sockets; errc::invalid_argument, errc::abi_mismatch.
+/// An error of the system, for example std::errc::address_in_use; errc::io: the host was not found; errc::url;
+/// errc::tls: a wss:// URL, but the configuration has no usable certificate; errc::unsupported: wss, but the library
+/// was built without TLS, or it was built without sockets; errc::invalid_argument, errc::abi_mismatch.
 [[nodiscard]] inline result<listener> listen(std::string_view url) noexcept {
   if (auto abi = check_abi(); !abi) return abi.take_failure();
   return detail::listen(nullptr, url);
@@ -1271,16 +1288,16 @@ inline result<listener> listen(const ws_config *config, std::string_view url) no
 // ---------------------------------------------------------------------------------------------------------------------
 // MANY CONNECTIONS.
 
-/// Waits for any number of connections and listeners at once, in one thread; any thread may add, remove and wake. Where
-/// a token is reported, read until errc::would_block, or as much as a turn may take: what is left is reported again.
-/// Handles that are with it may be moved and freed at any time.
+/// Waits for any number of connections and listeners at once, on one thread; any thread may add, remove and wake. When
+/// a token is reported, read until errc::would_block, or as much as one turn may take: what is left is reported again.
+/// Handles that were added may be moved and freed at any time.
 class poller {
 public:
   poller() noexcept = default;
-  /// Owns a handle of C.
+  /// Takes ownership of a handle of the C API.
   explicit poller(ws_poller *handle) noexcept : poller_(handle) {}
 
-  /// Makes one. An error of the system's; errc::abi_mismatch.
+  /// Creates a poller. An error of the system; errc::abi_mismatch.
   [[nodiscard]] static result<poller> create() noexcept {
     if (auto abi = check_abi(); !abi) return abi.take_failure();
     ws_poller *out = nullptr;
@@ -1289,30 +1306,30 @@ public:
     return poller(out);
   }
 
-  /// Waits for this connection, too; `token` is what wait() calls it by. errc::misuse: it has no socket, or is with a
-  /// poller already; an error of the system's.
+  /// Adds a connection, which wait() reports as `token`. errc::misuse: it has no socket, or is already in a poller; an
+  /// error of the system.
   result<void> add(connection &conn, std::uint64_t token) noexcept {
     return done(ws_poller_add(get(), conn.get(), token));
   }
 
-  /// Waits for this connection no longer. errc::misuse: it is not with this poller.
+  /// Removes a connection. errc::misuse: it is not in this poller.
   result<void> remove(connection &conn) noexcept { return done(ws_poller_remove(get(), conn.get())); }
 
-  /// Waits for this listener, too, which should have option::blocking 0: its token is reported while connections wait
-  /// to be accepted. errc::misuse: it is with a poller already; an error of the system's.
+  /// Adds a listener, which should have option::blocking 0. Its token is reported while connections wait to be
+  /// accepted. errc::misuse: it is already in a poller; an error of the system.
   result<void> add_listener(listener &listener, std::uint64_t token) noexcept {
     return done(ws_poller_add_listener(get(), listener.get(), token));
   }
 
-  /// Ends the wait under way in another thread, or the next one. A signal handler may call this, too.
+  /// Ends the wait that another thread is in, or else the next one. May also be called from a signal handler.
   result<void> wake() noexcept { return done(ws_poller_wake(get())); }
 
-  /// Waits until some of them have something to do, `timeout` at most, for ever where that is negative. Gives the part
-  /// of `room` that has tokens in it; none after wake(). Those that find no room come first next time. One thread at a
-  /// time.
+  /// Waits until some of them have something to do, but no longer than `timeout` (negative: no limit). Returns the part
+  /// of `room` that contains tokens; it is empty after wake(). Tokens for which there was no room come first next time.
+  /// Only one thread at a time may wait.
   ///
-  /// errc::would_block: the time is over; errc::misuse: another thread is waiting; errc::invalid_argument: no room; an
-  /// error of the system's.
+  /// errc::would_block: the timeout has passed; errc::misuse: another thread is waiting; errc::invalid_argument: no
+  /// room; an error of the system.
   result<view<const std::uint64_t>> wait(view<std::uint64_t> room, milliseconds timeout) noexcept {
     std::size_t count = 0;
     const ws_status_t status = ws_poller_wait(get(), room.data(), room.size(), detail::timeout(timeout), &count);

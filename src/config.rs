@@ -1,76 +1,81 @@
-//! What can be configured, with the defaults. Knows numbers only; each layer reads the fields that concern it.
+//! Configuration and its defaults. Knows numbers only; each layer reads the fields that concern it.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// Configuration of one connection, readable and changeable while it runs
+/// Configuration of a connection. It can be read and changed while the connection is in use
 /// ([`WebSocket::set_config`](crate::WebSocket::set_config)). `None` means "no limit" or "never".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebSocketConfig {
-    /// Most messages that wait to be sent. Pongs and the Close have places of their own. Default 1024.
+    /// Maximum number of messages waiting to be sent. Pongs and the Close do not count. Default 1024.
     pub max_send_queue: Option<usize>,
-    /// Most bytes that wait to be sent; one larger message still goes when nothing waits. Default 16 MiB.
+    /// Maximum number of bytes waiting to be sent. A single larger message is still accepted while nothing
+    /// else is waiting. Default 16 MiB.
     pub max_send_bytes: Option<usize>,
-    /// Largest message, received or sent, in bytes. Default 64 MiB.
+    /// Maximum size of a message, received or sent, in bytes. Default 64 MiB.
     pub max_message_size: Option<usize>,
-    /// Largest message sent, in bytes, where that is to be another than [`max_message_size`](Self::max_message_size).
-    /// `Some(None)`: of any size. Default none.
+    /// Maximum size of a sent message, in bytes, if it differs from
+    /// [`max_message_size`](Self::max_message_size). `Some(None)`: no limit. Default `None`: the same limit.
     pub max_sent_size: Option<Option<usize>>,
-    /// Largest frame received, in bytes. Default 16 MiB.
+    /// Maximum size of a received frame, in bytes. Default 16 MiB.
     pub max_frame_size: Option<usize>,
-    /// Most frames that one received message may be split into. Default 131,072.
+    /// Maximum number of frames in one received message. Default 131,072.
     pub max_fragments: Option<usize>,
-    /// Largest HTTP head of the opening handshake, in bytes, and largest body kept of a refusal. Default 16 KiB.
+    /// Maximum size of the HTTP head in the opening handshake, in bytes, and of the part of a refusal's body
+    /// that is kept. Default 16 KiB.
     pub max_head_size: usize,
-    /// Keep the peer's part of the opening handshake for as long as the connection lasts. Without it, a connection that
-    /// waits needs a fifth of the memory. Default on.
+    /// Keep the peer's part of the opening handshake for the lifetime of the connection. Without it, an idle
+    /// connection needs about 240 bytes instead of about 580 plus the size of that head. Default on.
     pub keep_head: bool,
-    /// As a server, have every well-formed request decided on that has no body, not only those for WebSocket: the health checks
-    /// of a load balancer, for instance ([`is_upgrade`](crate::is_upgrade) tells them apart). A request with a body is
-    /// answered with 413. Default off.
+    /// As a server, pass every well-formed request without a body to the callback of
+    /// [`accept_with`](crate::accept_with()), not only WebSocket requests: for example, for the health checks
+    /// of a load balancer. [`is_upgrade`](crate::is_upgrade) distinguishes the two. A request with a body is
+    /// answered with status 413. Default off.
     pub plain_requests: bool,
-    /// As a server, take frames that are not masked, against RFC 6455 section 5.1. Default off.
+    /// As a server, accept unmasked frames, which RFC 6455 section 5.1 forbids. Default off.
     pub accept_unmasked_frames: bool,
     /// Answer each Ping with a Pong. Default on.
     pub auto_pong: bool,
-    /// Hand received Pings and Pongs to the reader. Default on here, off in the C ABI.
+    /// Deliver received Pings and Pongs to the reader. Default on here, off in the C API.
     pub deliver_control: bool,
-    /// Hand out parts of a message as they arrive instead of whole messages: a message of any size in constant
-    /// memory. Parts of text are cut between characters. Default off.
+    /// Deliver messages in parts as they arrive, so that a message of any size needs constant memory. Parts
+    /// of a text end between characters. Default off.
     pub deliver_fragments: bool,
-    /// Time for the opening handshake. Default 10 s.
+    /// Time limit for the opening handshake. Default 10 s.
     pub handshake_timeout: Option<Duration>,
-    /// Time for the closing handshake, from the first Close on. Default 10 s.
+    /// Time limit for the closing handshake, from the first Close on. Default 10 s.
     pub close_timeout: Option<Duration>,
-    /// Send a Ping this often. Default never.
+    /// Interval at which Pings are sent. Default never.
     pub ping_interval: Option<Duration>,
-    /// How long after such a Ping the connection may stay silent. Default 20 s.
+    /// How long nothing may be received after such a Ping before the connection fails. Default 20 s.
     pub pong_timeout: Option<Duration>,
-    /// How long nothing may arrive before the connection is given up. Default never.
+    /// How long nothing may be received before the connection fails. Default never.
     pub idle_timeout: Option<Duration>,
-    /// Compress messages, if the peer agrees in the opening handshake, after which a change comes too late. Default off.
+    /// Compress messages if the peer agrees in the opening handshake. A change after that has no effect.
+    /// Default off.
     pub deflate: Option<DeflateConfig>,
 }
 
-/// How messages are compressed: permessage-deflate (RFC 7692).
+/// Parameters of permessage-deflate (RFC 7692).
 ///
-/// A connection that compresses holds about 380 KB for it, one that decompresses about 48 KB, at a window of 15 bits and
-/// each from the first compressed message on. Without context takeover both are borrowed from a pool instead, for one
-/// message at a time.
+/// From the first compressed message on, and with a window of 15 bits, a connection holds about 380 KB to
+/// compress and about 48 KB to decompress. Without context takeover, it borrows this memory from a pool for
+/// one message at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeflateConfig {
-    /// How hard to try, from 1, the fastest, to 9, the smallest. Default 1.
+    /// Compression level, from 1 (fastest) to 9 (smallest). Default 1.
     pub level: u32,
-    /// Messages shorter than this, in bytes, are sent as they are. Default 64.
+    /// Messages shorter than this, in bytes, are sent uncompressed. Default 64.
     pub threshold: usize,
-    /// Largest window that the client compresses with, as a base-2 logarithm from 8 to 15; what is outside counts as
-    /// the nearest. A server can ask it only of clients that know the parameter. Default 15.
+    /// Size of the window that the client compresses with, as a base-2 logarithm from 8 to 15; other values
+    /// are clamped. A server can only request it from clients that know the parameter. Default 15.
     pub client_max_window_bits: u8,
-    /// The same for the server, which has to agree. Default 15.
+    /// The same for the window of the server, which must agree. Default 15.
     pub server_max_window_bits: u8,
-    /// The client compresses each message on its own: less memory at both ends, and less compression. Default off.
+    /// The client compresses each message separately: both ends need less memory, but compression is weaker.
+    /// Default off.
     pub client_no_context_takeover: bool,
-    /// The same for the server, which has to agree. Default off.
+    /// The same for the server, which must agree. Default off.
     pub server_no_context_takeover: bool,
 }
 

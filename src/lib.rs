@@ -1,13 +1,16 @@
-//! wsabi: a WebSocket engine (RFC 6455) for programs that link it from C and C++, load it from Python, or embed it.
+//! wsabi: a WebSocket engine (RFC 6455, RFC 7692) for programs that link it from C and C++, load it from
+//! Python, or embed it in Rust.
 //!
-//! This is its Rust face; `include/wsabi.h` is the C one. [`WebSocket`] joins a connection to any stream that reads and
-//! writes. It is made by [`connect`](connect()), over a [`Stream`] of the library's own, by [`client`] or
-//! [`accept`](accept()), or without an opening handshake by [`WebSocket::from_raw_socket`] and
-//! [`WebSocket::from_partially_read`]. Without the feature `net`, which is on by default, [`connect`](connect()), its options
-//! and its [`Stream`] are not there; all else works over streams of your own.
+//! This is its Rust API; `include/wsabi.h` is the C API. A [`WebSocket`] joins a connection to any stream
+//! that implements [`Read`](std::io::Read) and [`Write`](std::io::Write). Create one with
+//! [`connect`](connect()), which opens a [`Stream`], with [`client`] or [`accept`](accept()) over your own
+//! stream, or without an opening handshake with [`WebSocket::from_raw_socket`] and
+//! [`WebSocket::from_partially_read`].
+//! Without the feature `net`, which is on by default, [`connect`](connect()), [`ConnectOptions`] and [`Stream`] are
+//! absent; everything else works over your own streams.
 //!
-//! The layers, each with one reason to change: `ffi` (C) → `net` (sockets, time, waiting) → [`proto`] (bytes and
-//! rules, without I/O). An arrow is never reversed.
+//! The layers, each with one reason to change: `ffi` (C) → `net` (sockets, time, waiting) → [`proto`] (bytes
+//! and rules, without I/O). An arrow is never reversed.
 
 #![deny(unsafe_code)]
 

@@ -1,10 +1,11 @@
-//! What travels: messages, their kinds, Close codes and the two roles (RFC 6455 sections 5.5, 5.6 and 7.4).
-//! Knows values only: no buffers, no state.
+//! Messages, their kinds, close codes and the two roles (RFC 6455 sections 5.5, 5.6 and 7.4). Knows values
+//! only: no buffers, no state.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// Which end of the connection this is: it decides who masks and who ends the TCP connection first.
+/// Which end of the connection this is. It determines who masks frames and who closes the TCP connection
+/// first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The end that opened the connection; its frames are masked.
@@ -13,7 +14,7 @@ pub enum Role {
     Server,
 }
 
-/// The kinds of message; the numbers are the opcodes of RFC 6455 section 5.2.
+/// Kind of a message; the numbers are the opcodes of RFC 6455 section 5.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -25,7 +26,7 @@ pub enum Kind {
     Close = 8,
     /// A request for a Pong.
     Ping = 9,
-    /// The answer to a Ping, or a one-way heartbeat.
+    /// The answer to a Ping, or an unsolicited heartbeat.
     Pong = 10,
 }
 
@@ -36,14 +37,14 @@ impl Kind {
     }
 }
 
-/// A message with its own memory.
+/// A message that owns its memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// UTF-8 text.
     Text(String),
     /// Bytes.
     Binary(Vec<u8>),
-    /// A Ping of at most 125 bytes; the Pong to a received one is queued by itself.
+    /// A Ping of at most 125 bytes. A received Ping is answered with a Pong automatically.
     Ping(Vec<u8>),
     /// A Pong of at most 125 bytes.
     Pong(Vec<u8>),
@@ -51,16 +52,16 @@ pub enum Message {
     Close(Option<CloseFrame>),
 }
 
-/// A received message that lies in the connection's own memory, until the next call on it.
+/// A received message in the memory of the connection, valid until the next call on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageView<'a> {
-    /// What it is.
+    /// Kind of the message.
     pub kind: Kind,
-    /// The payload: valid UTF-8 for a text; of a Close, its reason.
+    /// The payload: valid UTF-8 for a text, the reason for a Close.
     pub data: &'a [u8],
-    /// Of a Close, its code ([`CloseCode::NO_STATUS`] where it had none).
+    /// The code of a Close ([`CloseCode::NO_STATUS`] if it had none).
     pub close_code: Option<CloseCode>,
-    /// False for a part of a message that goes on
+    /// False for a part of a message that more parts follow
     /// ([`deliver_fragments`](crate::WebSocketConfig::deliver_fragments)).
     pub is_final: bool,
 }
@@ -133,13 +134,13 @@ impl From<Vec<u8>> for Message {
 /// The content of a Close frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloseFrame {
-    /// Why the connection ends, for programs.
+    /// Why the connection is closed, for programs.
     pub code: CloseCode,
-    /// Why, for people: at most 123 bytes.
+    /// Why the connection is closed, for people: at most 123 bytes.
     pub reason: Cow<'static, str>,
 }
 
-/// A Close code (RFC 6455 section 7.4 and the IANA registry).
+/// A close code (RFC 6455 section 7.4 and the IANA registry).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CloseCode(pub u16);
 
@@ -164,7 +165,7 @@ impl CloseCode {
     /// Never sent: stands for a failed TLS handshake.
     pub const TLS: Self = Self(1015);
 
-    /// Whether this code may travel in a Close frame.
+    /// Whether this code may be sent in a Close frame.
     pub fn is_allowed(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }

@@ -1,5 +1,5 @@
-//! The Rust face of the opening handshake: [`client`] and [`accept`], each of which can be resumed where the stream would
-//! block. Knows streams and decisions; the rules are `proto::handshake`'s.
+//! The opening handshake of the Rust API: [`client`] and [`accept`]. Each can be resumed if the stream would
+//! block. Knows streams and decisions; the rules are in `proto::handshake`.
 
 use crate::config::WebSocketConfig;
 use crate::error::{Error, Result};
@@ -10,7 +10,10 @@ use crate::websocket::WebSocket;
 use std::fmt;
 use std::io::{Read, Write};
 
-/// Performs the client's opening handshake over a stream that is connected already.
+/// Performs the client's opening handshake over a connected stream.
+///
+/// # Errors
+/// [`HandshakeFailure::Interrupted`] if the stream would block, else [`HandshakeFailure::Failure`].
 pub fn client<Stream: Read + Write>(
     url: &str,
     stream: Stream,
@@ -18,7 +21,10 @@ pub fn client<Stream: Read + Write>(
     client_with(url, &HandshakeOptions::default(), stream, None)
 }
 
-/// [`client`], with headers, subprotocols and a configuration.
+/// Like [`client`], with headers, subprotocols and a configuration.
+///
+/// # Errors
+/// Those of [`client`].
 pub fn client_with<Stream: Read + Write>(
     url: &str,
     options: &HandshakeOptions,
@@ -32,14 +38,21 @@ pub fn client_with<Stream: Read + Write>(
     MidHandshake::new(WebSocket::over(stream, connection), None).handshake()
 }
 
-/// Performs the server's opening handshake over an accepted stream, and takes every valid request.
+/// Performs the server's opening handshake over an accepted stream, accepting every valid request.
+///
+/// # Errors
+/// [`HandshakeFailure::Interrupted`] if the stream would block, else [`HandshakeFailure::Failure`].
 pub fn accept<Stream: Read + Write>(stream: Stream) -> Result<WebSocket<Stream>, HandshakeFailure<Stream>> {
     accept_with(stream, None, |_| Decision::accept())
 }
 
-/// [`accept`], with a configuration and a callback that sees the request and decides. With
-/// [`plain_requests`](WebSocketConfig::plain_requests) that may be one that is not for WebSocket, which can only be rejected:
-/// to accept it refuses it as without.
+/// Like [`accept`], with a configuration and a callback that receives the request and decides. With
+/// [`plain_requests`](WebSocketConfig::plain_requests), the request may be one that is not for WebSocket.
+/// Such a request can only be rejected: accepting it answers it with the same refusal as without that
+/// option.
+///
+/// # Errors
+/// Those of [`accept`].
 pub fn accept_with<Stream: Read + Write>(
     stream: Stream,
     config: Option<WebSocketConfig>,
@@ -51,45 +64,45 @@ pub fn accept_with<Stream: Read + Write>(
     MidHandshake::new(socket, Some(Box::new(decide))).handshake()
 }
 
-/// What a server makes of a request.
+/// How a server answers a request.
 #[derive(Debug, Clone)]
 pub enum Decision {
-    /// Take it.
+    /// Accept the request.
     Accept {
-        /// One of the subprotocols that the client offers; without one, the first of `options` that it offers.
+        /// One of the subprotocols that the client offered; `None` selects the first of `options` that was offered.
         protocol: Option<String>,
         /// Headers and subprotocols of the response.
         options: HandshakeOptions,
     },
-    /// Answer it with a status, and end the connection.
+    /// Answer the request with an HTTP status and end the connection.
     Reject {
         /// From 200 to 599.
         status: u16,
         /// Headers of the response.
         options: HandshakeOptions,
-        /// Body of the response: plain text, unless a header says otherwise.
+        /// Body of the response: text/plain unless a header says otherwise.
         body: Vec<u8>,
     },
 }
 
 impl Decision {
-    /// Take it as it is, without a subprotocol.
+    /// Accepts the request without a subprotocol and without more headers.
     pub fn accept() -> Self {
         Self::Accept { protocol: None, options: HandshakeOptions::default() }
     }
 
-    /// Answer it with a status and a text.
+    /// Rejects the request with an HTTP status and a text.
     pub fn reject(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self::Reject { status, options: HandshakeOptions::default(), body: body.into() }
     }
 }
 
-/// An opening handshake that did not come to its end.
+/// An opening handshake that is not complete.
 #[derive(Debug)]
 pub enum HandshakeFailure<Stream> {
-    /// The stream would block: go on later with [`MidHandshake::handshake`].
+    /// The stream would block: continue later with [`MidHandshake::handshake`].
     Interrupted(Box<MidHandshake<Stream>>),
-    /// It failed.
+    /// The handshake failed.
     Failure(Error),
 }
 
@@ -123,11 +136,11 @@ impl<Stream: fmt::Debug> std::error::Error for HandshakeFailure<Stream> {}
 
 type Decide = Box<dyn FnOnce(&Head) -> Decision + Send>;
 
-/// An opening handshake under way.
+/// An opening handshake in progress.
 pub struct MidHandshake<Stream> {
     socket: WebSocket<Stream>,
     decide: Option<Decide>,
-    /// Why it failed, while the answer that says so to the peer is still being sent.
+    /// Why it failed, while the response to the peer is still being sent.
     failed: Option<Error>,
 }
 
@@ -136,12 +149,12 @@ impl<Stream> MidHandshake<Stream> {
         Self { socket, decide, failed: None }
     }
 
-    /// The stream.
+    /// Returns the stream.
     pub fn get_ref(&self) -> &Stream {
         self.socket.get_ref()
     }
 
-    /// The stream.
+    /// Returns the stream.
     pub fn get_mut(&mut self) -> &mut Stream {
         self.socket.get_mut()
     }
@@ -153,7 +166,10 @@ impl<Stream> MidHandshake<Stream> {
 }
 
 impl<Stream: Read + Write> MidHandshake<Stream> {
-    /// Goes on with the handshake.
+    /// Continues the handshake.
+    ///
+    /// # Errors
+    /// [`HandshakeFailure::Interrupted`] if the stream would block, else [`HandshakeFailure::Failure`].
     pub fn handshake(mut self) -> Result<WebSocket<Stream>, HandshakeFailure<Stream>> {
         while self.failed.is_none() {
             match self.socket.handshake() {

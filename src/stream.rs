@@ -1,6 +1,6 @@
-//! Connections that the library opens by itself: [`connect`], what it can be told ([`ConnectOptions`]), and what moves the
-//! bytes ([`Stream`]). TCP, TLS, Unix sockets, proxies and the looking up of names are `net`'s, as for the C ABI; what is
-//! done here is to wait for it. Only with the feature `net`. Knows no rule of the protocol.
+//! Connections that the library opens: [`connect`], its options ([`ConnectOptions`]), and the transport
+//! ([`Stream`]). TCP, TLS, Unix sockets, proxies and name lookup are in `net`, as for the C API; this module waits for
+//! them. Only with the feature `net`. Knows no protocol rule.
 
 use crate::config::WebSocketConfig;
 use crate::error::{Deadline, Error, Result};
@@ -22,17 +22,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Connects to a URL and performs the opening handshake: `ws://` over TCP, `wss://` over TLS, `ws+unix://PATH:/TARGET` over a
-/// Unix socket (a colon in the path is `%3A`; a path that begins with `@` is an abstract name of Linux's). The stream
-/// blocks; it may take 10 s until the connection is open.
+/// Connects to a URL and performs the opening handshake: `ws://` over TCP, `wss://` over TLS,
+/// `ws+unix://PATH:/TARGET` over a Unix socket (a colon in the path is written as `%3A`; a leading `@`
+/// denotes a name in Linux's abstract namespace). The stream is blocking; opening the connection takes at
+/// most 10 s. [`ConnectOptions`] has proxies, certificates and timeouts.
 ///
-/// [`Error::Url`]; [`Error::Io`]: there is no such host, or nobody listens; [`Error::Tls`]; [`Error::Timeout`];
-/// [`Error::Http`]: the server refuses; [`Error::Handshake`]. [`ConnectOptions`] has proxies, certificates and timeouts.
+/// # Errors
+/// - [`Error::Url`]: the URL is not valid or not supported.
+/// - [`Error::Io`]: connecting failed, for example because the host is unknown or refuses the connection.
+/// - [`Error::Tls`]: the TLS session failed.
+/// - [`Error::Timeout`]: a deadline passed.
+/// - [`Error::Http`]: the server refused with an HTTP response.
+/// - [`Error::Handshake`]: the server's response is malformed or breaks a rule.
 pub fn connect(url: &str) -> Result<WebSocket<Stream>> {
     ConnectOptions::default().connect(url)
 }
 
-/// [`connect`], with headers, subprotocols and a configuration.
+/// Like [`connect`], with headers, subprotocols and a configuration.
+///
+/// # Errors
+/// Those of [`connect`].
 pub fn connect_with(
     url: &str,
     options: &HandshakeOptions,
@@ -46,7 +55,7 @@ pub fn connect_with(
     options.connect(url)
 }
 
-/// How to connect, beyond the URL. Made by [`default`](Self::default); used as often as one likes.
+/// How to connect, beyond the URL. Created by [`default`](Self::default); can be used any number of times.
 ///
 /// ```no_run
 /// let mut options = wsabi::ConnectOptions::default();
@@ -60,16 +69,17 @@ pub fn connect_with(
 pub struct ConnectOptions {
     /// Headers and subprotocols of the request.
     pub handshake: HandshakeOptions,
-    /// Configuration of the connection. Its [`handshake_timeout`](WebSocketConfig::handshake_timeout) is the time for all of
-    /// [`connect`](Self::connect).
+    /// Configuration of the connection. Its [`handshake_timeout`](WebSocketConfig::handshake_timeout) limits
+    /// the whole of [`connect`](Self::connect).
     pub config: WebSocketConfig,
-    /// Time for what comes before the opening handshake: looking the name up, TCP, a proxy. Default: none of its own.
+    /// Time limit for everything before TLS and the opening handshake: name lookup, TCP, proxy. Default: no
+    /// separate limit.
     pub connect_timeout: Option<Duration>,
-    /// Send small messages at once (TCP_NODELAY). Default on.
+    /// Send small messages immediately (TCP_NODELAY). Default on.
     pub nodelay: bool,
-    /// Go through the proxy that the environment names, unless [`set_proxy`](Self::set_proxy) names one: `https_proxy` or
-    /// `HTTPS_PROXY` for `wss`, `http_proxy` for `ws`, else `all_proxy` or `ALL_PROXY`; none for what `no_proxy` or
-    /// `NO_PROXY` lists. Default off.
+    /// Use the proxy that the environment names, unless [`set_proxy`](Self::set_proxy) names one:
+    /// `https_proxy` or `HTTPS_PROXY` for `wss`, `http_proxy` for `ws`, else `all_proxy` or `ALL_PROXY`,
+    /// except for hosts in `no_proxy` or `NO_PROXY`. Default off.
     pub proxy_from_environment: bool,
     proxy: Option<Proxy>,
     tls: TlsOptions,
@@ -90,31 +100,46 @@ impl Default for ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// Sets the proxy to go through, or none again: `http://user:password@host:port`, or the same with `socks5` or
-    /// `socks5h`. The proxy looks the name up. [`Error::InvalidArgument`]: not such a URL.
+    /// Sets the proxy, or removes it: `http://user:password@host:port`, or the same with `socks5` or
+    /// `socks5h`. The proxy resolves the name.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`]: not such a URL.
     pub fn set_proxy(&mut self, url: Option<&str>) -> Result<()> {
         self.proxy = url.map(Proxy::parse).transpose()?;
         Ok(())
     }
 
-    /// Sets the certificates to trust for `wss` instead of the system's (PEM). [`Error::InvalidArgument`]: there is none in
-    /// it, or a malformed one.
+    /// Sets the trusted certificates for `wss` (PEM), in place of the system's.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`]: the PEM contains no certificate or a malformed one. [`Error::Url`]: built
+    /// without TLS.
     pub fn set_tls_roots(&mut self, pem: &[u8]) -> Result<()> {
         self.tls.set_roots(pem)
     }
 
-    /// Sets the certificate that is shown to servers that ask for one, and its key (PEM). [`Error::InvalidArgument`]: one is
-    /// missing, malformed, or does not fit the other.
+    /// Sets the certificate chain and private key (PEM) that are presented to servers which request a
+    /// certificate.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`]: the certificate or the key is missing or malformed, or they do not match.
+    /// [`Error::Url`]: built without TLS.
     pub fn set_tls_identity(&mut self, chain_pem: &[u8], key_pem: &[u8]) -> Result<()> {
         self.tls.set_identity(chain_pem, key_pem)
     }
 
-    /// Sets whether the server's certificate is checked. Off, the connection is to anybody who answers: for tests only.
+    /// Sets whether the server's certificate is verified. If not, any server is accepted: for tests only.
+    /// Default on.
     pub fn set_tls_verify(&mut self, verify: bool) {
         self.tls.set_verify(verify);
     }
 
-    /// Connects to a URL, and performs the opening handshake; waits until that is done. See [`connect`](crate::connect()).
+    /// Connects to a URL and performs the opening handshake. Waits until that is complete.
+    ///
+    /// # Errors
+    /// Those of [`connect`](crate::connect()), and [`Error::Proxy`]: the proxy refused the connection, is not
+    /// a proxy, or the environment names no usable one.
     pub fn connect(&self, url: &str) -> Result<WebSocket<Stream>> {
         let url_parts = Url::parse(url)?;
         let end = end_of(self.config.handshake_timeout);
@@ -169,11 +194,11 @@ impl ConnectOptions {
     }
 }
 
-/// What moves the bytes of a connection that [`connect`](crate::connect()) has opened: TCP or a Unix socket, with TLS for
-/// `wss`, or what a proxy carries. Dropped, it ends: within TLS, too.
+/// The transport of a connection that [`connect`](crate::connect()) has opened: TCP or a Unix socket, with
+/// TLS for `wss`, directly or through a proxy. Dropping it closes the connection, including the TLS session.
 ///
-/// It blocks. [`set_nonblocking`](Self::set_nonblocking) and the timeouts change that: a call that may not wait any longer
-/// ends in [`Error::Io`] with [`WouldBlock`](io::ErrorKind::WouldBlock), and can be repeated.
+/// It is blocking, unless [`set_nonblocking`](Self::set_nonblocking) or a timeout is set. A call that may not
+/// wait any longer returns [`Error::Io`] with [`WouldBlock`](io::ErrorKind::WouldBlock) and can be repeated.
 #[derive(Debug)]
 pub struct Stream {
     transport: Transport,
@@ -195,33 +220,39 @@ impl Stream {
         Self { transport, nonblocking: false, read_timeout: None, write_timeout: None, opening_end: None }
     }
 
-    /// Sets whether calls never wait. To wait for the descriptor instead, mind that TLS may have taken bytes off it that are
-    /// still to be read: read until `WouldBlock` first.
+    /// Sets whether calls return instead of waiting. Before you wait for the file descriptor yourself, read
+    /// until `WouldBlock`: TLS may already have taken bytes from it that have not been read.
     pub fn set_nonblocking(&mut self, nonblocking: bool) {
         self.nonblocking = nonblocking;
     }
 
-    /// Sets how long a read waits. Default: for ever.
+    /// Sets how long a read waits. Default: no limit.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         self.read_timeout = timeout;
     }
 
-    /// Sets how long a write waits. Default: for ever.
+    /// Sets how long a write waits. Default: no limit.
     pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
         self.write_timeout = timeout;
     }
 
-    /// Whether the bytes go over TLS.
+    /// Whether the connection uses TLS.
     pub fn is_tls(&self) -> bool {
         matches!(self.transport, Transport::Tls(_))
     }
 
-    /// The address of the other end of TCP, which may be a proxy. A Unix socket has none.
+    /// Returns the address of the other end of the TCP connection, which may be a proxy.
+    ///
+    /// # Errors
+    /// The system's error; a Unix socket has no such address.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         socket2::SockRef::from(self).peer_addr().and_then(of_tcp)
     }
 
-    /// The address of this end of TCP. A Unix socket has none.
+    /// Returns the address of this end of the TCP connection.
+    ///
+    /// # Errors
+    /// The system's error; a Unix socket has no such address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         socket2::SockRef::from(self).local_addr().and_then(of_tcp)
     }
@@ -310,7 +341,7 @@ impl Drop for Stream {
 }
 
 fn of_tcp(address: socket2::SockAddr) -> io::Result<SocketAddr> {
-    address.as_socket().ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "this is not TCP"))
+    address.as_socket().ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "the transport is not TCP"))
 }
 
 fn end_of(timeout: Option<Duration>) -> Option<Instant> {

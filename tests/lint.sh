@@ -1,5 +1,6 @@
 #!/bin/sh
-# All that can be found without running anything: format, clippy with and without TLS and sockets, warnings in C and C++,
+# All that can be found without running anything: format, clippy with and without TLS and sockets, rustdoc, warnings in C
+# and C++,
 # shell scripts, Python. What is not here is skipped, and said; nothing is installed for it unless CI=true, where a skip is a failure.
 # CFLAGS_ALL and CXXFLAGS_ALL are the Makefile's. Ends with one line.
 set -u
@@ -66,6 +67,12 @@ check 'clippy' $cargo clippy --all-targets -- -D warnings
 check 'clippy without TLS' $cargo clippy --all-targets --no-default-features --features net -- -D warnings
 # shellcheck disable=SC2086
 check 'clippy without sockets' $cargo clippy --all-targets --no-default-features -- -D warnings
+export RUSTDOCFLAGS='-D warnings'
+# shellcheck disable=SC2086
+check 'rustdoc' $cargo doc --no-deps
+# shellcheck disable=SC2086
+check 'rustdoc, what is private too' $cargo doc --no-deps --document-private-items
+unset RUSTDOCFLAGS
 
 # Programs to compare with are built, and their headers installed, for benchmarks only.
 : >$scratch/without_headers

@@ -6,7 +6,7 @@ mod common;
 mod counting;
 
 use common::wire::{self, BINARY, BINARY_PART, CLOSE, LAST, MORE, PING, TEXT, TEXT_PART};
-use common::{Fault, Lab, Role, Script, Transport, binary, config, text};
+use common::{Fault, Harness, Role, Script, Transport, binary, config, text};
 use counting::Counting;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
@@ -25,10 +25,10 @@ const MIB: usize = 1 << 20;
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 /// Runs once over every transport, on a link that neither cuts nor blocks.
-fn over_every_transport(test: impl Fn(&Lab)) {
+fn over_every_transport(test: impl Fn(&Harness)) {
     for transport in Transport::ALL {
         eprintln!("over {transport:?}");
-        test(&Lab::new(transport, Script::WHOLE));
+        test(&Harness::new(transport, Script::WHOLE));
     }
 }
 
@@ -79,13 +79,13 @@ fn open(role: Role, config: WebSocketConfig) -> Connection {
 
 #[test]
 fn a_declared_length_allocates_nothing_before_its_bytes_arrive() {
-    over_every_transport(|lab| {
+    over_every_transport(|harness| {
         for role in ROLES {
             for first in [BINARY, TEXT, BINARY_PART] {
                 for len in [16 << 20, (1 << 32) + 5, (1 << 62) + 1, (1 << 63) - 1] {
                     for parts in [false, true] {
                         let limits = WebSocketConfig { deliver_fragments: parts, ..unlimited() };
-                        let (mut end, peer) = lab.end(role, limits);
+                        let (mut end, peer) = harness.end(role, limits);
                         peer.send_raw(&wire::header(peer.role, first, len));
                         peer.send_raw(b"a");
                         let (_, peak) = peak_of(|| end.read_all());
@@ -99,8 +99,8 @@ fn a_declared_length_allocates_nothing_before_its_bytes_arrive() {
 
 #[test]
 fn fourteen_bytes_do_not_reserve_16_mib_within_the_limits_either() {
-    over_every_transport(|lab| {
-        let (mut end, peer) = lab.end(Role::Server, common::plain());
+    over_every_transport(|harness| {
+        let (mut end, peer) = harness.end(Role::Server, common::plain());
         peer.send_raw(&wire::header(Role::Client, BINARY, 16 << 20));
         let (result, peak) = peak_of(|| end.read());
         assert_eq!(result, Err(Fault::WouldBlock));
@@ -110,8 +110,8 @@ fn fourteen_bytes_do_not_reserve_16_mib_within_the_limits_either() {
 
 #[test]
 fn a_content_length_of_a_refusal_allocates_nothing() {
-    over_every_transport(|lab| {
-        let (mut client, peer) = lab.client("ws://h/", Default::default(), common::plain());
+    over_every_transport(|harness| {
+        let (mut client, peer) = harness.client("ws://h/", Default::default(), common::plain());
         assert_eq!(client.handshake(), Err(Fault::WouldBlock));
         peer.send_raw(b"HTTP/1.1 403 No\r\nContent-Length: 18446744073709551615\r\n\r\nx");
         let (result, peak) = peak_of(|| client.handshake());
@@ -172,8 +172,8 @@ fn more_than_an_address_space_of_shared_frames_waits_where_nothing_limits_it() {
 fn a_peer_that_never_reads_cannot_make_the_send_queue_grow_past_its_limits() {
     for transport in Transport::SCRIPTED {
         for role in ROLES {
-            let lab = Lab::new(transport, Script::WHOLE);
-            let (mut end, peer) = lab.end(role, config(|c| c.max_send_bytes = Some(MIB)));
+            let harness = Harness::new(transport, Script::WHOLE);
+            let (mut end, peer) = harness.end(role, config(|c| c.max_send_bytes = Some(MIB)));
             peer.set_window(0);
             let message = [7; 10_000];
             let (_, peak) = peak_of(|| {
@@ -194,8 +194,8 @@ fn a_peer_that_never_reads_cannot_make_the_send_queue_grow_past_its_limits() {
 #[test]
 fn a_queue_of_tiny_messages_is_bounded_in_messages() {
     for transport in Transport::SCRIPTED {
-        let lab = Lab::new(transport, Script::WHOLE);
-        let (mut end, peer) = lab.end(Role::Client, common::plain());
+        let harness = Harness::new(transport, Script::WHOLE);
+        let (mut end, peer) = harness.end(Role::Client, common::plain());
         peer.set_window(0);
         let (accepted, peak) = peak_of(|| (0..100_000).take_while(|_| end.text("").is_ok()).count());
         assert_eq!(accepted, 1024);
@@ -264,9 +264,9 @@ fn a_million_empty_fragments_take_no_memory_at_all() {
 
 #[test]
 fn fragments_are_counted_empty_ones_too() {
-    over_every_transport(|lab| {
+    over_every_transport(|harness| {
         for payload in [&b""[..], b"a"] {
-            let (mut end, peer) = lab.end(Role::Server, config(|c| c.max_fragments = Some(1000)));
+            let (mut end, peer) = harness.end(Role::Server, config(|c| c.max_fragments = Some(1000)));
             peer.send(BINARY_PART, payload);
             (0..1001).for_each(|_| peer.send(MORE, payload));
             assert_eq!(end.read(), Err(Fault::Capacity));
@@ -305,13 +305,14 @@ fn forty_mebibytes_without_fin_stop_at_the_limit() {
 
 #[test]
 fn connections_that_never_finish_the_handshake_are_given_up_and_leave_nothing_behind() {
-    over_every_transport(|lab| {
-        if lab.transport == Transport::CSocket {
+    over_every_transport(|harness| {
+        if harness.transport == Transport::CSocket {
             return; // it has the library's own clock
         }
         let before = ALLOCATOR.held();
         let timeout = config(|c| c.handshake_timeout = Some(Duration::from_secs(1)));
-        let mut sockets: Vec<_> = (0..100).map(|_| lab.server(Decision::accept(), timeout.clone())).collect();
+        let mut sockets: Vec<_> =
+            (0..100).map(|_| harness.server(Decision::accept(), timeout.clone())).collect();
         for (server, peer) in &mut sockets {
             peer.send_raw(b"GET / HTTP/1.1\r\nHost: exam");
             assert_eq!(server.handshake(), Err(Fault::WouldBlock));
@@ -741,8 +742,8 @@ fn a_pong_that_cannot_be_written_does_not_spin() {
 
 #[test]
 fn large_and_small_messages_arrive_whole_over_every_transport() {
-    over_every_transport(|lab| {
-        let (mut client, mut server) = lab.pair(unlimited(), unlimited());
+    over_every_transport(|harness| {
+        let (mut client, mut server) = harness.pair(unlimited(), unlimited());
         for size in [0, 1, 125, 126, 65_535, 65_536, 3 * MIB] {
             for (from, to) in [(0, 1), (1, 0)] {
                 let ends = [&mut client, &mut server];

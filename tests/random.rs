@@ -4,11 +4,11 @@
 mod common;
 
 use common::deflate::{self, Ending};
-use common::lab::shake;
+use common::harness::shake;
 use common::random::Random;
 use common::wire::{self, BINARY, CLOSE, PING, PONG, TEXT};
 use common::{
-    Block, Event, Fault, Lab, Role, Script, SharedConnection, Transport, WebSocketConfig, config, plain,
+    Block, Event, Fault, Harness, Role, Script, SharedConnection, Transport, WebSocketConfig, config, plain,
 };
 use flate2::{Compress, Compression, FlushCompress};
 use wsabi::{Decision, HandshakeOptions, Kind};
@@ -27,8 +27,8 @@ struct Outcome {
 }
 
 /// Feeds the bytes and the end of the stream, and reads until the end.
-fn feed(lab: &Lab, role: Role, config: &WebSocketConfig, bytes: &[u8], cut: usize) -> Outcome {
-    let (mut end, peer) = lab.end_after(role, &bytes[..cut], config.clone());
+fn feed(harness: &Harness, role: Role, config: &WebSocketConfig, bytes: &[u8], cut: usize) -> Outcome {
+    let (mut end, peer) = harness.end_after(role, &bytes[..cut], config.clone());
     peer.send_raw(&bytes[cut..]);
     peer.end();
     let (mut events, mut faults, mut failure) = (Vec::new(), Vec::new(), String::new());
@@ -166,11 +166,11 @@ fn corrupt(random: &mut Random, bytes: &mut Vec<u8>) {
 
 /// The same outcome over every transport, each with links of its own.
 fn check(random: &mut Random, role: Role, config: &WebSocketConfig, bytes: &[u8], what: &str) -> Outcome {
-    let expected = feed(&Lab::new(Transport::Gathered, Script::WHOLE), role, config, bytes, 0);
+    let expected = feed(&Harness::new(Transport::Gathered, Script::WHOLE), role, config, bytes, 0);
     for transport in Transport::ALL {
         for script in [random_script(random), random_script(random)] {
             let cut = if random.one_in(2) { 0 } else { random.below(bytes.len() + 1) };
-            let outcome = feed(&Lab::new(transport, script), role, config, bytes, cut);
+            let outcome = feed(&Harness::new(transport, script), role, config, bytes, cut);
             assert_eq!(
                 outcome, expected,
                 "{what}: {role:?} over {transport:?} with {script:?}, {cut} bytes first, {config:?}, {bytes:x?}"
@@ -371,11 +371,11 @@ fn heads_that_were_tampered_with_are_judged_the_same_way_however_they_are_cut() 
         let as_server = random.one_in(2);
         let mut bytes = if as_server { request.to_vec() } else { response.to_vec() };
         corrupt(&mut random, &mut bytes);
-        let judge = |lab: &Lab| {
+        let judge = |harness: &Harness| {
             let limits = config(|c| c.max_head_size = 300);
             let (mut end, peer) = match as_server {
-                true => lab.server(Decision::accept(), limits),
-                false => lab.client("ws://example.com/", HandshakeOptions::default(), limits),
+                true => harness.server(Decision::accept(), limits),
+                false => harness.client("ws://example.com/", HandshakeOptions::default(), limits),
             };
             peer.send_raw(&bytes);
             peer.end();
@@ -390,10 +390,10 @@ fn heads_that_were_tampered_with_are_judged_the_same_way_however_they_are_cut() 
             let sent = if as_server { peer.raw() } else { vec![] };
             (verdict, events, sent, end.seen())
         };
-        let expected = judge(&Lab::new(Transport::Gathered, Script::WHOLE));
+        let expected = judge(&Harness::new(Transport::Gathered, Script::WHOLE));
         for transport in Transport::ALL {
             let script = random_script(&mut random);
-            let outcome = judge(&Lab::new(transport, script));
+            let outcome = judge(&Harness::new(transport, script));
             let shown = String::from_utf8_lossy(&bytes);
             assert_eq!(outcome.0, expected.0, "seed {seed} over {transport:?} with {script:?}: {shown}");
             assert_eq!(outcome.1, expected.1, "seed {seed} over {transport:?} with {script:?}: {shown}");
@@ -459,9 +459,9 @@ fn two_ends_that_write_and_read_at_random_lose_and_repeat_nothing() {
     for seed in 5000..5120 {
         let mut random = Random::new(seed);
         let transport = *random.pick(&Transport::ALL);
-        let lab = Lab::new(transport, random_script(&mut random));
+        let harness = Harness::new(transport, random_script(&mut random));
         let limits = config(|c| c.max_send_queue = Some(1 + random.below(6)));
-        let (client, server) = lab.pair(limits.clone(), plain());
+        let (client, server) = harness.pair(limits.clone(), plain());
         let mut sides = [Side::new(client), Side::new(server)];
         for _ in 0..random.below(60) {
             let side = &mut sides[random.below(2)];
@@ -491,8 +491,8 @@ fn two_ends_that_write_and_read_at_random_lose_and_repeat_nothing() {
             }
         }
         let [client, server] = sides;
-        assert!(server.read == client.accepted, "seed {seed}: client to server over {lab:?}");
-        assert!(client.read == server.accepted, "seed {seed}: server to client over {lab:?}");
+        assert!(server.read == client.accepted, "seed {seed}: client to server over {harness:?}");
+        assert!(client.read == server.accepted, "seed {seed}: server to client over {harness:?}");
         let (mut client, mut server) = (client.end, server.end);
         assert_eq!(server.read(), Err(Fault::AlreadyClosed), "seed {seed}: both Closes have passed");
         drop(server);
@@ -504,10 +504,13 @@ fn two_ends_that_write_and_read_at_random_lose_and_repeat_nothing() {
 fn two_strangers_meet_over_any_link() {
     for seed in 6000..6100 {
         let mut random = Random::new(seed);
-        let lab = Lab::new(*random.pick(&Transport::ALL), random_script(&mut random));
-        let (mut client, mut server) =
-            lab.strangers(("ws://example.com/x", HandshakeOptions::default()), Decision::accept(), &plain());
-        assert_eq!(shake(&mut client, &mut server), (Ok(()), Ok(())), "seed {seed} over {lab:?}");
+        let harness = Harness::new(*random.pick(&Transport::ALL), random_script(&mut random));
+        let (mut client, mut server) = harness.strangers(
+            ("ws://example.com/x", HandshakeOptions::default()),
+            Decision::accept(),
+            &plain(),
+        );
+        assert_eq!(shake(&mut client, &mut server), (Ok(()), Ok(())), "seed {seed} over {harness:?}");
         server.text("hello").unwrap();
         let _ = server.write_pending();
         assert_eq!(client.read(), Ok(common::text("hello")));

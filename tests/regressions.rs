@@ -18,7 +18,7 @@ use common::wire::{
     self, BINARY, BINARY_PART, CLOSE, LAST, MORE, PING, PONG, TEXT, TEXT_PART, close_payload,
 };
 use common::{
-    Block, Fault, Lab, Role, Script, Transport, WebSocketConfig, at_every_chunk_size, binary, config,
+    Block, Fault, Harness, Role, Script, Transport, WebSocketConfig, at_every_chunk_size, binary, config,
     everywhere, everywhere_on, ping, plain, text,
 };
 use std::collections::HashSet;
@@ -49,11 +49,11 @@ mod lengths {
     #[test]
     fn a_length_with_its_most_significant_bit_set_is_refused_with_limits_and_without() {
         for limits in [plain(), unlimited(), config(|c| c.deliver_fragments = true)] {
-            at_every_chunk_size(&Transport::ALL, |lab| {
+            at_every_chunk_size(&Transport::ALL, |harness| {
                 for role in ROLES {
                     for len in [u64::MAX, 1 << 63, u64::MAX - 3, u64::MAX - 13, (1 << 63) + 5] {
                         for first in [BINARY, TEXT, BINARY_PART] {
-                            let (mut end, peer) = lab.end(role, limits.clone());
+                            let (mut end, peer) = harness.end(role, limits.clone());
                             peer.send_raw(&header_64(peer.role, first, len));
                             assert_eq!(end.read(), Err(Fault::Protocol), "{len:x}");
                             assert!(end.failure().contains("most significant bit"));
@@ -70,14 +70,14 @@ mod lengths {
     fn a_length_that_wraps_in_32_bits_or_with_its_header_is_over_the_limit_or_waited_for() {
         let lengths =
             [(1_u64 << 32) + 5, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, (1 << 63) - 14, i64::MAX as u64 - 4];
-        at_every_chunk_size(&Transport::ALL, |lab| {
+        at_every_chunk_size(&Transport::ALL, |harness| {
             for role in ROLES {
                 for len in lengths {
-                    let (mut end, peer) = lab.end(role, plain());
+                    let (mut end, peer) = harness.end(role, plain());
                     peer.send_raw(&header_64(peer.role, BINARY, len));
                     assert_eq!(end.read(), Err(Fault::Capacity), "{len:x}");
                     end.assert_over();
-                    let (mut end, peer) = lab.end(role, unlimited());
+                    let (mut end, peer) = harness.end(role, unlimited());
                     peer.send_raw(&header_64(peer.role, BINARY, len));
                     peer.send_raw(b"some of it, but never all");
                     if isize::try_from(len).is_err() {
@@ -94,10 +94,10 @@ mod lengths {
 
     #[test]
     fn a_huge_length_behind_a_first_fragment_does_not_wrap_the_total() {
-        at_every_chunk_size(&Transport::ALL, |lab| {
+        at_every_chunk_size(&Transport::ALL, |harness| {
             for role in ROLES {
                 for limits in [plain(), unlimited()] {
-                    let (mut end, peer) = lab.end(role, limits.clone());
+                    let (mut end, peer) = harness.end(role, limits.clone());
                     peer.send(BINARY_PART, &[1; 20]);
                     peer.send_raw(&header_64(peer.role, MORE, (1 << 63) - 1));
                     assert_eq!(end.read(), Err(Fault::Capacity), "it does not fit into any memory");
@@ -109,13 +109,13 @@ mod lengths {
 
     #[test]
     fn non_minimal_lengths_are_refused() {
-        at_every_chunk_size(&Transport::ALL, |lab| {
+        at_every_chunk_size(&Transport::ALL, |harness| {
             for role in ROLES {
                 let sender = wire::other(role);
                 let short = [0, 1, 5, 124, 125].map(|len| header_16(sender, TEXT, len));
                 let long = [0, 1, 125, 126, 65_535].map(|len| header_64(sender, BINARY, len));
                 for header in short.into_iter().chain(long) {
-                    let (mut end, peer) = lab.end(role, plain());
+                    let (mut end, peer) = harness.end(role, plain());
                     peer.send_raw(&header);
                     assert_eq!(end.read(), Err(Fault::Protocol), "{header:x?}");
                     assert!(end.failure().contains("shortest form"));
@@ -127,10 +127,10 @@ mod lengths {
 
     #[test]
     fn a_final_continuation_without_a_start_is_refused() {
-        at_every_chunk_size(&Transport::ALL, |lab| {
+        at_every_chunk_size(&Transport::ALL, |harness| {
             for role in ROLES {
                 for before in [&[][..], &[(TEXT, &b"whole"[..])], &[(TEXT_PART, b"a"), (LAST, b"b")]] {
-                    let (mut end, peer) = lab.end(role, plain());
+                    let (mut end, peer) = harness.end(role, plain());
                     before.iter().for_each(|(first, data)| peer.send(*first, data));
                     peer.send(LAST, b"");
                     let (events, fault) = end.read_all();
@@ -154,7 +154,7 @@ mod lengths {
             let stream = frames.concat();
             for cut in 0..=stream.len() {
                 for transport in Transport::ALL {
-                    let (mut end, peer) = Lab::new(transport, Script::WHOLE).end(role, plain());
+                    let (mut end, peer) = Harness::new(transport, Script::WHOLE).end(role, plain());
                     let mut events = Vec::new();
                     for piece in [&stream[..cut], &stream[cut..]] {
                         peer.send_raw(piece);
@@ -173,7 +173,7 @@ mod lengths {
                 (c.max_message_size, c.max_frame_size, c.max_fragments) = (Some(40), Some(30), Some(3));
             })
         };
-        everywhere(|lab| {
+        everywhere(|harness| {
             for role in ROLES {
                 for (first, last) in [
                     (vec![], vec![(BINARY, 31)]),
@@ -182,7 +182,7 @@ mod lengths {
                     (vec![], vec![(BINARY_PART, 31), (LAST, 1)]),
                 ] {
                     for together in [true, false] {
-                        let (mut end, peer) = lab.end(role, limits());
+                        let (mut end, peer) = harness.end(role, limits());
                         first.iter().for_each(|(first, len)| peer.send(*first, &vec![1; *len]));
                         let rest: Vec<u8> = last
                             .iter()
@@ -210,7 +210,7 @@ mod masking {
     #[test]
     fn every_frame_has_a_new_mask_that_cannot_be_predicted() {
         for transport in Transport::ALL {
-            let (mut end, peer) = Lab::new(transport, Script::WHOLE).end(Role::Client, plain());
+            let (mut end, peer) = Harness::new(transport, Script::WHOLE).end(Role::Client, plain());
             for i in 0..500_u32 {
                 end.text("the same text").unwrap();
                 end.write_fragment(Kind::Binary, b"", false).unwrap();
@@ -241,7 +241,7 @@ mod masking {
     #[test]
     fn masks_of_two_connections_have_nothing_in_common() {
         let keys = || {
-            let (mut end, peer) = Lab::new(Transport::Face, Script::WHOLE).end(Role::Client, plain());
+            let (mut end, peer) = Harness::new(Transport::Face, Script::WHOLE).end(Role::Client, plain());
             (0..200).for_each(|_| end.text("x").unwrap());
             peer.frames().iter().map(|frame| frame.key.unwrap()).collect::<HashSet<_>>()
         };
@@ -253,7 +253,7 @@ mod masking {
     fn all_alignments_and_lengths_are_unmasked_like_by_a_byte_loop() {
         for transport in [Transport::Face] {
             for alignment in 0..64 {
-                let (mut end, peer) = Lab::new(transport, Script::WHOLE).end(Role::Server, plain());
+                let (mut end, peer) = Harness::new(transport, Script::WHOLE).end(Role::Server, plain());
                 // What lies before the frame shifts it in the buffer.
                 peer.send(BINARY, &vec![0; alignment]);
                 for len in 0..=200 {
@@ -274,7 +274,7 @@ mod masking {
     fn all_alignments_and_lengths_are_masked_like_by_a_byte_loop() {
         for transport in [Transport::Face] {
             for alignment in 0..64 {
-                let (mut end, peer) = Lab::new(transport, Script::WHOLE).end(Role::Client, unlimited());
+                let (mut end, peer) = Harness::new(transport, Script::WHOLE).end(Role::Client, unlimited());
                 for len in 0..=200 {
                     let memory = [vec![0xee; alignment], payload(len, alignment)].concat();
                     end.binary(&memory[alignment..]).unwrap();
@@ -301,9 +301,9 @@ mod control_frames {
     fn a_ping_between_fragments_keeps_the_message() {
         let word = "Grüße aus dem Süden";
         for control in [true, false] {
-            everywhere(|lab| {
+            everywhere(|harness| {
                 for role in ROLES {
-                    let (mut end, peer) = lab.end(role, config(|c| c.deliver_control = control));
+                    let (mut end, peer) = harness.end(role, config(|c| c.deliver_control = control));
                     let pieces: Vec<&[u8]> = word.as_bytes().chunks(7).collect();
                     for (i, piece) in pieces.iter().enumerate() {
                         let fin = if i + 1 == pieces.len() { 0x80 } else { 0 };
@@ -328,7 +328,7 @@ mod control_frames {
     fn no_payload_is_delivered_from_a_frame_that_is_then_refused() {
         for parts in [true, false] {
             let limits = config(|c| (c.deliver_fragments, c.max_frame_size) = (parts, Some(50)));
-            at_every_chunk_size(&Transport::ALL, |lab| {
+            at_every_chunk_size(&Transport::ALL, |harness| {
                 for role in ROLES {
                     let sender = wire::other(role);
                     for frame in [
@@ -341,7 +341,7 @@ mod control_frames {
                         wire::frame(sender, PING, &[b'p'; 126]),
                         wire::frame(sender, CLOSE, &[1]),
                     ] {
-                        let (mut end, peer) = lab.end(role, limits.clone());
+                        let (mut end, peer) = harness.end(role, limits.clone());
                         peer.send_raw(&frame);
                         let (events, fault) = end.read_all();
                         assert_eq!(events, [], "{frame:x?}");
@@ -355,19 +355,19 @@ mod control_frames {
 
     #[test]
     fn a_close_reason_has_at_most_123_bytes_and_nothing_else_leaves_with_it() {
-        at_every_chunk_size(&Transport::ALL, |lab| {
+        at_every_chunk_size(&Transport::ALL, |harness| {
             for role in ROLES {
                 for len in [0, 1, 123] {
                     let reason = "r".repeat(len);
-                    let (mut end, peer) = lab.end(role, plain());
+                    let (mut end, peer) = harness.end(role, plain());
                     end.close(Some((1000, &reason))).unwrap();
                     let _ = end.write_pending();
                     assert_eq!(peer.received(), [(CLOSE, close_payload(1000, &reason))]);
-                    let (mut end, peer) = lab.end(role, plain());
+                    let (mut end, peer) = harness.end(role, plain());
                     peer.send_close(1000, &reason);
                     assert_eq!(end.read(), Ok(common::close(1000, &reason)));
                 }
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 assert_eq!(end.close(Some((1000, &"r".repeat(124)))), Err(Fault::InvalidArgument));
                 assert_eq!(end.close(Some((1000, &"r".repeat(100_000)))), Err(Fault::InvalidArgument));
                 assert!(end.can_write(), "nothing has happened");
@@ -382,10 +382,10 @@ mod control_frames {
 
     #[test]
     fn close_codes_that_must_not_travel_are_refused_in_both_directions() {
-        at_every_chunk_size(&Transport::ALL, |lab| {
+        at_every_chunk_size(&Transport::ALL, |harness| {
             for role in ROLES {
                 for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535] {
-                    let (mut end, peer) = lab.end(role, plain());
+                    let (mut end, peer) = harness.end(role, plain());
                     assert_eq!(end.close(Some((code, "x"))), Err(Fault::InvalidArgument), "{code}");
                     let _ = end.write_pending();
                     assert!(end.can_write());
@@ -407,8 +407,8 @@ mod state {
     fn a_block_at_every_byte_both_ways_loses_and_repeats_nothing() {
         for transport in Transport::ALL {
             for block in [Block::Never, Block::Every(2), Block::Every(3)] {
-                let lab = Lab::new(transport, Script { read: 1, write: 1, block });
-                let (mut client, mut server) = lab.pair(plain(), plain());
+                let harness = Harness::new(transport, Script { read: 1, write: 1, block });
+                let (mut client, mut server) = harness.pair(plain(), plain());
                 let mut received = [Vec::new(), Vec::new()];
                 for i in 0..100_u8 {
                     for (end, log) in [&mut client, &mut server].into_iter().zip(&mut received) {
@@ -443,7 +443,7 @@ mod state {
     fn two_thousand_queued_messages_arrive() {
         for transport in Transport::SCRIPTED {
             let many = config(|c| c.max_send_queue = Some(2000));
-            let (mut end, peer) = Lab::new(transport, Script::WHOLE).end(Role::Client, many);
+            let (mut end, peer) = Harness::new(transport, Script::WHOLE).end(Role::Client, many);
             peer.set_window(0);
             (0..2000).for_each(|i| end.text(&i.to_string()).unwrap());
             assert_eq!(end.text("one more"), Err(Fault::QueueFull));
@@ -463,9 +463,9 @@ mod state {
     #[test]
     fn a_pong_into_the_middle_of_a_large_message_waits_for_its_end() {
         // A small message first: its memory is used again, and must not be mistaken for that of the large one.
-        everywhere_on(&Transport::SCRIPTED, |lab| {
+        everywhere_on(&Transport::SCRIPTED, |harness| {
             for role in ROLES {
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 end.text("small").unwrap();
                 end.write_pending().unwrap();
                 peer.received();
@@ -487,7 +487,7 @@ mod state {
     fn messages_read_out_of_one_chunk_need_no_new_readiness() {
         for transport in Transport::ALL {
             for role in ROLES {
-                let (mut end, peer) = Lab::new(transport, Script::WHOLE).end(role, plain());
+                let (mut end, peer) = Harness::new(transport, Script::WHOLE).end(role, plain());
                 (0..20).for_each(|i| peer.send(TEXT, format!("{i}").as_bytes()));
                 // One call of the stream brings them all; each call of the library gives one, and none blocks.
                 for i in 0..20 {
@@ -644,12 +644,12 @@ mod state {
 
     #[test]
     fn what_the_peer_said_before_it_broke_the_connection_is_still_read() {
-        at_every_chunk_size(&[Transport::Face, Transport::CCallbacks], |lab| {
-            if lab.script.block != Block::Never {
+        at_every_chunk_size(&[Transport::Face, Transport::CCallbacks], |harness| {
+            if harness.script.block != Block::Never {
                 return; // what has not come by then is not waited for
             }
             for role in ROLES {
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 peer.send(TEXT, b"why I hang up");
                 peer.from_end.borrow_mut().write_error = Some(io::ErrorKind::BrokenPipe);
                 peer.send(PING, b"the answer to this one fails");

@@ -208,7 +208,7 @@ fn read_some(stream: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
             Ok(n) if n > space.len() => {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    "the stream claims to have read more than there was room for",
+                    "the stream reports more bytes read than the buffer holds",
                 ));
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -244,5 +244,5 @@ fn write_one(stream: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
 }
 
 fn too_much_written() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the stream claims to have written more than it was given")
+    io::Error::new(io::ErrorKind::InvalidData, "the stream reports more bytes written than it was given")
 }

@@ -1,5 +1,7 @@
-//! CONFIGURATION. What a connection or listener begins with. It is copied when it is used: change or free it at any time
-//! afterwards. One thread at a time may use a configuration.
+//! # Configuration
+//!
+//! Initial settings of a connection or listener. A configuration is copied when it is used; it may
+//! be changed or freed at any time afterwards. Only one thread at a time may use a configuration.
 
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, Result};
@@ -52,18 +54,17 @@ impl guard::ConfigHandle for ws_config {
     }
 }
 
-/// Makes a configuration with the defaults.
-///
-/// Returns the configuration, never NULL, to be freed with ws_config_free().
+/// Creates a configuration with the default values. Returns it, never NULL; free it with
+/// ws_config_free().
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_config_new() -> *mut ws_config {
     Box::into_raw(Box::new(ws_config::new()))
 }
 
-/// Frees a configuration. NULL is fine.
+/// Frees a configuration. NULL is a no-op.
 ///
 /// # Safety
-/// `config` is NULL or came from ws_config_new() and has not been freed.
+/// `config` is NULL or was returned by ws_config_new() and has not been freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_config_free(config: *mut ws_config) {
     if !config.is_null() {
@@ -74,7 +75,9 @@ pub unsafe extern "C" fn ws_config_free(config: *mut ws_config) {
 
 /// Sets an option (a value of ws_option).
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no such option, or a value that it cannot have.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: `config` is NULL, there is no such option, or the value is out of
+///   range.
 ///
 /// # Safety
 /// `config` is NULL or a configuration that has not been freed.
@@ -101,9 +104,10 @@ pub unsafe extern "C" fn ws_config_set(config: *mut ws_config, option: i32, valu
     unsafe { guard::call_on_config(config, set) }
 }
 
-/// Reads an option into *out.
+/// Stores the value of an option (a value of ws_option) in `*out`.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no such option.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL, or there is no such option.
 ///
 /// # Safety
 /// `config` is NULL or a configuration that has not been freed; `out` is NULL or writable.
@@ -123,10 +127,13 @@ pub unsafe extern "C" fn ws_config_get(config: *const ws_config, option: i32, ou
     unsafe { guard::call_on_config(config.cast_mut(), get) }
 }
 
-/// Adds a header to the request of a client, or to every response of a server, its own refusals included;
-/// one name may be added several times. Host is replaced; the headers of the handshake itself cannot be added.
+/// Adds a header to the request of a client, or to every response of a server, including refusals
+/// that the library sends by itself. The same name may be added more than once. Host replaces the
+/// default; headers that belong to the WebSocket handshake are refused.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, not a header by HTTP's grammar (CR, LF, NUL), or one of the handshake's own.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL, name or value is not allowed by the HTTP
+///   grammar (for example CR, LF or NUL), or the header belongs to the handshake.
 ///
 /// # Safety
 /// `config` is NULL or a configuration that has not been freed; the strings are NULL or NUL-terminated.
@@ -145,10 +152,12 @@ pub unsafe extern "C" fn ws_config_add_header(
     }
 }
 
-/// Adds a subprotocol, the favourite first: a client offers them all, a server takes the first of its own that was
-/// offered.
+/// Adds a subprotocol, in order of preference. A client offers all of them; a server selects the
+/// first of its own that was offered.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, not a token, or there already.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL, `name` is not a token, or it has been added
+///   before.
 ///
 /// # Safety
 /// `config` is NULL or a configuration that has not been freed; `name` is NULL or NUL-terminated.
@@ -162,12 +171,16 @@ pub unsafe extern "C" fn ws_config_add_protocol(config: *mut ws_config, name: *c
     }
 }
 
-/// Sets the proxy that ws_connect() goes through: "http://user:password@host:port", for CONNECT, or the same with socks5
-/// or socks5h; the proxy resolves all names. User and password may be left out, else what is special in them has to be
-/// percent-encoded; the port is 1080 where it is left out. NULL: none again. It comes before
+/// Sets the proxy for ws_connect(): `http://user:password@host:port` for HTTP CONNECT, or the same
+/// with socks5 or socks5h. NULL removes it. It takes precedence over
 /// WS_OPT_PROXY_FROM_ENVIRONMENT.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: `config` is NULL, or this is not such a URL; the configuration stays as it was.
+/// User name and password are optional; special characters in them must be percent-encoded. The
+/// default port is 1080. The proxy resolves all names, also with socks5.
+///
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: `config` is NULL, or `url` is not such a URL. The configuration is
+///   unchanged.
 ///
 /// # Safety
 /// `config` is NULL or a configuration that has not been freed; `url` is NULL or NUL-terminated.
@@ -182,14 +195,22 @@ pub unsafe extern "C" fn ws_config_set_proxy(config: *mut ws_config, url: *const
     }
 }
 
-/// Copies the URL of the proxy that the environment names for a URL to `buf`, by the rules of WS_OPT_PROXY_FROM_ENVIRONMENT:
-/// for a program that connects by itself, and is to go the same way. It is as ws_config_set_proxy() takes it, with scheme,
-/// host and port, and with user name and password where the variable has them, and ends with a NUL. *out_len is its
-/// length without that, 0 where there is no proxy; where that is not below `capacity`, nothing but a NUL is copied, if that.
-/// `buf` may be NULL where `capacity` is 0.
+/// Looks up the proxy that the environment names for a URL, by the rules of
+/// WS_OPT_PROXY_FROM_ENVIRONMENT, for a program that makes other connections and wants to use the
+/// same proxy.
 ///
-/// WS_OK; WS_ERR_URL; WS_ERR_PROXY: the variable has no proxy in it that can be used, be it that TLS is to be spoken with it
-/// (https://): ws_last_error_message() names the variable, and not its value; WS_ERR_INVALID_ARGUMENT: NULL.
+/// The URL of the proxy is written to `buf` as a NUL-terminated string, in the form that
+/// ws_config_set_proxy() takes: with scheme, host and port, and with user name and password if the
+/// variable has them. `*out_len` is its length without the NUL, or 0 if there is no proxy. If the
+/// URL does not fit, `buf` gets an empty string (if `capacity` is not 0) and `*out_len` is not
+/// less than `capacity`. `buf` may be NULL if `capacity` is 0.
+///
+/// Returns WS_OK, or:
+/// - WS_ERR_URL: `url` is not valid or not supported.
+/// - WS_ERR_PROXY: the variable names no usable proxy; this includes proxies that require TLS
+///   (https://). ws_last_error_message() names the variable, but not its value, which may contain
+///   a password.
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL, or `url` is not UTF-8.
 ///
 /// # Safety
 /// `url` is NULL or NUL-terminated; `buf` is NULL or has room for `capacity` bytes; `out_len` is NULL or writable.
@@ -214,15 +235,18 @@ pub unsafe extern "C" fn ws_proxy_for(
     })
 }
 
-/// Sets the certificates to trust for wss://, one or many in PEM, instead of the system's. A client takes a server whose
-/// certificate they vouch for, or are; a listener asks its clients for such a certificate, and refuses those without.
-/// The bytes are copied; a second call replaces the first.
+/// Sets the trusted certificates for wss://, one or more in PEM, in place of the system's. A
+/// client accepts a server whose certificate was issued by one of them, or is one of them. A
+/// listener requires such a certificate from its clients, and refuses clients without one. The
+/// bytes are copied; a second call replaces the first.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no certificate in it, or a malformed one; WS_ERR_UNSUPPORTED: a build without
-/// TLS.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL, or `pem` contains no certificate or a malformed
+///   one.
+/// - WS_ERR_UNSUPPORTED: the library was built without TLS.
 ///
 /// # Safety
-/// `config` is NULL or a configuration that has not been freed; `pem` is NULL or points at `len` readable bytes.
+/// `config` is NULL or a configuration that has not been freed; `pem` is NULL or points to `len` readable bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_config_set_tls_roots(
     config: *mut ws_config,
@@ -233,15 +257,18 @@ pub unsafe extern "C" fn ws_config_set_tls_roots(
     unsafe { guard::call_on_config(config, |config| config.setup.tls.set_roots(guard::bytes(pem, len)?)) }
 }
 
-/// Sets the certificate that this end shows, in PEM: the chain, its own certificate first, and the private key to that
-/// (PKCS#8, PKCS#1 or SEC1, not encrypted). A wss:// listener needs one; a client shows it to servers that ask. The
-/// bytes are copied; a second call replaces the first.
+/// Sets the own certificate, in PEM: the chain, own certificate first, and its private key
+/// (PKCS#8, PKCS#1 or SEC1, unencrypted). Required for a wss:// listener; a client presents it to
+/// servers that request one. The bytes are copied; a second call replaces the first.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no certificate or key in it, a malformed one, or a key that does not fit the
-/// certificate; WS_ERR_UNSUPPORTED: a build without TLS.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL, the certificate or the key is missing or
+///   malformed, or the key does not match the certificate.
+/// - WS_ERR_UNSUPPORTED: the library was built without TLS.
 ///
 /// # Safety
-/// `config` is NULL or a configuration that has not been freed; the others are NULL or point at so many readable bytes.
+/// `config` is NULL or a configuration that has not been freed; each other pointer is NULL or points to
+/// as many readable bytes as its length says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_config_set_tls_identity(
     config: *mut ws_config,
@@ -259,9 +286,12 @@ pub unsafe extern "C" fn ws_config_set_tls_identity(
     }
 }
 
-/// What went wrong last in a call on this configuration, in a sentence: what is wrong with a header, a proxy, a
-/// certificate or a value. "" where nothing did, or for NULL; never NULL. It stays until the next such call that fails, or
-/// ws_config_free(). What goes wrong where a configuration is used, ws_last_error_message() says.
+/// Describes the last failure of a call on this configuration: for example, what is wrong with a
+/// header, a proxy, a certificate or a value. Failures of calls that only use the configuration,
+/// such as ws_connect(), are described by ws_last_error_message().
+///
+/// Returns a string, never NULL; "" if there was no failure, and for NULL. It is valid until the
+/// next call on this configuration that fails, or ws_config_free().
 ///
 /// # Safety
 /// `config` is NULL or a configuration that has not been freed.
@@ -285,7 +315,7 @@ pub(super) fn set(
         WS_OPT_MAX_FRAME_SIZE => websocket.max_frame_size = limit(value)?,
         WS_OPT_MAX_FRAGMENTS => websocket.max_fragments = limit(value)?,
         WS_OPT_MAX_HEAD_SIZE if value < 256 => {
-            return Err(Error::InvalidArgument("an HTTP head needs room for 256 bytes at least"));
+            return Err(Error::InvalidArgument("the limit of an HTTP head must be at least 256 bytes"));
         }
         WS_OPT_MAX_HEAD_SIZE => websocket.max_head_size = size(value)?,
         WS_OPT_MAX_SEND_QUEUE => websocket.max_send_queue = limit(value)?,

@@ -1,10 +1,14 @@
-//! CONNECTIONS. A connection is made here, is given a transport, and is freed. Any thread may call any function on it;
-//! calls are serialised inside, and a thread that waits for the peer holds nobody up. One thread at a time reads: another
-//! that does so meanwhile gets WS_ERR_MISUSE, and one that reads afterwards ends the loan of what was read before.
+//! # Connections
 //!
-//! There are four transports and one set of verbs: a socket that the library opens (ws_connect, ws_listen), a socket of
-//! the caller's (ws_set_socket), two functions of the caller's (ws_set_io), and memory (none of these: ws_feed and
-//! ws_output move the bytes).
+//! Creating a connection, choosing its transport, and freeing it.
+//!
+//! There are four transports with the same functions for all of them: a socket that the library
+//! opens (ws_connect(), ws_listen()), your own socket (ws_set_socket()), two callbacks
+//! (ws_set_io()), and memory (none of these: you move the bytes with ws_feed() and ws_output()).
+//!
+//! Any thread may call any function on a connection. Calls are serialised, and a thread blocked on
+//! the peer never blocks the others. One thread at a time reads: a second one gets WS_ERR_MISUSE.
+//! A read on any thread invalidates the messages of the previous read.
 
 use crate::error::{Error, Result};
 use crate::ffi::batch::MessageBatch;
@@ -164,26 +168,36 @@ impl fmt::Debug for ws_conn {
     }
 }
 
-/// Starts a connection to a URL: ws:// over TCP, wss:// over TLS, ws+unix://PATH:/TARGET over a Unix socket (a colon in
-/// the path is %3A; a path that begins with @ is an abstract name of Linux's). It never waits: ws_handshake() completes
-/// it and tells what went wrong on the way, be it that the name is not known or that nobody listens; reading does it, too.
+/// Starts connecting to a URL: ws:// over TCP, wss:// over TLS, `ws+unix://PATH:/TARGET` over a
+/// Unix socket. In such a PATH, a colon is written as `%3A`, and a leading `@` denotes a name in
+/// Linux's abstract namespace. `config` may be NULL.
 ///
-/// URLs are UTF-8, and read as browsers read them (WHATWG's URL standard): names in other scripts become
-/// IDNA, "127.1" is 127.0.0.1, and characters that a request cannot have are percent-encoded. What that
-/// standard would mend in silence (a control character, a missing host), a fragment (#), a user name
-/// and port 0 are refused. See ws_url_check().
+/// This function never waits. ws_handshake(), or the first read, completes the connection and
+/// reports what fails on the way, for example an unknown name or a refused connection. Calls are
+/// blocking unless WS_OPT_BLOCKING is 0; then call ws_handshake() as ws_get_socket(),
+/// ws_interest() and ws_next_deadline() say, or use ws_wait() or a poller.
 ///
-/// Names are looked up on threads of the library's own, and so are the system's certificates read for wss://, once for
-/// each configuration: on 32 threads of a process at most, of which each connection needs two for a name. Where the
-/// resolver does not answer and all of them wait for it, other names wait for their turn, until WS_OPT_CONNECT_TIMEOUT_MS
-/// or WS_OPT_HANDSHAKE_TIMEOUT_MS is over at the latest; addresses written out in the URL need no turn. A connection that
-/// is freed, or whose time is over, gives its turn up. Addresses are tried as in RFC 8305. Blocking, unless WS_OPT_BLOCKING says otherwise; then drive it
-/// with ws_handshake(), as ws_get_socket(), ws_interest() and ws_next_deadline() say, or with ws_wait() or a poller.
-/// `config` may be NULL.
+/// URLs are UTF-8 and are parsed as browsers do (WHATWG URL standard): internationalised names are
+/// converted by IDNA, "127.1" is 127.0.0.1, and characters that may not appear in a request are
+/// percent-encoded. Refused are URLs that the standard would silently repair (a control character,
+/// a missing host), a fragment (#), a user name, and port 0. See ws_url_check().
 ///
-/// WS_OK: *out is the connection, to be freed with ws_free(), at any moment; WS_ERR_INVALID_ARGUMENT: NULL, not UTF-8, or
-/// a path too long; WS_ERR_URL: the URL cannot be used; WS_ERR_UNSUPPORTED: wss in a build without TLS, or a build without
-/// sockets; WS_ERR_IO: no descriptors to be had, errno says why; WS_ERR_NO_MEMORY. *out is NULL then.
+/// Names are looked up on threads of the library, which also load the system's certificates for
+/// wss:// (once per configuration). There are at most 32 of them in a process; each lookup uses
+/// two. If a resolver does not answer and all threads wait for it, further lookups queue, but not
+/// longer than WS_OPT_CONNECT_TIMEOUT_MS and WS_OPT_HANDSHAKE_TIMEOUT_MS allow. Numeric addresses
+/// need no lookup. A connection that is freed or times out leaves the queue. Addresses are tried
+/// as described in RFC 8305 (Happy Eyeballs).
+///
+/// Returns WS_OK: `*out` is the connection; free it with ws_free(), at any time. Otherwise `*out`
+/// is NULL, and the status is:
+/// - WS_ERR_URL: the URL is not valid or not supported.
+/// - WS_ERR_UNSUPPORTED: a wss:// URL, but the library was built without TLS; or it was built
+///   without sockets.
+/// - WS_ERR_IO: the system refused a resource, for example a file descriptor; see errno.
+/// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
+/// - WS_ERR_INVALID_ARGUMENT: `url` or `out` is NULL, `url` is not UTF-8, or the path of a Unix
+///   socket is too long.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.
@@ -204,10 +218,15 @@ pub unsafe extern "C" fn ws_connect(
     })
 }
 
-/// Makes a client for a ws:// or wss:// URL over a transport of the caller's, who sees to TLS. Give it a socket or
-/// callbacks next, or neither for memory mode, then call ws_handshake(). `config` may be NULL.
+/// Creates a client for a ws:// or wss:// URL over your own transport, which has to provide TLS if
+/// that is wanted. Next, call ws_set_socket() or ws_set_io(), or neither for memory mode, then
+/// ws_handshake(). `config` may be NULL.
 ///
-/// WS_OK: *out is the connection, to be freed with ws_free(); WS_ERR_INVALID_ARGUMENT; WS_ERR_URL; WS_ERR_NO_MEMORY.
+/// Returns WS_OK: `*out` is the connection; free it with ws_free(). Otherwise `*out` is NULL, and
+/// the status is:
+/// - WS_ERR_URL: the URL is not valid or not supported.
+/// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
+/// - WS_ERR_INVALID_ARGUMENT: `url` or `out` is NULL, or `url` is not UTF-8.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.
@@ -228,10 +247,11 @@ pub unsafe extern "C" fn ws_client_new(
     })
 }
 
-/// Makes a server's end of a connection over a transport of the caller's. Give it a socket or callbacks next, or neither
-/// for memory mode, then call ws_handshake(). `config` may be NULL.
+/// Creates the server's end of a connection over your own transport. Next, call ws_set_socket() or
+/// ws_set_io(), or neither for memory mode, then ws_handshake(). `config` may be NULL.
 ///
-/// WS_OK: *out is the connection, to be freed with ws_free(); WS_ERR_INVALID_ARGUMENT.
+/// Returns WS_OK: `*out` is the connection; free it with ws_free(). Otherwise:
+/// - WS_ERR_INVALID_ARGUMENT: `out` is NULL.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `out` is NULL or writable.
@@ -248,10 +268,15 @@ pub unsafe extern "C" fn ws_server_new(config: *const ws_config, out: *mut *mut 
     })
 }
 
-/// Makes a connection whose opening handshake somebody else has done. `part` is what has been read after the head; it is
-/// delivered first, and copied. `role` is WS_CLIENT or WS_SERVER. `config` may be NULL.
+/// Creates a connection whose opening handshake has been done elsewhere. `role` is WS_CLIENT or
+/// WS_SERVER. `part` holds the bytes that were already received after the HTTP head; they are
+/// copied and read first. `config` may be NULL.
 ///
-/// WS_OK: *out is the connection, to be freed with ws_free(); WS_ERR_INVALID_ARGUMENT; WS_ERR_NO_MEMORY.
+/// Returns WS_OK: `*out` is the connection; free it with ws_free(). Otherwise `*out` is NULL, and
+/// the status is:
+/// - WS_ERR_INVALID_ARGUMENT: `out` is NULL, `part` is NULL although `len` is not 0, or there is
+///   no such role.
+/// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `part` is NULL or has `len` bytes; `out` is NULL or writable.
@@ -279,12 +304,15 @@ pub unsafe extern "C" fn ws_from_partially_read(
     })
 }
 
-/// Lets two functions of the caller's move the bytes. They are called from within calls on this connection, one at a
-/// time, whichever thread makes them; they must not call back into it (WS_ERR_MISUSE). They may block, and hold up
-/// every other call on this connection while they do.
+/// Makes two callbacks the transport of a connection. They are called from within calls on this
+/// connection, one at a time, on the thread that makes the call. They must not call back into the
+/// connection (WS_ERR_MISUSE). They may block, but block all other calls on this connection
+/// meanwhile.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL; WS_ERR_MISUSE: the connection has its transport already, or has lent what ws_input()
-/// or ws_output() gave.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: `conn` or a callback is NULL.
+/// - WS_ERR_MISUSE: the connection already has a transport, or memory lent by ws_input() or
+///   ws_output() has not been given back.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; the functions behave as ws_recv_fn and ws_send_fn say, with
@@ -322,11 +350,15 @@ pub unsafe extern "C" fn ws_set_io(
     unsafe { guard::call_on(conn, set_io) }
 }
 
-/// Lets a connected stream socket of the caller's move the bytes. It is used without blocking whatever its flags say,
-/// keeps its flags, and is never closed here: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
+/// Makes your own connected stream socket the transport of a connection. The library does not
+/// change its flags and never blocks in a system call on it, whether or not it is non-blocking. It
+/// never closes it: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no stream socket; WS_ERR_MISUSE: the connection has its transport already, or has
-/// lent what ws_input() or ws_output() gave; WS_ERR_UNSUPPORTED: a build without sockets.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, or `socket` is not a stream socket.
+/// - WS_ERR_MISUSE: the connection already has a transport, or memory lent by ws_input() or
+///   ws_output() has not been given back.
+/// - WS_ERR_UNSUPPORTED: the library was built without sockets.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `socket` stays open until ws_free().
@@ -341,10 +373,13 @@ pub unsafe extern "C" fn ws_set_socket(conn: *mut ws_conn, socket: ws_socket) ->
     }
 }
 
-/// Frees a connection, and closes the socket if the library opened it: at once, without a Close of its own. For a closing
-/// handshake call ws_close() and read until CONNECTION_CLOSED first. A poller forgets it. NULL is fine. No other thread may be in a call on
-/// the connection, nor may one of its callbacks make this call: it does nothing then. In the child of a fork() the
-/// descriptor is closed, and the connection of the parent goes on.
+/// Frees a connection and closes its socket if the library opened it. NULL is a no-op.
+///
+/// It does not wait and sends no Close. For a closing handshake, call ws_close() and read until
+/// WS_ERR_CONNECTION_CLOSED first. The connection is removed from its poller. No other thread may
+/// be inside a call on this connection. From one of the connection's own callbacks, this function
+/// does nothing. In the child of a fork() it only closes the child's descriptor; the parent's
+/// connection continues.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed, and nobody uses it any more.

@@ -109,7 +109,7 @@ pub unsafe fn ask<C: Handle, R>(conn: *const C, otherwise: R, body: impl FnOnce(
 /// A slice of the caller's. NULL with length 0 is an empty one.
 ///
 /// # Safety
-/// `data` is NULL or points at `len` readable bytes that stay until the call returns.
+/// `data` is NULL or points to `len` readable bytes that stay until the call returns.
 pub unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8]> {
     // SAFETY: passed on from the caller.
     unsafe { values(data, len) }
@@ -118,13 +118,13 @@ pub unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8]> {
 /// Values of the caller's. NULL with length 0 is none.
 ///
 /// # Safety
-/// `values` is NULL or points at `len` values that stay until the call returns.
+/// `values` is NULL or points to `len` values that stay until the call returns.
 pub unsafe fn values<'a, T>(values: *const T, len: usize) -> Result<&'a [T]> {
     match (values.is_null(), len) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(Error::InvalidArgument("a pointer is NULL although its length is not 0")),
         (false, _) if len > isize::MAX as usize / size_of::<T>() => {
-            Err(Error::InvalidArgument("a length is impossibly large"))
+            Err(Error::InvalidArgument("a length is too large for any buffer"))
         }
         // SAFETY: not NULL, not too long, and the rest is passed on from the caller.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts(values, len) }),
@@ -134,13 +134,13 @@ pub unsafe fn values<'a, T>(values: *const T, len: usize) -> Result<&'a [T]> {
 /// Room of the caller's for some values.
 ///
 /// # Safety
-/// `room` is NULL or points at `len` writable values that nobody else uses until the call returns.
+/// `room` is NULL or points to `len` writable values that nobody else uses until the call returns.
 pub unsafe fn room<'a, T>(room: *mut T, len: usize) -> Result<&'a mut [T]> {
     match (room.is_null(), len) {
         (_, 0) => Ok(&mut []),
         (true, _) => Err(Error::InvalidArgument("a pointer is NULL although its length is not 0")),
         (false, _) if len > isize::MAX as usize / size_of::<T>() => {
-            Err(Error::InvalidArgument("a length is impossibly large"))
+            Err(Error::InvalidArgument("a length is too large for any buffer"))
         }
         // SAFETY: not NULL, not too long, and the rest is passed on from the caller.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts_mut(room, len) }),
@@ -164,7 +164,7 @@ pub unsafe fn text<'a>(data: *const u8, len: usize) -> Result<&'a str> {
 /// A C string of the caller's.
 ///
 /// # Safety
-/// `string` is NULL or points at a NUL-terminated string that stays until the call returns.
+/// `string` is NULL or points to a NUL-terminated string that stays until the call returns.
 pub unsafe fn string<'a>(string: *const c_char) -> Result<&'a str> {
     if string.is_null() {
         return Err(Error::InvalidArgument("a string is NULL"));
@@ -190,13 +190,13 @@ pub unsafe fn optional_string<'a>(pointer: *const c_char) -> Result<Option<&'a s
 /// A place for a result.
 ///
 /// # Safety
-/// `out` is NULL or points at a writable `T` that nobody else uses until the call returns.
+/// `out` is NULL or points to a writable `T` that nobody else uses until the call returns.
 pub unsafe fn out<'a, T>(out: *mut T) -> Result<&'a mut T> {
     // SAFETY: passed on from the caller.
     match unsafe { out.as_mut() } {
         Some(out) => Ok(out),
         // Not made before it is needed, for it would have to be dropped.
-        None => Err(Error::InvalidArgument("the pointer for a result is NULL")),
+        None => Err(Error::InvalidArgument("the pointer for the result is NULL")),
     }
 }
 

@@ -1,4 +1,7 @@
-//! THE OPENING HANDSHAKE. Strings and pointers that these functions return stay until ws_free().
+//! # Opening handshake
+//!
+//! Strings and pointers that these functions return are valid until ws_free(), unless
+//! WS_OPT_KEEP_HEAD is off.
 
 use crate::error::Result;
 use crate::ffi::connection::ws_conn;
@@ -8,13 +11,24 @@ use crate::head::Head;
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-/// Drives the opening handshake. Calling it again when it is done is harmless.
+/// Performs the opening handshake, as far as possible without waiting if the connection is
+/// non-blocking. If the handshake is already complete, the call has no effect.
 ///
-/// WS_OK: it is done; or a server has stopped at WS_STATE_REQUEST for ws_accept() or ws_reject(), which with
-/// WS_OPT_AUTO_ACCEPT off is how it says that. WS_ERR_WOULD_BLOCK: the peer is waited for. WS_ERR_HANDSHAKE: refused, or
-/// malformed; ws_http_status() and ws_http_body() tell what the server said. WS_ERR_CAPACITY: the HTTP head is over
-/// WS_OPT_MAX_HEAD_SIZE. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY, WS_ERR_TIMEOUT, WS_ERR_NO_MEMORY. WS_ERR_CONNECTION_CLOSED, WS_ERR_ALREADY_CLOSED:
-/// it has failed before. WS_ERR_MISUSE: another thread is inside a read. WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK when the handshake is complete. On a server with WS_OPT_AUTO_ACCEPT off, WS_OK
+/// also means that it has stopped at WS_STATE_REQUEST for ws_accept() or ws_reject(). Otherwise:
+/// - WS_ERR_WOULD_BLOCK: waiting for the peer; if blocking, WS_OPT_READ_TIMEOUT_MS has passed.
+/// - WS_ERR_HANDSHAKE: the handshake was refused or malformed; ws_http_status() and ws_http_body()
+///   return the server's answer.
+/// - WS_ERR_CAPACITY: the HTTP head exceeds WS_OPT_MAX_HEAD_SIZE.
+/// - WS_ERR_IO: connecting or the transport failed; see ws_io_error().
+/// - WS_ERR_TLS: the TLS session failed.
+/// - WS_ERR_PROXY: the proxy refused the connection, the host is not a proxy, or the environment
+///   names no usable proxy.
+/// - WS_ERR_TIMEOUT: WS_OPT_HANDSHAKE_TIMEOUT_MS or WS_OPT_CONNECT_TIMEOUT_MS has passed.
+/// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
+/// - WS_ERR_CONNECTION_CLOSED, WS_ERR_ALREADY_CLOSED: the handshake has failed before.
+/// - WS_ERR_MISUSE: another thread is inside a read.
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -24,8 +38,8 @@ pub unsafe extern "C" fn ws_handshake(conn: *mut ws_conn) -> ws_status_t {
     unsafe { guard::call_on(conn, |conn| conn.alive()?.handshake().map(|_| ())) }
 }
 
-/// The method of the request that a server has received: "GET", unless WS_OPT_PLAIN_REQUESTS is on. NULL
-/// before that, and on a client.
+/// Returns the method of the request that a server has received: "GET", unless
+/// WS_OPT_PLAIN_REQUESTS is on. NULL if there is no request yet, and on a client.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -35,8 +49,9 @@ pub unsafe extern "C" fn ws_request_method(conn: *const ws_conn) -> *const c_cha
     unsafe { from_head(conn, |head| (head.status() == 0).then(|| head.method_cstr().as_ptr())) }
 }
 
-/// 1 where the request that a server has received would open a WebSocket: ws_accept() can take it. 0 for
-/// any other, as WS_OPT_PLAIN_REQUESTS lets them come, before there is one, and on a client.
+/// Returns 1 if the request that a server has received is a WebSocket request, which ws_accept()
+/// can accept. Returns 0 for other requests (see WS_OPT_PLAIN_REQUESTS), if there is no request
+/// yet, and on a client.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -46,7 +61,8 @@ pub unsafe extern "C" fn ws_is_upgrade(conn: *const ws_conn) -> i32 {
     unsafe { guard::ask(conn, 0, |conn| conn.alive()?.look(|inner| inner.view().is_upgrade().into())) }
 }
 
-/// The target of the request that a server has received, for instance "/chat?room=1". NULL before that, and on a client.
+/// Returns the target of the request that a server has received, for example "/chat?room=1". NULL
+/// if there is no request yet, and on a client.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -56,8 +72,8 @@ pub unsafe extern "C" fn ws_request_target(conn: *const ws_conn) -> *const c_cha
     unsafe { from_head(conn, |head| (head.status() == 0).then(|| head.target_cstr().as_ptr())) }
 }
 
-/// The value of the first header of this name (in any case) that the peer sent, without white space around it. NULL
-/// where there is none.
+/// Returns the value of the first header with this name (case-insensitive) that the peer sent,
+/// without surrounding white space. NULL if there is none.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `name` is NULL or NUL-terminated.
@@ -69,10 +85,12 @@ pub unsafe extern "C" fn ws_header(conn: *const ws_conn, name: *const c_char) ->
     unsafe { from_head(conn, |head| head.header_cstr(name).map(|value| value.as_ptr())) }
 }
 
-/// Name and value of header number `index`, counted from 0, that the peer sent.
+/// Stores name and value of the peer's header number `index`, counting from 0, in `*name` and
+/// `*value`.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or there are no more, which is no failure: ws_error_message() stays as it was.
-/// *name and *value are NULL then.
+/// Returns WS_OK, or, with `*name` and `*value` NULL:
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL, or there are no more headers; the latter does
+///   not count as a failure and leaves ws_error_message() unchanged.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `name` and `value` are NULL or writable.
@@ -101,7 +119,7 @@ pub unsafe extern "C" fn ws_header_at(
     if found { status } else { ws_status::WS_ERR_INVALID_ARGUMENT as i32 }
 }
 
-/// The subprotocol agreed on. NULL where there is none.
+/// Returns the negotiated subprotocol, or NULL if there is none.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -121,7 +139,8 @@ pub unsafe extern "C" fn ws_protocol(conn: *const ws_conn) -> *const c_char {
     }
 }
 
-/// The HTTP status that the server answered a client with: 101 where it accepted. 0 before that, and on a server.
+/// Returns the HTTP status of the server's answer to a client: 101 if it accepted. 0 before the
+/// answer, and on a server.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -135,9 +154,11 @@ pub unsafe extern "C" fn ws_http_status(conn: *const ws_conn) -> i32 {
     }
 }
 
-/// The body that the server refused a client with, up to WS_OPT_MAX_HEAD_SIZE bytes of it; *len is 0 where there is none.
+/// Stores the body with which the server refused a client, up to WS_OPT_MAX_HEAD_SIZE bytes of it,
+/// in `*data` and `*len`. `*len` is 0 if there is none.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `data` and `len` are NULL or writable.
@@ -160,11 +181,13 @@ pub unsafe extern "C" fn ws_http_body(
     }
 }
 
-/// Server, at WS_STATE_REQUEST: adds a header to this response, behind those of the configuration, for ws_accept() or
-/// ws_reject() to send.
+/// On a server at WS_STATE_REQUEST: adds a header to the response that ws_accept() or ws_reject()
+/// will send, after those of the configuration.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, not a header by HTTP's grammar (CR, LF, NUL), or one of the handshake's own;
-/// WS_ERR_MISUSE: there is no request.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL, name or value is not allowed by the HTTP
+///   grammar (for example CR, LF or NUL), or the header belongs to the handshake.
+/// - WS_ERR_MISUSE: there is no request.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `name` and `value` are NULL or NUL-terminated.
@@ -183,12 +206,17 @@ pub unsafe extern "C" fn ws_add_header(
     }
 }
 
-/// Server, at WS_STATE_REQUEST: takes the request. `protocol` is one of the subprotocols that the client offered; NULL
-/// takes the first of the configuration's that it offered. The response carries the headers of the configuration.
+/// On a server at WS_STATE_REQUEST: accepts the request. `protocol` is one of the subprotocols
+/// that the client offered; NULL selects the first one of the configuration that was offered. The
+/// response includes the headers of the configuration.
 ///
-/// WS_OK: messages can flow. WS_ERR_INVALID_ARGUMENT: NULL, or a subprotocol that was not offered: the request still
-/// waits. WS_ERR_MISUSE: there is no request, or it is not for WebSocket and still waits (see
-/// ws_is_upgrade()). WS_ERR_IO, WS_ERR_NO_MEMORY.
+/// Returns WS_OK when the connection is open. Otherwise:
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, or `protocol` was not offered; the request still
+///   waits.
+/// - WS_ERR_MISUSE: there is no request, or it is not a WebSocket request (see ws_is_upgrade());
+///   the request still waits.
+/// - WS_ERR_IO, WS_ERR_TLS: the transport failed.
+/// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `protocol` is NULL or NUL-terminated.
@@ -203,13 +231,20 @@ pub unsafe extern "C" fn ws_accept(conn: *mut ws_conn, protocol: *const c_char) 
     }
 }
 
-/// Server, at WS_STATE_REQUEST: answers the request with an HTTP status from 200 to 599 and a body, plain
-/// text unless a header of the configuration says otherwise. That is the end: the answer says
-/// "Connection: close". Then call ws_write_pending() until it gives CONNECTION_CLOSED. Where HTTP has no
-/// body (204, 205, 304, and every answer to HEAD) none is sent; HEAD gets the length of it.
+/// On a server at WS_STATE_REQUEST: answers the request with an HTTP status from 200 to 599 and a
+/// body, which is text/plain unless a header of the configuration says otherwise, and ends the
+/// connection. The response contains "Connection: close". Then call ws_write_pending() until it
+/// returns WS_ERR_CONNECTION_CLOSED.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or another status: the request still waits. WS_ERR_MISUSE: there is no request.
-/// WS_ERR_IO, WS_ERR_NO_MEMORY.
+/// No body is sent where HTTP allows none (status 204, 205 and 304, and any answer to HEAD, which
+/// only gets the length).
+///
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, `body` is NULL although `len` is not 0, or the
+///   status is not allowed; the request still waits.
+/// - WS_ERR_MISUSE: there is no request.
+/// - WS_ERR_IO, WS_ERR_TLS: the transport failed.
+/// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `body` is NULL or has `len` bytes.

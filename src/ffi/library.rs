@@ -1,4 +1,6 @@
-//! LIBRARY. Version, words and URLs. These functions may be called at any time from any thread.
+//! # Library
+//!
+//! Version, status texts and URLs. These functions may be called at any time and from any thread.
 
 use crate::error::Error;
 use crate::ffi::types::{WS_ABI_VERSION, ws_status, ws_status_t};
@@ -11,13 +13,14 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
     Err(_) => c"",
 };
 
-/// The ABI version of the library that was loaded. Where it is not WS_ABI_VERSION, the header belongs to another one.
+/// Returns the ABI version of the loaded library. If it differs from WS_ABI_VERSION, the library
+/// does not match this header.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_abi_version() -> u32 {
     WS_ABI_VERSION
 }
 
-/// The version of the library that was loaded: major * 1000000 + minor * 1000 + patch.
+/// Returns the version of the loaded library: major * 1000000 + minor * 1000 + patch.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_version_number() -> u32 {
     let part = |text: &str| text.parse::<u32>().unwrap_or_default();
@@ -26,35 +29,42 @@ pub extern "C" fn ws_version_number() -> u32 {
         + part(env!("CARGO_PKG_VERSION_PATCH"))
 }
 
-/// The version of the library that was loaded, for instance "0.1.0". Static.
+/// Returns the version of the loaded library, for example "0.1.0". The string is static.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_version_string() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// The name of a status, for instance "WS_ERR_IO"; "unknown status" for a number that is none. Static.
+/// Returns the name of a status, for example "WS_ERR_IO", or "unknown status". The string is
+/// static.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_status_name(status: ws_status_t) -> *const c_char {
     status::name(status).as_ptr()
 }
 
-/// The meaning of a status in a few words. ws_error_message() says more about a particular failure of a connection,
-/// ws_last_error_message() about one that no connection keeps. Static.
+/// Returns a short description of a status, or "unknown status". The string is static.
+/// ws_error_message() describes the actual failure of a connection, ws_last_error_message() one
+/// that no connection records.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_status_message(status: ws_status_t) -> *const c_char {
     status::meaning(status).as_ptr()
 }
 
-/// What went wrong last on this thread where no connection keeps it, in a sentence: in ws_connect(), ws_listen() and what
-/// else makes a handle, in calls on configurations, listeners and pollers, and where a handle was NULL. "" where nothing
-/// did, and after WS_ERR_WOULD_BLOCK; never NULL. A call that succeeds leaves it as it is. It stays until the next of these
-/// calls on this thread that fails, at most 511 bytes, and needs no memory.
+/// Describes the last failure on this thread that no connection records: of functions that create
+/// a handle (ws_connect(), ws_listen() and so on), of calls on configurations, listeners and
+/// pollers, and of calls with a NULL handle.
+///
+/// Returns a string of at most 511 bytes, never NULL; "" if there was no such failure, or if the
+/// last one was WS_ERR_WOULD_BLOCK. A call that succeeds does not change it. It is valid until the
+/// next such failure on this thread. It needs no allocation.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_last_error_message() -> *const c_char {
     sentence::last()
 }
 
-/// 1 where a connection that gave this status can carry no more messages, else 0.
+/// Returns 1 if a connection on which a call returned this status can carry no more messages, else
+/// 0. A status alone does not tell whether a limit was exceeded by the peer or by the caller:
+/// WS_ERR_CAPACITY and WS_ERR_UTF8 count as fatal, but from a write they only reject the message.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_status_is_fatal(status: ws_status_t) -> i32 {
     let harmless = [
@@ -68,16 +78,19 @@ pub extern "C" fn ws_status_is_fatal(status: ws_status_t) -> i32 {
     i32::from(!harmless.iter().any(|harmless| *harmless as i32 == status))
 }
 
-/// Checks a URL as ws_connect() does, opens nothing, and says where it leads.
+/// Checks a URL as ws_connect() does, without opening anything, and returns its host and port.
 ///
-/// The host is copied to `host`, room for `capacity` bytes, with a NUL at the end: in small letters,
-/// names in other scripts by IDNA, addresses in their usual form, IPv6 without brackets; "localhost"
-/// for ws+unix://. It is what will be looked up and what the server is told, so a program that
-/// allows some hosts only compares this: "ws://0x7f.1/" leads to 127.0.0.1. *port is 80, or 443 for
-/// wss://, where the URL names none.
+/// The host is written to `host`, which has room for `capacity` bytes, as a NUL-terminated string:
+/// lower case, internationalised names in their ASCII form (IDNA), addresses in their canonical
+/// form, IPv6 without brackets; "localhost" for ws+unix://. This is the host that will be looked
+/// up and sent to the server, so a program that only allows certain hosts has to compare this
+/// string: "ws://0x7f.1/" leads to 127.0.0.1. `*port` is 80, or 443 for wss://, if the URL
+/// contains no port.
 ///
-/// WS_OK; WS_ERR_URL: it cannot be used; WS_ERR_INVALID_ARGUMENT: NULL, not UTF-8, or too little
-/// room for the host.
+/// Returns WS_OK, or:
+/// - WS_ERR_URL: the URL is not valid or not supported.
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL, `url` is not UTF-8, or `capacity` is too small
+///   for the host.
 ///
 /// # Safety
 /// `url` is NULL or NUL-terminated; `host` is NULL or has room for `capacity` bytes; `port` is NULL or writable.
@@ -99,7 +112,7 @@ pub unsafe extern "C" fn ws_url_check(
                 place.copy_from_slice(host);
                 *end = 0;
             }
-            _ => return Err(Error::InvalidArgument("there is too little room for the host")),
+            _ => return Err(Error::InvalidArgument("the capacity is too small for the host")),
         }
         *port = url.port();
         Ok(())

@@ -1,4 +1,7 @@
-//! LISTENING. A listener accepts connections over TCP, TLS or a Unix socket; several threads may use it.
+//! # Listening
+//!
+//! A listener accepts connections over TCP, TLS or a Unix socket. Several threads may use it at
+//! the same time.
 
 use crate::error::Error;
 use crate::ffi::config::ws_config;
@@ -21,18 +24,26 @@ pub struct ws_listener {
     setup: Arc<Setup>,
 }
 
-/// Listens at the host and port of a ws:// URL, of a wss:// URL with the certificate of ws_config_set_tls_identity(), or
-/// at the path of a ws+unix:// URL (see ws_connect()); what is asked of the host is not looked at. Port 0 takes a free
-/// one (ws_listener_port). `config` is that of the connections, and may be NULL; WS_OPT_BLOCKING and
-/// WS_OPT_READ_TIMEOUT_MS hold for accepting, too.
+/// Listens on the host and port of a ws:// URL, on those of a wss:// URL with the certificate of
+/// ws_config_set_tls_identity(), or on the path of a ws+unix:// URL (see ws_connect()). The URL's
+/// path and query are ignored. Port 0 selects a free port (see ws_listener_port()). `config` also
+/// applies to the accepted connections and may be NULL; WS_OPT_BLOCKING and WS_OPT_READ_TIMEOUT_MS
+/// apply to accepting as well.
 ///
-/// Of a Unix socket, the file is removed with the listener, unless something else is at the path by then. A socket that a
-/// listener left behind when it died is replaced. Nothing else is ever removed: WS_ERR_IO with EADDRINUSE where somebody
-/// listens at the path, with EEXIST where a file, a directory, a FIFO or a symbolic link is there.
+/// The file of a Unix socket is removed with the listener, unless something else has taken its
+/// place. A socket file left behind by a listener that no longer exists is replaced. Nothing else
+/// is ever removed: the result is WS_ERR_IO with EADDRINUSE if the path is in use by another
+/// listener, and with EEXIST if it is a file, a directory, a FIFO or a symbolic link.
 ///
-/// WS_OK: *out is the listener, to be freed with ws_listener_free(); WS_ERR_IO: the address cannot be listened at, errno
-/// says why (0: no such host); WS_ERR_URL; WS_ERR_TLS: wss:// without a certificate that can be used;
-/// WS_ERR_UNSUPPORTED: wss in a build without TLS, or a build without sockets; WS_ERR_INVALID_ARGUMENT. *out is NULL then.
+/// Returns WS_OK: `*out` is the listener; free it with ws_listener_free(). Otherwise `*out` is
+/// NULL, and the status is:
+/// - WS_ERR_IO: listening on the address failed; see errno (0: the host was not found).
+/// - WS_ERR_URL: the URL is not valid or not supported.
+/// - WS_ERR_TLS: a wss:// URL, but the configuration has no usable certificate.
+/// - WS_ERR_UNSUPPORTED: a wss:// URL, but the library was built without TLS; or it was built
+///   without sockets.
+/// - WS_ERR_INVALID_ARGUMENT: `url` or `out` is NULL, `url` is not UTF-8, or the path of a Unix
+///   socket is too long.
 ///
 /// # Safety
 /// `config` is NULL or a configuration; `url` is NULL or NUL-terminated; `out` is NULL or writable.
@@ -54,11 +65,14 @@ pub unsafe extern "C" fn ws_listen(
     })
 }
 
-/// Accepts the next connection. Its opening handshake is still to come: with ws_handshake(), or with the first read.
+/// Accepts the next connection. Its opening handshake is still to be done, by ws_handshake() or by
+/// the first read.
 ///
-/// WS_OK: *out is the connection, to be freed with ws_free(). WS_ERR_WOULD_BLOCK: none waits; blocking,
-/// WS_OPT_READ_TIMEOUT_MS ran out. WS_ERR_IO: errno says why, for instance EMFILE; the listener can still be used.
-/// WS_ERR_INVALID_ARGUMENT: NULL. *out is NULL then.
+/// Returns WS_OK: `*out` is the connection; free it with ws_free(). Otherwise `*out` is NULL, and
+/// the status is:
+/// - WS_ERR_WOULD_BLOCK: no connection is waiting; if blocking, WS_OPT_READ_TIMEOUT_MS has passed.
+/// - WS_ERR_IO: accepting failed; see errno, for example EMFILE. The listener remains usable.
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL.
 ///
 /// # Safety
 /// `listener` is NULL or a listener that has not been freed; `out` is NULL or writable.
@@ -86,7 +100,7 @@ pub unsafe extern "C" fn ws_listener_accept(
     })
 }
 
-/// The listening socket, for a poll of the caller's; -1 for NULL.
+/// Returns the listening socket, for your own event loop; -1 for NULL.
 ///
 /// # Safety
 /// `listener` is NULL or a listener that has not been freed.
@@ -96,7 +110,7 @@ pub unsafe extern "C" fn ws_listener_socket(listener: *const ws_listener) -> ws_
     unsafe { listener.as_ref() }.map_or(-1, |listener| sys::number(listener.listener.raw_socket()))
 }
 
-/// The port it listens on; 0 for NULL and for a Unix socket.
+/// Returns the port on which it listens; 0 for NULL and for a Unix socket.
 ///
 /// # Safety
 /// `listener` is NULL or a listener that has not been freed.
@@ -106,7 +120,8 @@ pub unsafe extern "C" fn ws_listener_port(listener: *const ws_listener) -> i32 {
     unsafe { listener.as_ref() }.map_or(0, |listener| listener.listener.port().into())
 }
 
-/// Stops listening and frees the listener; connections that it accepted go on. A poller forgets it. NULL is fine.
+/// Stops listening and frees the listener. Connections that it accepted continue. It is removed
+/// from its poller. NULL is a no-op.
 ///
 /// # Safety
 /// `listener` is NULL or a listener that has not been freed, and nobody uses it any more.

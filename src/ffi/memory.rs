@@ -1,6 +1,9 @@
-//! MEMORY MODE. A connection without a socket or callbacks: the caller moves the bytes. Feed what arrived, hand the clock in with
-//! ws_tick(), read until WOULD_BLOCK, and send what ws_output() lends. On a connection with another transport
-//! all of these give WS_ERR_MISUSE.
+//! # Memory mode
+//!
+//! A connection without a socket or callbacks: the caller moves the bytes. Feed what has been
+//! received, pass the time with ws_tick(), read until WS_ERR_WOULD_BLOCK, and send what
+//! ws_output() lends. On a connection with another transport, all of these functions return
+//! WS_ERR_MISUSE.
 
 use crate::error::{Error, Result};
 use crate::ffi::connection::ws_conn;
@@ -8,12 +11,16 @@ use crate::ffi::guard;
 use crate::ffi::types::ws_status_t;
 use crate::proto::connection::Connection;
 
-/// Lends room to receive into: *len bytes at *buf. It stays where it is until ws_input_commit(), whatever is read or
-/// queued meanwhile. *len is 0 while whole messages wait to be read, or the one read last is in the way: read on first.
-/// After the peer's Close, or a failure, what is received is dropped with the next read.
+/// Lends memory to receive into: `*len` bytes at `*buf`. It stays valid until ws_input_commit(),
+/// whatever is read or queued meanwhile. `*len` is 0 if complete messages have to be read first,
+/// or while the last message read occupies the buffer: read on. After the peer's Close or a
+/// failure, the next read discards what is received.
 ///
-/// WS_OK; WS_ERR_MISUSE: room is lent already, the end was told, or another transport; WS_ERR_NO_MEMORY;
-/// WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK, or, with `*buf` NULL:
+/// - WS_ERR_MISUSE: memory is already lent, ws_feed_eof() has been called, or the connection has
+///   another transport.
+/// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `buf` and `len` are NULL or writable.
@@ -34,9 +41,12 @@ pub unsafe extern "C" fn ws_input(conn: *mut ws_conn, buf: *mut *mut u8, len: *m
     }
 }
 
-/// The first `n` bytes of the lent room have been received. With 0 the room is only given back.
+/// Gives back the memory lent by ws_input(), of which the first `n` bytes have been received. `n`
+/// may be 0.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or more than was lent; WS_ERR_MISUSE: nothing is lent, or another transport.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, or `n` is more than was lent.
+/// - WS_ERR_MISUSE: nothing is lent, or the connection has another transport.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; the first `n` bytes of the room have been written.
@@ -46,11 +56,16 @@ pub unsafe extern "C" fn ws_input_commit(conn: *mut ws_conn, n: usize) -> ws_sta
     unsafe { guard::call_on(conn, |conn| in_memory(conn, |connection| connection.commit_lent(n))) }
 }
 
-/// Takes received bytes: copies them in and stores in *consumed how many there was room for. Where that is less than
-/// `len`, read messages until WOULD_BLOCK, then feed the rest.
+/// Copies received bytes into the connection and stores in `*consumed` how many it had room for.
+/// If that is less than `len`, read messages until WS_ERR_WOULD_BLOCK, then feed the rest. After
+/// the peer's Close or a failure, bytes are consumed and discarded.
 ///
-/// WS_OK; WS_ERR_MISUSE: room is lent, the end was told, or another transport; WS_ERR_NO_MEMORY;
-/// WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK, or:
+/// - WS_ERR_MISUSE: memory is lent by ws_input(), ws_feed_eof() has been called, or the connection
+///   has another transport.
+/// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
+/// - WS_ERR_INVALID_ARGUMENT: `conn` or `consumed` is NULL, or `data` is NULL although `len` is
+///   not 0.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `data` is NULL or has `len` bytes; `consumed` is NULL or
@@ -92,9 +107,12 @@ pub unsafe extern "C" fn ws_feed(
     }
 }
 
-/// The peer has ended the stream: nothing more will be fed. What has arrived can still be read.
+/// Tells the connection that the peer has ended the stream: no more bytes will be fed. What has
+/// been received can still be read.
 ///
-/// WS_OK; WS_ERR_MISUSE: another transport; WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK, or:
+/// - WS_ERR_MISUSE: the connection has another transport.
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -111,10 +129,12 @@ pub unsafe extern "C" fn ws_feed_eof(conn: *mut ws_conn) -> ws_status_t {
     }
 }
 
-/// Lends the next bytes to send: *len bytes at *data; none where *len is 0. They stay where they are until
-/// ws_output_advance(), whatever is queued meanwhile. There may be more behind them.
+/// Lends the next bytes to send: `*len` bytes at `*data`. `*len` is 0 if there are none. They stay
+/// valid until ws_output_advance(), whatever is queued meanwhile. More bytes may follow.
 ///
-/// WS_OK; WS_ERR_MISUSE: another transport; WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK, or, with `*data` NULL:
+/// - WS_ERR_MISUSE: the connection has another transport.
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `data` and `len` are NULL or writable.
@@ -134,9 +154,12 @@ pub unsafe extern "C" fn ws_output(conn: *mut ws_conn, data: *mut *const u8, len
     }
 }
 
-/// The first `n` lent bytes have been sent; the rest is lent again by the next ws_output().
+/// Gives back the bytes lent by ws_output(), of which the first `n` have been sent. The next
+/// ws_output() lends the rest again.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or more than was lent; WS_ERR_MISUSE: another transport.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, or `n` is more than was lent.
+/// - WS_ERR_MISUSE: the connection has another transport.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -147,16 +170,20 @@ pub unsafe extern "C" fn ws_output_advance(conn: *mut ws_conn, n: usize) -> ws_s
         guard::call_on(conn, |conn| {
             in_memory(conn, |connection| match connection.advance_output(n) {
                 true => Ok(()),
-                false => Err(Error::InvalidArgument("more bytes than ws_output had lent")),
+                false => Err(Error::InvalidArgument("more bytes than ws_output() lent")),
             })
         })
     }
 }
 
-/// ws_output() and ws_output_advance() in one, with a copy: the next bytes to send, up to `capacity` of them, go to `buf`, and
-/// *n is how many; fewer than `capacity` where there are no more. For languages to which a call costs more than the copy.
+/// Combines ws_output() and ws_output_advance(): copies the next bytes to send, up to `capacity`,
+/// to `buf` and stores their number in `*n`. If that is less than `capacity`, there are no more.
+/// For languages in which a call costs more than the copy.
 ///
-/// WS_OK; WS_ERR_MISUSE: output is lent, or another transport; WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK, or:
+/// - WS_ERR_MISUSE: output is lent, or the connection has another transport.
+/// - WS_ERR_INVALID_ARGUMENT: `conn` or `n` is NULL, or `buf` is NULL although `capacity` is not
+///   0.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `buf` is NULL or has room for `capacity` bytes; `n` is NULL or
@@ -174,7 +201,7 @@ pub unsafe extern "C" fn ws_output_take(
             let (n, room) = (guard::out(n)?, guard::room(buf, capacity)?);
             in_memory(conn, |connection| {
                 if connection.is_output_lent() {
-                    return Err(Error::Misuse("output is lent already: advance it first"));
+                    return Err(Error::Misuse("output is already lent: advance it first"));
                 }
                 *n = 0;
                 while *n < room.len() {
@@ -196,10 +223,10 @@ pub unsafe extern "C" fn ws_output_take(
 fn in_memory(conn: &ws_conn, call: impl FnOnce(&mut Connection) -> Result<()>) -> Result<()> {
     conn.alive()?.with(|inner| match inner.transport().is_memory() {
         true => call(inner.connection_mut()),
-        false => Err(Error::Misuse("this connection moves its bytes itself")),
+        false => Err(Error::Misuse("this connection is not in memory mode")),
     })?
 }
 
 fn check_not_ended(connection: &Connection) -> Result<()> {
-    if connection.has_ended() { Err(Error::Misuse("the end of the stream was told already")) } else { Ok(()) }
+    if connection.has_ended() { Err(Error::Misuse("the end of the stream was already fed")) } else { Ok(()) }
 }

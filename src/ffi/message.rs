@@ -1,5 +1,7 @@
-//! MESSAGES. Every read and write first tries to send what is pending. A received Ping is answered by itself, and so is
-//! a Close; both answers leave with the next call at the latest, if the transport takes them.
+//! # Messages
+//!
+//! Every read and write first tries to send what is pending. A received Ping or Close is answered
+//! automatically; the answer leaves with the next call at the latest, if the transport accepts it.
 
 use crate::error::{Error, Result};
 use crate::ffi::batch::{BatchBuilder, MessageBatch};
@@ -12,20 +14,31 @@ use crate::proto::prepared::Prepared;
 use std::ffi::{c_char, c_void};
 use std::sync::atomic::Ordering;
 
-/// Reads the next message. Completes the opening handshake first, where that is not done.
+/// Reads the next message. Completes the opening handshake first if it is not done yet.
 ///
-/// *out is NULL but for WS_OK. The message belongs to the connection until the next read on it, by whichever thread; other
-/// calls leave it alone, and it may be passed straight to ws_write_message(). When the peer closes, its Close comes as a
-/// message of kind WS_CLOSE; its answer is queued: read on, until CONNECTION_CLOSED.
+/// The message belongs to the connection until the next read on it, on whichever thread. Other
+/// calls do not affect it, and it may be passed straight to ws_write_message(). The peer's Close
+/// is delivered as a message of kind WS_CLOSE, and its answer is queued: read on until
+/// WS_ERR_CONNECTION_CLOSED.
 ///
-/// WS_OK: *out is a message. WS_ERR_WOULD_BLOCK: nothing complete yet; blocking, WS_OPT_READ_TIMEOUT_MS ran out. It also
-/// ends a call that does not block where the peer sends much and no message: ws_has_input() is 1 then, and a poller and
-/// ws_wait() report the connection again.
-/// WS_ERR_PROTOCOL, WS_ERR_UTF8, WS_ERR_CAPACITY: the peer broke a rule or a limit. The Close that says so is queued, and
-/// the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_CONNECTION_CLOSED: the closing handshake is done, or
-/// the stream has ended; ws_close_code() tells. Once; then WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS, WS_ERR_PROXY,
-/// WS_ERR_TIMEOUT, WS_ERR_HANDSHAKE (as from ws_handshake()): the connection is over; read on here, too. WS_ERR_MISUSE:
-/// another thread is inside a read, or a request waits for ws_accept(). WS_ERR_NO_MEMORY. WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK: `*out` is a message. Otherwise `*out` is NULL, and the status is:
+/// - WS_ERR_WOULD_BLOCK: no complete message yet; if blocking, WS_OPT_READ_TIMEOUT_MS has passed.
+///   A non-blocking call may also return this when the peer sends a lot without completing a
+///   message: ws_has_input() is then 1, and a poller and ws_wait() report the connection again.
+/// - WS_ERR_PROTOCOL, WS_ERR_UTF8, WS_ERR_CAPACITY: the peer violated the protocol or exceeded a
+///   limit. A Close with the reason is queued, and the connection is over: read on until
+///   WS_ERR_CONNECTION_CLOSED.
+/// - WS_ERR_CONNECTION_CLOSED: the closing handshake is complete, or the stream has ended; see
+///   ws_close_code(). Returned once.
+/// - WS_ERR_ALREADY_CLOSED: WS_ERR_CONNECTION_CLOSED has been returned before.
+/// - WS_ERR_IO, WS_ERR_TLS, WS_ERR_TIMEOUT: the connection is over: read on until
+///   WS_ERR_CONNECTION_CLOSED.
+/// - WS_ERR_HANDSHAKE, WS_ERR_PROXY: the opening handshake failed, as in ws_handshake(): read on
+///   until WS_ERR_CONNECTION_CLOSED.
+/// - WS_ERR_MISUSE: another thread is inside a read, or a request waits for ws_accept() or
+///   ws_reject().
+/// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `out` is NULL or writable.
@@ -56,12 +69,15 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
     }
 }
 
-/// Reads the next message, and with it those behind it that lie there whole, as many as one call hands out.
+/// Reads the next message and all complete messages already received behind it, as many as fit
+/// into one call.
 ///
-/// (*out)[0] to (*out)[*count - 1] are messages as ws_read_message() gives them, and all of them stay until the next read on
-/// this connection. Answers that are queued meanwhile (ws_queue_message) leave together, with ws_write_pending().
+/// `(*out)[0]` to `(*out)[*count - 1]` are messages as from ws_read_message(). All of them are
+/// valid until the next read on this connection. Answers queued meanwhile with ws_queue_message()
+/// are sent together by ws_write_pending().
 ///
-/// Statuses as ws_read_message(); *out is NULL and *count 0 but for WS_OK.
+/// Returns the statuses of ws_read_message(). `*out` is NULL and `*count` is 0 unless WS_OK is
+/// returned.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `out` and `count` are NULL or writable.
@@ -87,20 +103,35 @@ pub unsafe extern "C" fn ws_read_messages(
     }
 }
 
-/// Sends a message of a kind (ws_kind), or queues what the transport does not take. The bytes are used before this
-/// returns. A WS_PONG jumps the queue, and replaces one that has not been sent. A WS_CLOSE is ws_close() with code 1000
-/// and the bytes as its reason. Blocking, this waits until the transport has taken the message, and for room in the
-/// queue before that; where the connection ends meanwhile, it returns and says so. WS_OPT_WRITE_TIMEOUT_MS ends the wait,
-/// and not the connection: a message that was accepted stays accepted.
+/// Sends a message of a kind (a value of ws_kind), or queues what the transport does not accept
+/// now. `data` is not used after the call. A WS_PONG is sent ahead of queued messages and replaces
+/// a Pong that has not been sent yet. A WS_CLOSE is ws_close() with code 1000 and `data` as the
+/// reason.
 ///
-/// WS_OK: accepted whole, and sent or queued. WS_ERR_SEND_QUEUE_FULL: not accepted, and nothing has changed: call
-/// ws_write_pending(), then send it again. Never WOULD_BLOCK. WS_ERR_CAPACITY: over WS_OPT_MAX_MESSAGE_SIZE; WS_ERR_UTF8:
-/// a text that is not UTF-8; WS_ERR_INVALID_ARGUMENT: NULL, no such kind, a Ping or Pong over 125 bytes, a reason over
-/// 123; WS_ERR_MISUSE: the opening handshake is not done, or a message is being sent in fragments: all of these change
-/// nothing. WS_ERR_CONNECTION_CLOSED: closing, or a write has failed, not accepted; blocking, also that the connection ended
-/// while the message waited, of which another thread was told why. WS_ERR_ALREADY_CLOSED. WS_ERR_IO, WS_ERR_TLS: nothing can
-/// be sent any more, which is told once; read on for what has arrived, until CONNECTION_CLOSED.
-/// WS_ERR_TIMEOUT: the connection is over. WS_ERR_NO_MEMORY.
+/// On a blocking connection, this waits for room in the queue and until the transport has accepted
+/// the message. WS_OPT_WRITE_TIMEOUT_MS ends the wait but not the connection: a message that was
+/// accepted stays accepted. If the connection ends meanwhile, the call returns and reports it.
+///
+/// This function never returns WS_ERR_WOULD_BLOCK. Returns WS_OK: the whole message was accepted,
+/// that is, sent or queued. Otherwise:
+/// - WS_ERR_SEND_QUEUE_FULL: not accepted, nothing has changed. Call ws_write_pending(), then send
+///   the message again.
+/// - WS_ERR_CAPACITY: the message exceeds WS_OPT_MAX_SENT_SIZE. Nothing has changed.
+/// - WS_ERR_UTF8: a text or a close reason is not valid UTF-8. Nothing has changed.
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, `data` is NULL although `len` is not 0, there is no
+///   such kind, a Ping or Pong is longer than 125 bytes, or a close reason is longer than 123
+///   bytes. Nothing has changed.
+/// - WS_ERR_MISUSE: the opening handshake is not complete, or a message is being sent in
+///   fragments. Nothing has changed.
+/// - WS_ERR_CONNECTION_CLOSED: not accepted: the connection is closing, or a write has failed
+///   before. From a blocking call also: the connection ended while the message was waiting, and
+///   another thread has been told the cause.
+/// - WS_ERR_ALREADY_CLOSED: WS_ERR_CONNECTION_CLOSED has been returned before, and the connection
+///   is over.
+/// - WS_ERR_IO, WS_ERR_TLS: nothing can be sent any more. Reported once; read on for what has been
+///   received, until WS_ERR_CONNECTION_CLOSED.
+/// - WS_ERR_TIMEOUT: a deadline passed, and the connection is over.
+/// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `data` is NULL or has `len` bytes.
@@ -120,15 +151,17 @@ pub unsafe extern "C" fn ws_write_message(
     }
 }
 
-/// Sends messages that were read, on this connection or another, all of them together: for a relay, or an echo. A WS_CLOSE
-/// among them is passed over; to close is a decision of its own. *accepted tells how many were sent or queued (or passed
-/// over), from the first on.
+/// Sends received messages, of this or another connection, all together: for a relay or an echo. A
+/// WS_CLOSE among them is skipped; call ws_close() to close. `*accepted` is the number of
+/// messages, from the first on, that were sent, queued or skipped; it is also set when the call
+/// fails.
 ///
-/// Statuses as ws_write_message(). WS_ERR_SEND_QUEUE_FULL: the message after the *accepted first ones found no room; after
-/// ws_write_pending(), go on with it.
+/// Returns the statuses of ws_write_message(). WS_ERR_SEND_QUEUE_FULL: there was no room for the
+/// message after the first `*accepted` ones; call ws_write_pending(), then continue with that
+/// message.
 ///
 /// # Safety
-/// `conn` is NULL or a connection that has not been freed; `messages` is NULL or points at `count` messages that the
+/// `conn` is NULL or a connection that has not been freed; `messages` is NULL or points to `count` messages that the
 /// library lends; `accepted` is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_write_messages(
@@ -158,10 +191,10 @@ pub unsafe extern "C" fn ws_write_messages(
     }
 }
 
-/// ws_write_message() without sending: the message leaves with the next write, ws_write_pending(), or read that needs
-/// more bytes, all queued ones together.
+/// Like ws_write_message(), but only queues the message. It is sent, together with all other
+/// queued ones, by the next write, by ws_write_pending(), or by a read that needs more bytes.
 ///
-/// Statuses as ws_write_message(), without WS_ERR_IO, WS_ERR_TLS and WS_ERR_TIMEOUT.
+/// Returns the statuses of ws_write_message() except WS_ERR_IO, WS_ERR_TLS and WS_ERR_TIMEOUT.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `data` is NULL or has `len` bytes.
@@ -190,10 +223,15 @@ pub struct ws_prepared {
     message: Prepared,
 }
 
-/// Frames a WS_TEXT or WS_BINARY once, for ws_write_prepared(). The bytes are copied.
+/// Frames a WS_TEXT or WS_BINARY message once, to be sent many times with ws_write_prepared(). The
+/// bytes are copied.
 ///
-/// WS_OK: *out is the message, to be freed with ws_prepared_free(); WS_ERR_UTF8: a text that is not UTF-8;
-/// WS_ERR_INVALID_ARGUMENT: NULL, or another kind; WS_ERR_NO_MEMORY. *out is NULL then.
+/// Returns WS_OK: `*out` is the prepared message; free it with ws_prepared_free(). Otherwise
+/// `*out` is NULL, and the status is:
+/// - WS_ERR_UTF8: a text is not valid UTF-8.
+/// - WS_ERR_INVALID_ARGUMENT: `out` is NULL, `data` is NULL although `len` is not 0, or it is
+///   another kind.
+/// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
 ///
 /// # Safety
 /// `data` is NULL or has `len` bytes; `out` is NULL or writable.
@@ -213,17 +251,17 @@ pub unsafe extern "C" fn ws_prepare_message(
         let message = match message {
             Outgoing::Text(text) => Prepared::text(text),
             Outgoing::Binary(data) => Prepared::binary(data),
-            _ => Err(Error::InvalidArgument("only texts and binary messages can be prepared")),
+            _ => Err(Error::InvalidArgument("only text and binary messages can be prepared")),
         }?;
         *out = Box::into_raw(Box::new(ws_prepared { message }));
         Ok(())
     })
 }
 
-/// Frees a prepared message; connections that have it queued send it all the same. NULL is fine.
+/// Frees a prepared message. Connections that have queued it still send it. NULL is a no-op.
 ///
 /// # Safety
-/// `prepared` is NULL or came from ws_prepare_message() and has not been freed.
+/// `prepared` is NULL or was returned by ws_prepare_message() and has not been freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ws_prepared_free(prepared: *mut ws_prepared) {
     if !prepared.is_null() {
@@ -232,11 +270,11 @@ pub unsafe extern "C" fn ws_prepared_free(prepared: *mut ws_prepared) {
     }
 }
 
-/// ws_write_message() for a prepared message. A server sends the bytes as they are, and where it has to queue them it
-/// queues no copy: all connections share them. It goes uncompressed; a client masks a copy. Any number of threads may send
-/// one prepared message.
+/// Like ws_write_message(), for a prepared message. A server sends the bytes as they are; if it
+/// has to queue them, all connections share them. A client has to copy and mask them. The message
+/// is sent uncompressed. Any number of threads may send the same prepared message.
 ///
-/// Statuses as ws_write_message().
+/// Returns the statuses of ws_write_message().
 ///
 /// # Safety
 /// `conn` is NULL or a connection, `prepared` is NULL or a prepared message, that have not been freed.
@@ -251,10 +289,12 @@ pub unsafe extern "C" fn ws_write_prepared(conn: *mut ws_conn, prepared: *const 
     }
 }
 
-/// Sends the next fragment of a text or binary message; the last one has `is_final` 1. All of them have the same kind.
-/// Text may be cut anywhere. Pings, Pongs and a Close may be sent in between, other messages not.
+/// Sends the next fragment of a text or binary message; `is_final` is 1 for the last one, else 0.
+/// All fragments of a message have the same kind. A text may be split anywhere. Pings, Pongs and a
+/// Close may be sent between fragments, other messages may not.
 ///
-/// Statuses as ws_write_message(); WS_ERR_MISUSE also for another kind than the first fragment's.
+/// Returns the statuses of ws_write_message(). WS_ERR_MISUSE also: the kind differs from that of
+/// the first fragment. WS_ERR_INVALID_ARGUMENT also: `is_final` is neither 0 nor 1.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `data` is NULL or has `len` bytes.
@@ -273,7 +313,7 @@ pub unsafe extern "C" fn ws_write_fragment(
             let is_final = match is_final {
                 0 => false,
                 1 => true,
-                _ => return Err(Error::InvalidArgument("is_final is 0 or 1")),
+                _ => return Err(Error::InvalidArgument("is_final must be 0 or 1")),
             };
             conn.alive()?.write_fragment(self::kind(kind)?, data, is_final)
         })
@@ -282,10 +322,15 @@ pub unsafe extern "C" fn ws_write_fragment(
 
 /// Sends what is pending.
 ///
-/// WS_OK: nothing is left to send. WS_ERR_WOULD_BLOCK: the transport does not take it all. After a Close:
-/// WS_ERR_CONNECTION_CLOSED, once, when the connection is over, as from ws_read_message(); then WS_ERR_ALREADY_CLOSED.
-/// WS_ERR_IO, WS_ERR_TLS: as from ws_write_message(), and from then on WS_ERR_CONNECTION_CLOSED: there may be messages to
-/// read. WS_ERR_TIMEOUT: the connection is over. WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK when nothing is left to send. Otherwise:
+/// - WS_ERR_WOULD_BLOCK: the transport does not accept all of it.
+/// - WS_ERR_CONNECTION_CLOSED: after a Close: the connection is over, as from ws_read_message(),
+///   returned once. Also after a failed write: there may still be messages to read.
+/// - WS_ERR_ALREADY_CLOSED: WS_ERR_CONNECTION_CLOSED has been returned before, and the connection
+///   is over.
+/// - WS_ERR_IO, WS_ERR_TLS: as from ws_write_message().
+/// - WS_ERR_TIMEOUT: a deadline passed, and the connection is over.
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -295,15 +340,23 @@ pub unsafe extern "C" fn ws_write_pending(conn: *mut ws_conn) -> ws_status_t {
     unsafe { guard::call_on(conn, |conn| conn.alive()?.write_pending()) }
 }
 
-/// Begins the closing handshake: queues a Close, for which there is always room, behind what was accepted before. Code 0
-/// sends neither code nor reason. Then read on, until CONNECTION_CLOSED. Calling it again is harmless.
+/// Starts the closing handshake: queues a Close behind the messages accepted before. There is
+/// always room for it. Code 0 sends neither code nor reason. Then read until
+/// WS_ERR_CONNECTION_CLOSED. Calling it again has no effect.
 ///
-/// It never waits for the peer, blocking or not: only for a call of another thread that is computing or in a callback. From
-/// now on WS_OPT_CLOSE_TIMEOUT_MS runs, and ends every wait on the connection with it.
+/// It never waits for the peer, even on a blocking connection; at most it waits while a call on
+/// another thread computes or is in a callback. From then on WS_OPT_CLOSE_TIMEOUT_MS runs, which
+/// ends the connection and every wait on it.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, a code that must not be sent (RFC 6455 section 7.4: 1000 to 1003, 1007 to 1014
-/// and 3000 to 4999 may), a reason over 123 bytes, or one with code 0; WS_ERR_UTF8: a reason that is not UTF-8;
-/// WS_ERR_MISUSE: the opening handshake is not done; WS_ERR_ALREADY_CLOSED; WS_ERR_IO; WS_ERR_NO_MEMORY.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, `reason` is NULL although `len` is not 0, the code
+///   may not be sent (RFC 6455 section 7.4; allowed are 1000 to 1003, 1007 to 1014 and 3000 to
+///   4999), the reason is longer than 123 bytes, or code 0 has a reason.
+/// - WS_ERR_UTF8: the reason is not valid UTF-8.
+/// - WS_ERR_MISUSE: the opening handshake is not complete.
+/// - WS_ERR_ALREADY_CLOSED: WS_ERR_CONNECTION_CLOSED has been returned before.
+/// - WS_ERR_IO, WS_ERR_TLS: the transport failed.
+/// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `reason` is NULL or has `len` bytes.
@@ -319,7 +372,7 @@ pub unsafe extern "C" fn ws_close(
         unless_full(conn, |conn| {
             let frame = match (code, guard::text(reason.cast(), len)?) {
                 (0, "") => None,
-                (0, _) => return Err(Error::InvalidArgument("a reason needs a code")),
+                (0, _) => return Err(Error::InvalidArgument("a close reason needs a code")),
                 (code, reason) => Some((CloseCode(code), reason)),
             };
             conn.alive()?.write(&Outgoing::Close(frame))

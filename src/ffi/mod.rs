@@ -1,6 +1,6 @@
-//! The C ABI: pointers, handles, status codes, panics. Knows no rule of the protocol: every function is a few lines over
-//! a safe call. [`guard`], [`status`] and [`sentence`] hold the mechanism, [`types`] what C sees, and each other file is a chapter of
-//! `include/wsabi.h`, whose text its opening lines are.
+//! The C ABI: pointers, handles, status codes, panics. Knows no protocol rule: every function is a few lines over a safe
+//! call. `guard`, `status` and `sentence` are the mechanism, [`types`] is what C sees, and every other file is a chapter
+//! of `include/wsabi.h`: its opening lines become the chapter's.
 
 #![allow(non_camel_case_types)]
 

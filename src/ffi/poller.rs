@@ -1,16 +1,22 @@
-//! MANY CONNECTIONS. A poller waits for any number of connections and listeners at once, in one thread. What to wait for
-//! follows from how each connection is: nothing has to be changed when output waits or a deadline nears. One poller for
-//! each thread that serves connections; a connection can be with one poller at a time. Any thread may add, remove and wake.
+//! # Polling many connections
 //!
-//! A token is reported for as long as a call on its connection could do something that the last one could not: unread
-//! bytes or whole messages, room for output that waits, a deadline that is due, an end that has not been told yet. Bytes that
-//! completed nothing, of a head or a frame, are not reported again once they have been read, nor is a request that waits
-//! for ws_accept() or ws_reject(). Each token comes once a wait, and not after ws_poller_remove() or ws_free() has returned;
-//! what a wait under way in another thread has already taken may still come. A poller never waits for a call that another
-//! thread makes on a connection.
+//! A poller waits for any number of connections and listeners at once, on one thread. What it
+//! waits for follows from the state of each connection: nothing has to be updated when output is
+//! pending or a deadline approaches. Use one poller for each thread that serves connections. A
+//! connection can be in one poller at a time. Any thread may add, remove and wake.
 //!
-//! Where a token is reported, read until WS_ERR_WOULD_BLOCK, or as much as a turn may take: what is left is reported again.
-//! Reading also sends what is pending, does the opening handshake and looks after the deadlines.
+//! A token is reported as long as a call on its connection could do something that the last call
+//! could not: there are unread bytes or whole messages, room for pending output, a deadline that
+//! is due, or an end that has not been reported yet. Bytes that complete neither a head nor a
+//! frame are not reported again once they have been read, and neither is a request that waits for
+//! ws_accept() or ws_reject(). A wait reports each token once at most, and none after
+//! ws_poller_remove() or ws_free() has returned, except one that a wait running on another thread
+//! has already collected. A poller never waits for a call that another thread makes on a
+//! connection.
+//!
+//! When a token is reported, read until WS_ERR_WOULD_BLOCK, or as much as one turn may take: what
+//! is left is reported again. Reading also sends pending output, performs the opening handshake
+//! and checks the deadlines.
 
 use crate::error::{Error, Result};
 use crate::ffi::connection::ws_conn;
@@ -27,10 +33,13 @@ pub struct ws_poller {
     poller: Poller,
 }
 
-/// Makes a poller.
+/// Creates a poller.
 ///
-/// WS_OK: *out is the poller, to be freed with ws_poller_free(); WS_ERR_IO: errno says why; WS_ERR_UNSUPPORTED: a build
-/// without sockets; WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK: `*out` is the poller; free it with ws_poller_free(). Otherwise `*out` is NULL,
+/// and the status is:
+/// - WS_ERR_IO: the system refused a resource; see errno.
+/// - WS_ERR_INVALID_ARGUMENT: `out` is NULL.
+/// - WS_ERR_UNSUPPORTED: the library was built without sockets.
 ///
 /// # Safety
 /// `out` is NULL or writable.
@@ -47,8 +56,9 @@ pub unsafe extern "C" fn ws_poller_new(out: *mut *mut ws_poller) -> ws_status_t 
     })
 }
 
-/// Frees a poller. Connections and listeners that were with it go on, and can be added to another one. NULL is fine. In the
-/// child of a fork() this is all that a poller of the parent's is good for: it closes the child's descriptors.
+/// Frees a poller. Its connections and listeners continue and can be added to another one. NULL is
+/// a no-op. In the child of a fork(), this is the only function that may be called on a poller of
+/// the parent; it closes the child's descriptors.
 ///
 /// # Safety
 /// `poller` is NULL or a poller that has not been freed, and nobody uses it any more.
@@ -60,11 +70,13 @@ pub unsafe extern "C" fn ws_poller_free(poller: *mut ws_poller) {
     }
 }
 
-/// Waits for this connection, too: one that ws_connect() opened or a listener accepted, at any stage, or one over a socket
-/// of the caller's. `token` is what ws_poller_wait() calls it by. ws_free() removes it.
+/// Adds a connection: one that ws_connect() opened or a listener accepted, in any state, or one
+/// over your own socket. ws_poller_wait() reports it as `token`. ws_free() removes it.
 ///
-/// WS_OK; WS_ERR_MISUSE: it has no socket, or is with a poller already; WS_ERR_IO: errno says why; WS_ERR_INVALID_ARGUMENT:
-/// NULL.
+/// Returns WS_OK, or:
+/// - WS_ERR_MISUSE: the connection has no socket, or is already in a poller.
+/// - WS_ERR_IO: the system refused a resource; see ws_io_error().
+/// - WS_ERR_INVALID_ARGUMENT: `poller` or `conn` is NULL.
 ///
 /// # Safety
 /// `poller` is NULL or a poller, `conn` is NULL or a connection, that have not been freed.
@@ -82,9 +94,11 @@ pub unsafe extern "C" fn ws_poller_add(
     }
 }
 
-/// Waits for this connection no longer.
+/// Removes a connection.
 ///
-/// WS_OK; WS_ERR_MISUSE: it is not with this poller; WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK, or:
+/// - WS_ERR_MISUSE: the connection is not in this poller.
+/// - WS_ERR_INVALID_ARGUMENT: `poller` or `conn` is NULL.
 ///
 /// # Safety
 /// As for ws_poller_add().
@@ -94,11 +108,14 @@ pub unsafe extern "C" fn ws_poller_remove(poller: *mut ws_poller, conn: *mut ws_
     unsafe { guard::call_on_both(conn, |conn| get(poller)?.remove(conn.alive()?)) }
 }
 
-/// Stops (0) or goes on (1) reporting that a connection has something to read. For one that is read from faster than its
-/// answers find room: stop while WS_ERR_SEND_QUEUE_FULL comes back, go on when ws_write_pending() gave WS_OK. Meanwhile
-/// Pings and a Close are not read either; room to send and deadlines are still reported.
+/// Stops (0) or resumes (1) reporting that a connection has something to read. For a connection
+/// that sends requests faster than it takes the answers: stop when a write returns
+/// WS_ERR_SEND_QUEUE_FULL, resume when ws_write_pending() returns WS_OK. Meanwhile Pings and a
+/// Close are not read either; room to send and deadlines are still reported.
 ///
-/// WS_OK; WS_ERR_MISUSE: it is with no poller; WS_ERR_INVALID_ARGUMENT: NULL, or neither 0 nor 1.
+/// Returns WS_OK, or:
+/// - WS_ERR_MISUSE: the connection is not in a poller.
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, or `on` is neither 0 nor 1.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -108,16 +125,20 @@ pub unsafe extern "C" fn ws_poller_read(conn: *mut ws_conn, on: i32) -> ws_statu
     unsafe {
         guard::call_on_both(conn, |conn| match on {
             0 | 1 => conn.alive()?.set_paused(on == 0),
-            _ => Err(Error::InvalidArgument("reading is on or off, 1 or 0")),
+            _ => Err(Error::InvalidArgument("reading must be 1 (on) or 0 (off)")),
         })
     }
 }
 
-/// Waits for this listener, too: its token is reported while connections wait to be accepted. Give it WS_OPT_BLOCKING 0,
-/// and call ws_listener_accept() until WS_ERR_WOULD_BLOCK. ws_listener_free() removes it. Where none can be accepted, for
-/// instance for want of descriptors, it is reported again after a moment.
+/// Adds a listener. Its token is reported while connections wait to be accepted. Set
+/// WS_OPT_BLOCKING to 0 for the listener and call ws_listener_accept() until WS_ERR_WOULD_BLOCK.
+/// ws_listener_free() removes it. If accepting fails, for example because the process is out of
+/// file descriptors, the listener is reported again after a short pause.
 ///
-/// WS_OK; WS_ERR_MISUSE: it is with a poller already; WS_ERR_IO: errno says why; WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK, or:
+/// - WS_ERR_MISUSE: the listener is already in a poller.
+/// - WS_ERR_IO: the system refused a resource; see errno.
+/// - WS_ERR_INVALID_ARGUMENT: `poller` or `listener` is NULL.
 ///
 /// # Safety
 /// `poller` is NULL or a poller, `listener` is NULL or a listener, that have not been freed.
@@ -136,9 +157,12 @@ pub unsafe extern "C" fn ws_poller_add_listener(
     })
 }
 
-/// Ends the wait under way in another thread, or the next one. A signal handler may call this, too.
+/// Ends the wait that another thread is in, or else the next one. May also be called from a signal
+/// handler.
 ///
-/// WS_OK; WS_ERR_IO; WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK, or:
+/// - WS_ERR_IO: waking failed; see errno.
+/// - WS_ERR_INVALID_ARGUMENT: `poller` is NULL.
 ///
 /// # Safety
 /// `poller` is NULL or a poller that has not been freed.
@@ -150,13 +174,17 @@ pub unsafe extern "C" fn ws_poller_wake(poller: *mut ws_poller) -> ws_status_t {
     })
 }
 
-/// Waits until some of its connections and listeners have something to do, `timeout_ms` at most, for ever where that is
-/// negative. Up to `capacity` tokens are written to `tokens`, each once, and their number to *out_count; those that find
-/// no room come first next time. One thread at a time.
+/// Waits until some of its connections and listeners have something to do, but no longer than
+/// `timeout_ms` (negative: no limit). Writes up to `capacity` tokens to `tokens`, each at most
+/// once, and their number to `*out_count`. Tokens for which there was no room come first next
+/// time. Only one thread at a time may wait.
 ///
-/// WS_OK: *out_count tokens are there; none, where ws_poller_wake() was called. WS_ERR_WOULD_BLOCK: the time is over.
-/// WS_ERR_MISUSE: another thread is waiting. WS_ERR_IO: errno says why. WS_ERR_INVALID_ARGUMENT: NULL, or no capacity.
-/// *out_count is 0 wherever this fails.
+/// Returns WS_OK: there are `*out_count` tokens; 0 if ws_poller_wake() was called. Otherwise
+/// `*out_count` is 0, and the status is:
+/// - WS_ERR_WOULD_BLOCK: `timeout_ms` has passed.
+/// - WS_ERR_MISUSE: another thread is waiting.
+/// - WS_ERR_IO: waiting failed; see errno.
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL, or `capacity` is 0.
 ///
 /// # Safety
 /// `poller` is NULL or a poller that has not been freed; `tokens` is NULL or has room for `capacity`; `out_count` is NULL

@@ -9,7 +9,7 @@ const TABLE: &[(ws_status, &CStr, &CStr)] = &[
     (WS_OK, c"WS_OK", c"done"),
     (WS_ERR_WOULD_BLOCK, c"WS_ERR_WOULD_BLOCK", c"nothing can be done now: wait, then call again"),
     (WS_ERR_IO, c"WS_ERR_IO", c"the transport failed"),
-    (WS_ERR_CAPACITY, c"WS_ERR_CAPACITY", c"over a limit of the configuration"),
+    (WS_ERR_CAPACITY, c"WS_ERR_CAPACITY", c"a limit of the configuration was exceeded"),
     (
         WS_ERR_SEND_QUEUE_FULL,
         c"WS_ERR_SEND_QUEUE_FULL",
@@ -17,18 +17,18 @@ const TABLE: &[(ws_status, &CStr, &CStr)] = &[
     ),
     (WS_ERR_CONNECTION_CLOSED, c"WS_ERR_CONNECTION_CLOSED", c"the connection is closed"),
     (WS_ERR_ALREADY_CLOSED, c"WS_ERR_ALREADY_CLOSED", c"the connection was used again after its end"),
-    (WS_ERR_PROTOCOL, c"WS_ERR_PROTOCOL", c"the peer broke the WebSocket protocol"),
+    (WS_ERR_PROTOCOL, c"WS_ERR_PROTOCOL", c"the peer violated the WebSocket protocol"),
     (WS_ERR_UTF8, c"WS_ERR_UTF8", c"a text is not valid UTF-8"),
     (WS_ERR_HANDSHAKE, c"WS_ERR_HANDSHAKE", c"the opening handshake was refused or malformed"),
-    (WS_ERR_URL, c"WS_ERR_URL", c"the URL cannot be used"),
+    (WS_ERR_URL, c"WS_ERR_URL", c"the URL is not valid or not supported"),
     (WS_ERR_TLS, c"WS_ERR_TLS", c"the TLS session failed"),
     (WS_ERR_TIMEOUT, c"WS_ERR_TIMEOUT", c"a deadline passed"),
-    (WS_ERR_PROXY, c"WS_ERR_PROXY", c"the proxy refused, or is none"),
+    (WS_ERR_PROXY, c"WS_ERR_PROXY", c"the proxy refused the connection, or the host is not a proxy"),
     (WS_ERR_INVALID_ARGUMENT, c"WS_ERR_INVALID_ARGUMENT", c"an argument is not valid: nothing happened"),
-    (WS_ERR_MISUSE, c"WS_ERR_MISUSE", c"the call does not fit the state of the handle: nothing happened"),
+    (WS_ERR_MISUSE, c"WS_ERR_MISUSE", c"the call is not allowed in this state: nothing happened"),
     (WS_ERR_NO_MEMORY, c"WS_ERR_NO_MEMORY", c"out of memory"),
     (WS_ERR_INTERNAL, c"WS_ERR_INTERNAL", c"a bug in the library: the handle can only be freed"),
-    (WS_ERR_UNSUPPORTED, c"WS_ERR_UNSUPPORTED", c"built without that feature"),
+    (WS_ERR_UNSUPPORTED, c"WS_ERR_UNSUPPORTED", c"the library was built without this feature"),
 ];
 
 /// Its name, for instance `WS_ERR_IO`.

@@ -1,5 +1,7 @@
-//! TIME AND WAITING. Sockets use the library's own clock: every call on them looks after the deadlines. In memory mode
-//! and with callbacks no deadline runs but by ws_tick().
+//! # Time and waiting
+//!
+//! Connections over sockets use the library's clock: every call on them checks the deadlines. In
+//! memory mode and with callbacks, the caller runs the clock with ws_tick().
 
 use crate::error::{Error, Result};
 use crate::ffi::connection::ws_conn;
@@ -9,18 +11,23 @@ use crate::net::clock;
 use std::io;
 use std::time::Duration;
 
-/// The library's own clock: milliseconds that never go backwards, from a start of its own.
+/// Returns the time of the library's clock: milliseconds since an arbitrary start. It never goes
+/// backwards.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_now() -> u64 {
     clock::now_ms()
 }
 
-/// Memory mode and callbacks: hands the clock in, in milliseconds from any start, and does all that is due: a Ping is
-/// queued, or the connection ends. Feed first, then tick: what has arrived since the last call counts as having arrived at
-/// the time of this one, and so does what the transport has taken.
+/// In memory mode and with callbacks: sets the clock, in milliseconds since any start, and does
+/// everything that is due: a Ping is queued, or the connection ends. Feed first, then tick: what
+/// was received or accepted by the transport since the last call counts as received or accepted at
+/// the time of this call.
 ///
-/// WS_OK; WS_ERR_TIMEOUT: a deadline passed, the connection is over: read on, until CONNECTION_CLOSED. WS_ERR_MISUSE: the
-/// library's own clock runs for this connection. WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK, or:
+/// - WS_ERR_TIMEOUT: a deadline passed, and the connection is over: read on until
+///   WS_ERR_CONNECTION_CLOSED.
+/// - WS_ERR_MISUSE: the connection uses the library's clock.
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -30,15 +37,16 @@ pub unsafe extern "C" fn ws_tick(conn: *mut ws_conn, now_ms: u64) -> ws_status_t
     unsafe {
         guard::call_on(conn, |conn| {
             conn.alive()?.with(|inner| match inner.transport().has_clock() {
-                true => Err(Error::Misuse("this connection has a clock of its own")),
+                true => Err(Error::Misuse("this connection uses the library's clock")),
                 false => inner.connection_mut().tick(now_ms),
             })?
         })
     }
 }
 
-/// When something is due next, on the clock that runs for this connection: ws_now()'s with a socket, ws_tick()'s
-/// otherwise. UINT64_MAX: never. Call ws_tick() then, or, with a socket, ws_read_message() or ws_write_pending().
+/// Returns when something is due next, on the clock of the connection: that of ws_now() with a
+/// socket, that of ws_tick() otherwise. UINT64_MAX means never. At that time call ws_tick(), or,
+/// with a socket, ws_read_message() or ws_write_pending().
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -48,13 +56,19 @@ pub unsafe extern "C" fn ws_next_deadline(conn: *const ws_conn) -> u64 {
     unsafe { guard::ask(conn, u64::MAX, |conn| conn.alive()?.look(|inner| inner.next_deadline())) }
 }
 
-/// Waits until the connection has something to read, or room for what waits to be sent, or a deadline to look after;
-/// `timeout_ms` at most, forever where that is negative. Bytes that complete nothing, of a head or a frame, end no second
-/// wait once they have been read. Other threads can use the connection meanwhile, and what they change is taken into
-/// account. Beside a thread that reads, it waits for room to send only.
+/// Waits until the connection has something to read, room for pending output or a deadline that is
+/// due, but no longer than `timeout_ms` (negative: no limit). Bytes that complete neither a head
+/// nor a frame do not end another wait once they have been read. Other threads may use the
+/// connection meanwhile; what they change is taken into account. While another thread is inside a
+/// read, this only waits for room to send.
 ///
-/// WS_OK: call again. WS_ERR_WOULD_BLOCK: the time is over. WS_ERR_MISUSE: there is no socket. WS_ERR_ALREADY_CLOSED:
-/// CONNECTION_CLOSED has been reported, there is nothing left to wait for. WS_ERR_IO. WS_ERR_INVALID_ARGUMENT: NULL.
+/// Returns WS_OK: call again. Otherwise:
+/// - WS_ERR_WOULD_BLOCK: `timeout_ms` has passed.
+/// - WS_ERR_MISUSE: the connection has no socket.
+/// - WS_ERR_ALREADY_CLOSED: WS_ERR_CONNECTION_CLOSED has been returned before; there is nothing
+///   left to wait for.
+/// - WS_ERR_IO: waiting failed; see ws_io_error().
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.

@@ -1,4 +1,7 @@
-//! WATCHING. What a connection is at and waits for, what ended it, and its options. None of these waits for the peer.
+//! # State and options
+//!
+//! The state of a connection, what it waits for, why it ended, and its options. None of these
+//! functions waits for the peer.
 
 use crate::error::{Error, Result};
 use crate::ffi::config;
@@ -10,8 +13,10 @@ use crate::proto::connection::Phase;
 use crate::sys;
 use std::ffi::c_char;
 
-/// How far the connection has come: a value of ws_state; WS_ERR_INVALID_ARGUMENT for NULL, WS_ERR_INTERNAL for a dead
-/// handle, WS_ERR_MISUSE from a callback.
+/// Returns the state of the connection, a value of ws_state. On failure:
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL.
+/// - WS_ERR_INTERNAL: the handle is dead.
+/// - WS_ERR_MISUSE: called from a callback of the connection.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -28,7 +33,8 @@ pub unsafe extern "C" fn ws_get_state(conn: *const ws_conn) -> i32 {
     if status == ws_status::WS_OK as i32 { state } else { status }
 }
 
-/// 1 where messages of the peer may still come: not before the opening handshake is done, not after the peer's Close.
+/// Returns 1 if messages from the peer may still arrive, else 0: 0 before the opening handshake is
+/// complete and after the peer's Close.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -38,7 +44,8 @@ pub unsafe extern "C" fn ws_can_read(conn: *const ws_conn) -> i32 {
     unsafe { look(conn, 0, |connection| connection.phase().can_read().into()) }
 }
 
-/// 1 where messages can be sent: not before the opening handshake is done, not after a Close of either side.
+/// Returns 1 if messages can be sent, else 0: 0 before the opening handshake is complete and after
+/// a Close of either side.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -48,8 +55,9 @@ pub unsafe extern "C" fn ws_can_write(conn: *const ws_conn) -> i32 {
     unsafe { look(conn, 0, |connection| connection.phase().can_write().into()) }
 }
 
-/// 1 where the next read may find something without waiting: bytes that have arrived and have not been looked at, the
-/// end, or a failure. A loop that stops reading before WOULD_BLOCK asks this before it waits.
+/// Returns 1 if the next read may return something without waiting: there are received bytes that
+/// have not been examined yet, the end, or a failure. A loop that stops reading before
+/// WS_ERR_WOULD_BLOCK has to check this before it waits.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -59,8 +67,8 @@ pub unsafe extern "C" fn ws_has_input(conn: *const ws_conn) -> i32 {
     unsafe { guard::ask(conn, 0, |conn| conn.alive()?.look(|inner| inner.has_input().into())) }
 }
 
-/// What to wait for before the next call: WS_WANT_READ, WS_WANT_WRITE, both or none (values of ws_flag, joined). Ask
-/// after a call gave WOULD_BLOCK; before, see ws_has_input().
+/// Returns what to wait for before the next call: a bitwise OR of ws_flag, or 0. Meaningful after
+/// a call has returned WS_ERR_WOULD_BLOCK; otherwise see ws_has_input().
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -77,7 +85,7 @@ pub unsafe extern "C" fn ws_interest(conn: *const ws_conn) -> u32 {
     }
 }
 
-/// How many bytes wait to be sent.
+/// Returns the number of bytes waiting to be sent.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -87,8 +95,9 @@ pub unsafe extern "C" fn ws_queued_bytes(conn: *const ws_conn) -> usize {
     unsafe { look(conn, 0, |connection| connection.queued_bytes()) }
 }
 
-/// The code of the peer's Close, 1005 where it had none. Without a Close, why the connection was given up: the code that
-/// the peer was told (1002, 1007, 1009, …), or 1006 where it could not be told. 0 while nothing of that has happened.
+/// Returns the code of the peer's Close, or 1005 if it had none. If the connection failed without
+/// a Close from the peer, returns the code that was sent to the peer (for example 1002, 1007 or
+/// 1009), or 1006 if none could be sent. 0 if neither has happened.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -98,7 +107,8 @@ pub unsafe extern "C" fn ws_close_code(conn: *const ws_conn) -> i32 {
     unsafe { look(conn, 0, |connection| connection.close_code().map_or(0, |code| code.0.into())) }
 }
 
-/// How long the peer took to answer the last Ping of WS_OPT_PING_INTERVAL_MS, in ms; -1 while none has been answered.
+/// Returns the round-trip time of the last answered Ping of WS_OPT_PING_INTERVAL_MS, in ms; -1 if
+/// none has been answered.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -112,7 +122,8 @@ pub unsafe extern "C" fn ws_latency(conn: *const ws_conn) -> i64 {
     }
 }
 
-/// errno, or what a callback returned, of the last WS_ERR_IO. 0 where there was none, or the system gave no number.
+/// Returns the error number of the last WS_ERR_IO: errno, or the value returned by a callback. 0
+/// if there was none, or if the system gave no number.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -122,10 +133,13 @@ pub unsafe extern "C" fn ws_io_error(conn: *const ws_conn) -> i32 {
     unsafe { guard::ask(conn, 0, |conn| Ok(conn.last_io_error())) }
 }
 
-/// What the last call on this connection that did not give WS_OK has to say, in a sentence: what went wrong, and where in the
-/// stream. "" where every call gave WS_OK, and after WS_ERR_WOULD_BLOCK, which is no failure; never NULL. The string stays until
-/// the next call on this connection that fails, on whichever thread. WS_ERR_CONNECTION_CLOSED says why the connection was given
-/// up, if it was.
+/// Describes the last failure of a call on this connection: what went wrong, and where in the
+/// stream. WS_ERR_CONNECTION_CLOSED is described by the reason why the connection failed, if it
+/// did.
+///
+/// Returns a string, never NULL; "" if no call has failed, for NULL, and after WS_ERR_WOULD_BLOCK,
+/// which is not a failure. It is valid until the next call on this connection that fails, on
+/// whichever thread; if several threads use the connection, see ws_copy_error_message().
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -135,10 +149,11 @@ pub unsafe extern "C" fn ws_error_message(conn: *const ws_conn) -> *const c_char
     unsafe { guard::ask(conn, c"".as_ptr(), |conn| Ok(conn.last_sentence())) }
 }
 
-/// Copies what ws_error_message() says to `buf`, for a connection on which other threads may fail meanwhile: as much as
-/// `capacity` bytes hold with a NUL at the end, cut between characters. `buf` may be NULL where `capacity` is 0.
+/// Copies the string of ws_error_message() to `buf`, for a connection that other threads use at
+/// the same time. Copies as many whole characters as fit, and a NUL. `buf` may be NULL if
+/// `capacity` is 0.
 ///
-/// Returns the length of the whole sentence, without its NUL; 0 for NULL.
+/// Returns the length of the whole string without the NUL; 0 for NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `buf` is NULL or has room for `capacity` bytes.
@@ -157,9 +172,12 @@ pub unsafe extern "C" fn ws_copy_error_message(
     }
 }
 
-/// Sets an option (ws_option) of a connection; it holds from the next call on, and for a thread that waits in one.
+/// Sets an option (a value of ws_option) of a connection. It applies from the next call on, and to
+/// a call that another thread is waiting in.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, no such option, a value that it cannot have, or one for a configuration only.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, there is no such option, the value is out of range,
+///   or the option is for a configuration only.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -180,10 +198,11 @@ pub unsafe extern "C" fn ws_set_option(conn: *mut ws_conn, option: i32, value: u
     }
 }
 
-/// Reads an option (ws_option) of a connection into *out. Those of permessage-deflate tell what was agreed on, once the
-/// opening handshake is done.
+/// Stores the value of an option (a value of ws_option) of a connection in `*out`. Options of
+/// permessage-deflate have the negotiated values once the opening handshake is complete.
 ///
-/// WS_OK; WS_ERR_INVALID_ARGUMENT: NULL, or no such option.
+/// Returns WS_OK, or:
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL, or there is no such option.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `out` is NULL or writable.
@@ -205,7 +224,8 @@ pub unsafe extern "C" fn ws_get_option(conn: *const ws_conn, option: i32, out: *
     }
 }
 
-/// The socket of a connection, for a poll of the caller's; -1 where it has none. It may change while it is connecting.
+/// Returns the socket of a connection, for your own event loop; -1 if it has none. It may change
+/// while the connection is being opened.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.

@@ -32,7 +32,7 @@ impl Write for Callback {
         match (self.send)(bytes)? {
             n if n > bytes.len() => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the callback claims to have sent more than it was given",
+                "the callback reports more bytes sent than it was given",
             )),
             n => Ok(n),
         }

@@ -1,8 +1,7 @@
 //! The protocol without I/O: bytes in, messages and bytes out (RFC 6455).
 //!
 //! Knows frames, messages, the opening handshake, the closing state machine and deadlines on a clock that is handed
-//! in. Must not know sockets, threads, the time of day or C. All of it is safe Rust but for [`simd`], whose
-//! variants for particular processors are called through `unsafe`.
+//! in. Must not know sockets, threads, the time of day or C. All of it is safe Rust.
 //!
 //! [`connection::Connection`] is the whole: [`inbound`] turns bytes into messages, [`outbound`] turns messages into
 //! bytes, [`connection::Phase`] says what may still be done, [`deadline`] what is due when, [`handshake`] how it begins.

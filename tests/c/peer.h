@@ -3,7 +3,7 @@
 #define PEER_H
 
 #include "certificates.h"
-#include "world.h"
+#include "poller_fixture.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* After fork(): the child has a copy of everything, and what it does with that is not to harm its parent. */
 
 #include "certificates.h"
-#include "world.h"
+#include "poller_fixture.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -144,7 +144,7 @@ static void a_fork_in_any_thread_is_noticed(void) {
 /* Connections */
 
 /* The child frees what it has a copy of; then the parent's still work both ways, bytes that had come before included. */
-static void freed_by_child(world *all) {
+static void freed_by_child(poller_fixture *all) {
   const ws_message *message;
   pid_t child;
   CHECK_IS(ws_write_message(all->server[0], WS_TEXT, "before", 6), WS_OK);
@@ -171,12 +171,12 @@ static void freed_by_child(world *all) {
 }
 
 static void a_child_that_frees_its_copies_leaves_the_parents_alone(void) {
-  static world all;
+  static poller_fixture all;
   open_one(&all);
   freed_by_child(&all);
 }
 
-static void open_tls(world *all) {
+static void open_tls(poller_fixture *all) {
   ws_config *server = config_with(WS_OPT_BLOCKING, 0), *client = config_with(WS_OPT_BLOCKING, 0);
   ws_listener *listener;
   char url[64];
@@ -191,14 +191,14 @@ static void open_tls(world *all) {
 }
 
 static void a_child_that_frees_its_copies_leaves_the_parents_alone_over_tls(void) {
-  static world all;
+  static poller_fixture all;
   open_tls(&all);
   freed_by_child(&all);
 }
 
 static char path[64], url[96];
 
-static void open_unix(world *all) {
+static void open_unix(poller_fixture *all) {
   ws_listener *listener;
   snprintf(path, sizeof path, "/tmp/wsabi-fork-%d.sock", (int)getpid());
   snprintf(url, sizeof url, "ws+unix://%s:/", path);
@@ -208,13 +208,13 @@ static void open_unix(world *all) {
 }
 
 static void a_child_that_frees_its_copies_leaves_the_parents_alone_over_a_unix_socket(void) {
-  static world all;
+  static poller_fixture all;
   open_unix(&all);
   freed_by_child(&all);
 }
 
 static void a_child_that_frees_its_listener_leaves_the_parents_file(void) {
-  static world all;
+  static poller_fixture all;
   struct stat there;
   ws_conn *another;
   pid_t child;
@@ -234,7 +234,7 @@ static void a_child_that_frees_its_listener_leaves_the_parents_file(void) {
   CHECK(lstat(path, &there) != 0);
 }
 
-static world *left;
+static poller_fixture *left;
 
 static void free_what_is_left(void) {
   end(left);
@@ -242,7 +242,7 @@ static void free_what_is_left(void) {
 }
 
 static void a_child_that_ends_in_the_normal_way_leaves_the_parents_alone(void) {
-  static world all;
+  static poller_fixture all;
   pid_t child;
   open_one(&all);
   child = fork();
@@ -257,7 +257,7 @@ static void a_child_that_ends_in_the_normal_way_leaves_the_parents_alone(void) {
 
 /* As servers of many processes do. What a child accepts is its own. */
 static void a_child_may_serve_what_its_parents_listener_accepts(void) {
-  static world mine, own;
+  static poller_fixture mine, own;
   ws_listener *listener = listen_at("ws://127.0.0.1:0/");
   pid_t child = fork();
   if (child == 0) {

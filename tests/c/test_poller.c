@@ -1,7 +1,7 @@
 /* Many connections: pollers, Unix sockets, messages framed once for all. Names and addresses that a connection is
  * opened to are made up here, by a resolver of this program's own. */
 
-#include "world.h"
+#include "poller_fixture.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <sys/un.h>
 
 static void converse(const char *url) {
-  static world all;
+  static poller_fixture all;
   char name[160];
   int i, round, count = check_reduced(MANY);
   begin(&all, url);
@@ -109,7 +109,7 @@ static void nobody_at_a_unix_socket_is_an_io_error_with_its_number(void) {
 }
 
 static void what_is_left_unread_is_reported_again(void) {
-  static world all;
+  static poller_fixture all;
   const ws_message *message;
   uint64_t token;
   size_t count, i;
@@ -141,7 +141,7 @@ static void *write_on(void *conn) {
 
 /* What a poller has heard is not to get lost where another thread has the connection at that moment. */
 static void what_was_reported_while_another_thread_wrote_and_was_passed_over_is_reported_again(void) {
-  static world all;
+  static poller_fixture all;
   const ws_message *message;
   pthread_t thread;
   uint64_t token;
@@ -174,7 +174,7 @@ static void what_was_reported_while_another_thread_wrote_and_was_passed_over_is_
 }
 
 static void more_to_report_than_there_is_room_for_waits_its_turn(void) {
-  static world all;
+  static poller_fixture all;
   uint64_t token;
   size_t count;
   int i, seen[8] = {0};
@@ -197,7 +197,7 @@ static void more_to_report_than_there_is_room_for_waits_its_turn(void) {
 }
 
 static void a_peer_that_does_not_read_is_no_busy_loop_and_room_is_reported(void) {
-  static world all;
+  static poller_fixture all;
   static uint8_t block[1 << 20];
   uint64_t token;
   size_t count, i, got = 0;
@@ -221,7 +221,7 @@ static void a_peer_that_does_not_read_is_no_busy_loop_and_room_is_reported(void)
 }
 
 static void deadlines_are_part_of_the_wait(void) {
-  static world all;
+  static poller_fixture all;
   uint64_t before, token;
   size_t count;
   const ws_message *message;
@@ -243,7 +243,7 @@ static void deadlines_are_part_of_the_wait(void) {
 }
 
 static void an_option_set_late_does_not_count_what_was_before_it(void) {
-  static world all;
+  static poller_fixture all;
   const ws_message *message;
   open_one(&all);
   nap(150);
@@ -253,7 +253,7 @@ static void an_option_set_late_does_not_count_what_was_before_it(void) {
 }
 
 static void a_dead_peer_is_found_by_its_missing_pong(void) {
-  static world all;
+  static poller_fixture all;
   const ws_message *message;
   uint64_t token;
   size_t count;
@@ -341,7 +341,7 @@ static void *close_soon(void *conn) {
 }
 
 static void another_threads_close_starts_a_deadline_that_the_wait_minds(void) {
-  static world all;
+  static poller_fixture all;
   pthread_t thread;
   uint64_t token, before;
   size_t count;
@@ -405,7 +405,7 @@ static int next_file(void) {
 }
 
 static void want_of_descriptors_is_no_busy_loop(void) {
-  static world all;
+  static poller_fixture all;
   struct rlimit limit, few;
   uint64_t token, before;
   size_t count;
@@ -582,7 +582,7 @@ static void a_connect_timeout_is_told_once(void) {
 }
 
 static void open_blocking(const char *name, int within_ms) {
-  static world all;
+  static poller_fixture all;
   uint64_t before = ws_now();
   begin(&all, "ws://127.0.0.1:0/");
   join(&all, start_named(name, all.listener, NULL));
@@ -610,7 +610,7 @@ static void a_name_that_nobody_knows_is_an_io_error(void) {
 /* Messages framed once */
 
 static void a_prepared_message_reaches_all_and_is_queued_without_a_copy(void) {
-  static world all;
+  static poller_fixture all;
   static uint8_t block[300000];
   ws_prepared *prepared, *text;
   const ws_message *message;

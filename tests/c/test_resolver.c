@@ -1,7 +1,7 @@
 /* Names are looked up by a few threads of the library's: how many those are, whose turn it is, and when they end. The
  * resolver is this program's own, and as slow as it is told to be. */
 
-#include "world.h"
+#include "poller_fixture.h"
 
 #include <netdb.h>
 #include <netinet/in.h>

@@ -76,7 +76,7 @@ static void what_a_configuration_refuses_is_said(void) {
   CHECK_IS(ws_config_add_header(config, "a", "c\r\nd: e"), WS_ERR_INVALID_ARGUMENT);
   CHECK(both_say(config, "control characters"));
   CHECK_IS(ws_config_add_header(config, "Upgrade", "x"), WS_ERR_INVALID_ARGUMENT);
-  CHECK(both_say(config, "itself"));
+  CHECK(both_say(config, "belongs to the handshake"));
   CHECK_IS(ws_config_add_protocol(config, ""), WS_ERR_INVALID_ARGUMENT);
   CHECK(both_say(config, "subprotocol"));
   CHECK_IS(ws_config_add_protocol(config, "chat"), WS_OK);
@@ -149,11 +149,11 @@ static void what_else_has_no_handle_says_why(void) {
   CHECK(last_says("poller is NULL"));
   CHECK_IS(ws_poller_new(&poller), WS_OK);
   CHECK_IS(ws_poller_wait(poller, &token, 0, 0, &count), WS_ERR_INVALID_ARGUMENT);
-  CHECK(last_says("room for a token"));
+  CHECK(last_says("capacity for tokens"));
   CHECK_IS(ws_poller_add(poller, memory, 1), WS_ERR_MISUSE);
   CHECK(last_says("no socket"));
   CHECK_IS(ws_poller_remove(poller, memory), WS_ERR_MISUSE);
-  CHECK(last_says("not with this poller"));
+  CHECK(last_says("not in this poller"));
   CHECK_IS(ws_read_message(NULL, &message), WS_ERR_INVALID_ARGUMENT);
   CHECK(last_says("connection is NULL"));
   /* "Not now" is no failure, and has no words: least of all old ones. */

@@ -1,7 +1,7 @@
 /* wss://: what holds over sockets holds over TLS. Bytes that TLS has taken off the socket count as there to be read. */
 
 #include "certificates.h"
-#include "world.h"
+#include "poller_fixture.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,7 +36,7 @@ static ws_conn *start_tls(const char *scheme, const char *host, ws_listener *lis
   return start(url, config);
 }
 
-static void open_tls(world *all) {
+static void open_tls(poller_fixture *all) {
   ws_listener *listener = listen_tls();
   ws_config *config = client_config(0);
   open_one_with(all, listener, start_tls("wss", "127.0.0.1", listener, config));
@@ -44,7 +44,7 @@ static void open_tls(world *all) {
 }
 
 static void one_poller_serves_both_ends_of_many_connections_over_tls(void) {
-  static world all;
+  static poller_fixture all;
   int i, round, count = check_reduced(60);
   ws_config *config = client_config(0);
   begin_with(&all, listen_tls());
@@ -70,7 +70,7 @@ static void one_poller_serves_both_ends_of_many_connections_over_tls(void) {
 
 /* A flight of large messages is taken off the socket in pieces that do not end where messages end. */
 static void bytes_within_tls_count_as_there_to_be_read(void) {
-  static world all;
+  static poller_fixture all;
   static uint8_t block[20000];
   const ws_message *message;
   uint64_t token;
@@ -106,7 +106,7 @@ static void bytes_within_tls_count_as_there_to_be_read(void) {
 }
 
 static void a_full_queue_over_tls_loses_nothing(void) {
-  static world all;
+  static poller_fixture all;
   static uint8_t block[300000];
   const ws_message *message;
   int sent = 0, got = 0, full = 0;
@@ -136,7 +136,7 @@ static void a_full_queue_over_tls_loses_nothing(void) {
 
 /* What arrived before a write failed is reported and read, at either end. */
 static void what_had_arrived_over_tls_before_a_write_failed_is_still_read(void) {
-  static world all;
+  static poller_fixture all;
   for (int from_server = 0; from_server < 2; from_server++) {
     const ws_message *message;
     uint64_t token = 0;
@@ -212,7 +212,7 @@ static void a_certificate_that_does_not_do_is_refused_with_a_reason(void) {
   EXPECT_IS(ws_config_set(config, WS_OPT_TLS_VERIFY, 0), WS_OK);
   client = start_tls("wss", "127.0.0.1", listener, config);
   {
-    static world all;
+    static poller_fixture all;
     open_one_with(&all, listener, client); /* on his own head be it */
     CHECK(all_open(&all, WS_STATE_OPEN));
     end(&all);
@@ -221,7 +221,7 @@ static void a_certificate_that_does_not_do_is_refused_with_a_reason(void) {
 }
 
 static void a_listener_with_roots_wants_a_certificate_of_its_clients(void) {
-  static world all;
+  static poller_fixture all;
   ws_config *config = server_config();
   ws_listener *listener;
   ws_conn *client;

@@ -33,14 +33,14 @@ impl Face {
     fn socket(&mut self) -> &mut WebSocket<ScriptedStream> {
         match &mut self.state {
             State::Open(socket) => socket,
-            _ => panic!("the opening handshake is not done"),
+            _ => panic!("the opening handshake is not complete"),
         }
     }
 
     fn socket_ref(&self) -> &WebSocket<ScriptedStream> {
         match &self.state {
             State::Open(socket) => socket,
-            _ => panic!("the opening handshake is not done"),
+            _ => panic!("the opening handshake is not complete"),
         }
     }
 }

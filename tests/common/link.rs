@@ -15,7 +15,7 @@ pub enum Block {
     Never,
     /// Every n-th read and every n-th write or flush of a stream that could go on; n is at least 2.
     Every(usize),
-    /// One of the calls that could go on, counted from 0 over all streams of a lab.
+    /// One of the calls that could go on, counted from 0 over all streams of a harness.
     At(usize),
 }
 
@@ -46,7 +46,7 @@ impl Script {
     }
 }
 
-/// What the streams of one lab have done, all together.
+/// What the streams of one harness have done, all together.
 #[derive(Debug, Default)]
 pub struct Activity {
     /// Calls that could go on.

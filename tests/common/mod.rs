@@ -9,7 +9,7 @@
 //! | `face` | the Rust face, `WebSocket<Stream>` |
 //! | `sans_io` | `proto::connection::Connection`, fed by hand |
 //! | `c_abi` | the C ABI: memory mode, callbacks, a socket |
-//! | `lab` | puts them together: ends, raw peers, pairs, and "over every transport and every link" |
+//! | `harness` | puts them together: ends, raw peers, pairs, and "over every transport and every link" |
 //! | `random` | a small generator of random numbers |
 //! | `deflate` | compressed messages, and DEFLATE taken apart independently of the library |
 
@@ -20,14 +20,16 @@ pub mod c_abi;
 pub mod deflate;
 pub mod end;
 pub mod face;
-pub mod lab;
+pub mod harness;
 pub mod link;
 pub mod random;
 pub mod sans_io;
 pub mod wire;
 
 pub use end::{Event, Fault, binary, close, ping, pong, text};
-pub use lab::{Lab, Peer, SharedConnection, Transport, at_every_chunk_size, everywhere, everywhere_on};
+pub use harness::{
+    Harness, Peer, SharedConnection, Transport, at_every_chunk_size, everywhere, everywhere_on,
+};
 pub use link::{Block, Script};
 pub use wire::Frame;
 pub use wsabi::{Role, WebSocketConfig};

@@ -41,8 +41,8 @@ KNOWN_TO_PROXY = "only-the-proxy-knows.peers.test"
 # Said by our client where it is refused, as regular expressions.
 UNTRUSTED = "the server's certificate is signed by an authority that is not trusted"
 NO_TLS = "the peer does not speak TLS"
-MISSING = "the proxy wants a user name and a password, and none were given"
-WRONG = "the proxy refused the user name and the password that were given"
+MISSING = "the proxy requires a user name and a password, but none were given"
+WRONG = "the proxy rejected the user name and password"
 
 # What becomes of who has no certificate, or a stranger's, where one is asked for: as told by a client of others and by
 # ours. Python's asyncio neither sends the alert that says so nor passes it on; Node sends the first of them.
@@ -86,10 +86,10 @@ def rows():
 
     yield Row("name told to the server (SNI, ALPN)", [], sni)
     for cert, sentence in (
-        ("expired", "the server's certificate has expired on 2020-01-02"),
-        ("future", "the server's certificate is not valid yet, but from 2098-01-01 on"),
+        ("expired", "the server's certificate expired on 2020-01-02"),
+        ("future", "the server's certificate is not valid before 2098-01-01"),
         ("elsewhere", "the server's certificate is for elsewhere.test, not for localhost"),
-        ("selfsigned", "the server's certificate is self-signed, and not one of the trusted ones"),
+        ("selfsigned", "the server's certificate is self-signed and not trusted"),
         ("unknown", UNTRUSTED),
     ):
         yield Row("bad certificate: " + cert, [], partial(bad_certificate, cert, sentence))
@@ -246,7 +246,7 @@ def s_server_renegotiates():
 
         def client():
             said = talk(*trusting(), url)
-            must(said.status == 1 and "the peer wants to renegotiate (TLS 1.2), which is not supported" in said.err,
+            must(said.status == 1 and "the peer requested a renegotiation (TLS 1.2), which is not supported" in said.err,
                  "another sentence", said)
 
         with in_background(client):
@@ -269,7 +269,7 @@ def s_server_of_old():
                pem("server"), "-key", key("server")]
     with running(command, stdin=subprocess.PIPE) as (_, output):
         url = "wss://localhost:%s/" % wait_for(output, r"ACCEPT [\d.]+:(\d+)")[1]
-        is_refused(r"the peer speaks none of our versions of TLS \(1.2 and 1.3\)", *trusting(), url)
+        is_refused("the peer supports neither TLS 1.2 nor TLS 1.3", *trusting(), url)
 
 
 def s_client(version, asks):
@@ -516,22 +516,22 @@ def proxy_resolves(proxy, scheme):
 
 
 def proxy_cannot_reach(proxy, scheme):
-    sentence = r"the host refused the connection of the proxy \(SOCKS reply 5\)" if scheme == "socks5" else \
-        "the proxy refused with HTTP status 5.*"
+    sentence = r"the host refused the proxy's connection \(SOCKS reply 5\)" if scheme == "socks5" else \
+        "the proxy refused the connection with HTTP status 5.*"
     with proxy() as (port, _):
         is_refused(sentence, *via(scheme, port), "ws://127.0.0.1:%d/" % free_port())
 
 
 def proxy_forbids():
     with server(ECHO, "ws://127.0.0.1:0/") as url, tinyproxy(more="ConnectPort 443") as (port, _):
-        is_refused("the proxy refused with HTTP status 403 .*", *via("http", port), url)
+        is_refused("the proxy refused the connection with HTTP status 403 .*", *via("http", port), url)
 
 
 def no_proxy_there():
     with server(ECHO, "ws://127.0.0.1:0/") as url:
         port = int(url.split(":")[-1].rstrip("/"))
         is_refused("the proxy's answer is not SOCKS 5|the proxy closed .*", *via("socks5", port), url)
-        is_refused("the proxy refused with HTTP status 4.*", *via("http", port), url)
+        is_refused("the proxy refused the connection with HTTP status 4.*", *via("http", port), url)
         is_refused(".*refused.*", *via("http", free_port()), url)
 
 

@@ -10,15 +10,15 @@ const ROLES: [Role; 2] = [Client, Server];
 
 #[test]
 fn the_server_is_done_as_soon_as_both_closes_have_passed() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         // The peer begins.
-        let (mut server, peer) = lab.end(Server, plain());
+        let (mut server, peer) = harness.end(Server, plain());
         peer.send_close(1000, "");
         assert_eq!(server.read(), Ok(close(1000, "")));
         server.assert_over();
         assert_eq!(peer.received(), [(CLOSE, vec![0x03, 0xe8])]);
         // We begin.
-        let (mut server, peer) = lab.end(Server, plain());
+        let (mut server, peer) = harness.end(Server, plain());
         server.close(Some((1001, "restart"))).unwrap();
         assert_eq!(server.read(), Err(Fault::WouldBlock));
         assert_eq!(peer.received(), [(CLOSE, b"\x03\xe9restart".to_vec())]);
@@ -31,8 +31,8 @@ fn the_server_is_done_as_soon_as_both_closes_have_passed() {
 
 #[test]
 fn the_server_is_not_done_before_its_close_is_out() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
-        let (mut server, peer) = lab.end(Server, plain());
+    everywhere_on(&Transport::SCRIPTED, |harness| {
+        let (mut server, peer) = harness.end(Server, plain());
         peer.set_window(3);
         peer.send_close(1000, "");
         assert_eq!(server.read(), Ok(close(1000, "")));
@@ -47,10 +47,10 @@ fn the_server_is_not_done_before_its_close_is_out() {
 
 #[test]
 fn the_client_is_done_only_after_the_server_has_ended_the_stream() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for we_begin in [false, true] {
             for by_reading in [false, true] {
-                let (mut client, peer) = lab.end(Client, plain());
+                let (mut client, peer) = harness.end(Client, plain());
                 if we_begin {
                     client.close(None).unwrap();
                     client.write_pending().unwrap();
@@ -79,8 +79,8 @@ fn the_client_is_done_only_after_the_server_has_ended_the_stream() {
 
 #[test]
 fn a_stream_that_breaks_after_both_closes_has_ended_well() {
-    everywhere(|lab| {
-        let (mut client, peer) = lab.end(Client, plain());
+    everywhere(|harness| {
+        let (mut client, peer) = harness.end(Client, plain());
         peer.send_close(1000, "");
         assert_eq!(client.read(), Ok(close(1000, "")));
         assert_eq!(client.read(), Err(Fault::WouldBlock));
@@ -91,9 +91,9 @@ fn a_stream_that_breaks_after_both_closes_has_ended_well() {
 
 #[test]
 fn two_ends_of_ours_come_to_the_end_together_whoever_begins() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for who in [&[Client][..], &[Server], &[Client, Server]] {
-            let (mut client, mut server) = lab.pair(plain(), plain());
+            let (mut client, mut server) = harness.pair(plain(), plain());
             for role in who {
                 let end = if *role == Client { &mut client } else { &mut server };
                 end.text("last words").unwrap();
@@ -126,9 +126,9 @@ fn two_ends_of_ours_come_to_the_end_together_whoever_begins() {
 
 #[test]
 fn reading_goes_on_after_our_close_and_pings_are_not_answered_any_more() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             assert!(end.can_read() && end.can_write());
             end.close(Some((1000, ""))).unwrap();
             assert!(end.can_read() && !end.can_write());
@@ -147,9 +147,9 @@ fn reading_goes_on_after_our_close_and_pings_are_not_answered_any_more() {
 
 #[test]
 fn nothing_is_read_after_the_peers_close() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             peer.send_close(1000, "");
             peer.send(TEXT, b"against the rules");
             peer.send_raw(&[0xff; 300]);
@@ -165,10 +165,10 @@ fn nothing_is_read_after_the_peers_close() {
 
 #[test]
 fn nothing_is_written_after_a_close_of_either_side() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
             for ours in [true, false] {
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 if ours {
                     end.close(None).unwrap();
                 } else {
@@ -188,9 +188,9 @@ fn nothing_is_written_after_a_close_of_either_side() {
 
 #[test]
 fn closing_again_is_harmless_at_any_time_before_the_end() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             for (code, reason) in [(1000, "first"), (1001, "second"), (4999, "")] {
                 end.close(Some((code, reason))).unwrap();
                 let _ = end.write_pending();
@@ -209,18 +209,18 @@ fn closing_again_is_harmless_at_any_time_before_the_end() {
 fn the_answer_to_a_close_carries_its_code_and_its_reason() {
     let long = "ä".repeat(61) + "!";
     assert_eq!(long.len(), 123);
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
             for code in [1000, 1001, 1003, 1007, 1011, 1014, 3000, 4999] {
                 for reason in ["", "a reason that is repeated", &long] {
-                    let (mut end, peer) = lab.end(role, plain());
+                    let (mut end, peer) = harness.end(role, plain());
                     peer.send_close(code, reason);
                     assert_eq!(end.read(), Ok(close(code, reason)));
                     let _ = end.write_pending();
                     assert_eq!(peer.received(), [(CLOSE, close_payload(code, reason))]);
                 }
             }
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             peer.send(CLOSE, b"");
             assert_eq!(end.read(), Ok(close(1005, "")));
             let _ = end.write_pending();
@@ -243,8 +243,8 @@ fn closing_is_the_same_as_writing_a_close_message() {
     let by_message = bytes(|socket, frame| socket.write_message(Message::Close(frame)).unwrap());
     assert_eq!(by_close, by_message);
     assert_eq!(by_close, b"\x88\x05\x03\xe9bye");
-    everywhere_on(&[Transport::Face], |lab| {
-        let (mut end, peer) = lab.end(Client, plain());
+    everywhere_on(&[Transport::Face], |harness| {
+        let (mut end, peer) = harness.end(Client, plain());
         end.close(Some((1001, "bye"))).unwrap();
         let _ = end.write_pending();
         assert_eq!(peer.received(), [(CLOSE, b"\x03\xe9bye".to_vec())]);
@@ -253,9 +253,9 @@ fn closing_is_the_same_as_writing_a_close_message() {
 
 #[test]
 fn a_peer_that_ends_the_stream_instead_of_answering_our_close_is_reported() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             end.close(None).unwrap();
             peer.end();
             assert_eq!(end.read(), Err(Fault::Protocol));
@@ -266,10 +266,10 @@ fn a_peer_that_ends_the_stream_instead_of_answering_our_close_is_reported() {
 
 #[test]
 fn an_end_whose_answer_cannot_be_sent_does_not_spin_when_the_peer_is_gone() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
             for write in [false, true] {
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 peer.set_window(0);
                 peer.send_raw(&[0xf0]);
                 peer.end();
@@ -281,7 +281,7 @@ fn an_end_whose_answer_cannot_be_sent_does_not_spin_when_the_peer_is_gone() {
                 assert_eq!(peer.received(), [(CLOSE, vec![0x03, 0xea])]);
             }
         }
-        let (mut server, peer) = lab.end(Server, plain());
+        let (mut server, peer) = harness.end(Server, plain());
         peer.set_window(0);
         peer.send_close(1000, "");
         peer.end();

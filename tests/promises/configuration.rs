@@ -6,7 +6,7 @@ use std::time::Duration;
 
 #[test]
 fn the_configuration_is_readable() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         let ours = config(|c| {
             c.max_send_queue = Some(5);
             c.max_message_size = None;
@@ -14,17 +14,17 @@ fn the_configuration_is_readable() {
             c.deliver_fragments = true;
             c.ping_interval = Some(Duration::from_millis(1500));
         });
-        let (end, _peer) = lab.end(Role::Client, ours.clone());
+        let (end, _peer) = harness.end(Role::Client, ours.clone());
         assert_eq!(end.inner.config(), ours);
-        let (end, _peer) = lab.end(Role::Server, plain());
+        let (end, _peer) = harness.end(Role::Server, plain());
         assert_eq!(end.inner.config(), plain());
     });
 }
 
 #[test]
 fn the_configuration_is_changeable_and_holds_from_the_next_call_on() {
-    everywhere(|lab| {
-        let (mut end, peer) = lab.end(Role::Server, plain());
+    everywhere(|harness| {
+        let (mut end, peer) = harness.end(Role::Server, plain());
         peer.send(PING, b"1");
         assert_eq!(end.read(), Ok(ping(b"1")));
         end.configure(|c| {
@@ -48,8 +48,8 @@ fn the_configuration_is_changeable_and_holds_from_the_next_call_on() {
 
 #[test]
 fn what_was_accepted_before_a_limit_was_lowered_stays_accepted() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
-        let (mut end, peer) = lab.end(Role::Client, plain());
+    everywhere_on(&Transport::SCRIPTED, |harness| {
+        let (mut end, peer) = harness.end(Role::Client, plain());
         peer.set_window(0);
         (0..5).for_each(|_| end.text("accepted").unwrap());
         end.configure(|c| (c.max_send_queue, c.max_message_size) = (Some(1), Some(1)));
@@ -63,9 +63,9 @@ fn what_was_accepted_before_a_limit_was_lowered_stays_accepted() {
 
 #[test]
 fn unmasked_frames_of_a_client_are_taken_only_where_that_was_asked_for() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for (accepted, expected) in [(true, Ok(text("bare"))), (false, Err(Fault::Protocol))] {
-            let (mut end, peer) = lab.end(Role::Server, config(|c| c.accept_unmasked_frames = accepted));
+            let (mut end, peer) = harness.end(Role::Server, config(|c| c.accept_unmasked_frames = accepted));
             peer.send_raw(b"\x81\x04bare");
             assert_eq!(end.read(), expected);
         }

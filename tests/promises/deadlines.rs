@@ -1,6 +1,6 @@
 //! Deadlines, on a clock that stands still unless the test moves it.
 
-use crate::common::lab::shake;
+use crate::common::harness::shake;
 use crate::common::wire::{CLOSE, PING, PONG, TEXT};
 use crate::common::{
     Fault, Role, SharedConnection, Transport, WebSocketConfig, close, config, everywhere, everywhere_on,
@@ -35,8 +35,8 @@ fn assert_given_up(end: &mut SharedConnection, words: &str) {
 
 #[test]
 fn a_handshake_that_takes_too_long_fails() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
-        let (mut server, peer) = lab.server(Decision::accept(), timeouts());
+    everywhere_on(&Transport::SCRIPTED, |harness| {
+        let (mut server, peer) = harness.server(Decision::accept(), timeouts());
         server.tick(5).unwrap();
         peer.send_raw(b"GET / HTTP/1.1\r\n");
         assert_eq!(server.handshake(), Err(Fault::WouldBlock));
@@ -49,7 +49,7 @@ fn a_handshake_that_takes_too_long_fails() {
         }
         assert_eq!(server.tick(105), Err(Fault::Timeout));
 
-        let (mut client, _peer) = lab.client("ws://h/", HandshakeOptions::default(), timeouts());
+        let (mut client, _peer) = harness.client("ws://h/", HandshakeOptions::default(), timeouts());
         assert_eq!(client.handshake(), Err(Fault::WouldBlock));
         client.tick(1000).unwrap();
         assert_eq!(client.handshake(), Err(Fault::WouldBlock));
@@ -60,8 +60,8 @@ fn a_handshake_that_takes_too_long_fails() {
 
 #[test]
 fn a_handshake_cannot_be_completed_after_its_deadline() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
-        let (mut server, peer) = lab.server(Decision::accept(), timeouts());
+    everywhere_on(&Transport::SCRIPTED, |harness| {
+        let (mut server, peer) = harness.server(Decision::accept(), timeouts());
         assert_eq!(server.handshake(), Err(Fault::WouldBlock));
         server.tick(0).unwrap();
         assert_eq!(server.tick(100), Err(Fault::Timeout));
@@ -73,8 +73,8 @@ fn a_handshake_cannot_be_completed_after_its_deadline() {
 
 #[test]
 fn a_refusal_whose_body_takes_too_long_is_reported_as_the_refusal_that_it_is() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
-        let (mut client, peer) = lab.client("ws://h/", HandshakeOptions::default(), timeouts());
+    everywhere_on(&Transport::SCRIPTED, |harness| {
+        let (mut client, peer) = harness.client("ws://h/", HandshakeOptions::default(), timeouts());
         client.tick(0).ok();
         assert_eq!(client.handshake(), Err(Fault::WouldBlock));
         client.tick(0).unwrap();
@@ -86,9 +86,9 @@ fn a_refusal_whose_body_takes_too_long_is_reported_as_the_refusal_that_it_is() {
 
 #[test]
 fn the_handshake_deadline_ends_with_the_handshake() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         let (mut client, mut server) =
-            lab.strangers(("ws://h/", HandshakeOptions::default()), Decision::accept(), &timeouts());
+            harness.strangers(("ws://h/", HandshakeOptions::default()), Decision::accept(), &timeouts());
         assert_eq!(shake(&mut client, &mut server), (Ok(()), Ok(())));
         for now in [0, 99, 100, 999] {
             client.tick(now).unwrap();
@@ -99,9 +99,9 @@ fn the_handshake_deadline_ends_with_the_handshake() {
 
 #[test]
 fn a_peer_that_does_not_answer_our_close_is_given_up() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, timeouts());
+            let (mut end, peer) = harness.end(role, timeouts());
             end.tick(0).unwrap();
             end.close(Some((1000, ""))).unwrap();
             let _ = end.write_pending();
@@ -120,9 +120,9 @@ fn a_peer_that_does_not_answer_our_close_is_given_up() {
 
 #[test]
 fn a_peer_that_does_not_even_take_our_close_is_given_up() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, timeouts());
+            let (mut end, peer) = harness.end(role, timeouts());
             peer.set_window(0);
             end.tick(0).unwrap();
             end.close(None).unwrap();
@@ -137,8 +137,8 @@ fn a_peer_that_does_not_even_take_our_close_is_given_up() {
 
 #[test]
 fn a_server_that_does_not_end_the_stream_is_not_waited_for_longer_than_the_close_timeout() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
-        let (mut client, peer) = lab.end(Role::Client, timeouts());
+    everywhere_on(&Transport::SCRIPTED, |harness| {
+        let (mut client, peer) = harness.end(Role::Client, timeouts());
         client.tick(0).unwrap();
         peer.send_close(1000, "");
         assert_eq!(client.read(), Ok(close(1000, "")));
@@ -154,9 +154,9 @@ fn a_server_that_does_not_end_the_stream_is_not_waited_for_longer_than_the_close
 
 #[test]
 fn a_peer_that_does_not_take_the_answer_to_a_broken_rule_is_not_waited_for() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, timeouts());
+            let (mut end, peer) = harness.end(role, timeouts());
             peer.set_window(0);
             end.tick(0).unwrap();
             peer.send_raw(&[0xff]);
@@ -173,9 +173,9 @@ fn a_peer_that_does_not_take_the_answer_to_a_broken_rule_is_not_waited_for() {
 
 #[test]
 fn pings_go_out_at_their_interval_and_a_pong_keeps_the_connection() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, timeouts());
+            let (mut end, peer) = harness.end(role, timeouts());
             end.tick(0).unwrap();
             end.tick(999).unwrap();
             end.write_pending().unwrap();
@@ -197,9 +197,9 @@ fn pings_go_out_at_their_interval_and_a_pong_keeps_the_connection() {
 
 #[test]
 fn a_peer_that_stays_silent_after_a_ping_is_given_up_and_told() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, timeouts());
+            let (mut end, peer) = harness.end(role, timeouts());
             end.tick(0).unwrap();
             end.tick(1000).unwrap();
             end.write_pending().unwrap();
@@ -215,9 +215,9 @@ fn a_peer_that_stays_silent_after_a_ping_is_given_up_and_told() {
 
 #[test]
 fn a_silent_peer_is_given_up_even_when_pings_are_more_frequent_than_the_pong_timeout_is_long() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         let often = config(|c| (c.ping_interval, c.pong_timeout) = (ms(100), ms(250)));
-        let (mut end, peer) = lab.end(Role::Server, often);
+        let (mut end, peer) = harness.end(Role::Server, often);
         for now in [0, 100, 200, 300, 349] {
             end.tick(now).unwrap();
             end.write_pending().unwrap();
@@ -230,9 +230,9 @@ fn a_silent_peer_is_given_up_even_when_pings_are_more_frequent_than_the_pong_tim
 
 #[test]
 fn an_idle_connection_is_ended_and_bytes_keep_it() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, config(|c| c.idle_timeout = ms(200)));
+            let (mut end, peer) = harness.end(role, config(|c| c.idle_timeout = ms(200)));
             end.tick(0).unwrap();
             end.tick(150).unwrap();
             peer.send(TEXT, b"here");
@@ -244,7 +244,7 @@ fn an_idle_connection_is_ended_and_bytes_keep_it() {
             end.text("there").unwrap();
             end.write_pending().unwrap();
             assert_eq!(end.tick(350), Err(Fault::Timeout));
-            assert_given_up(&mut end, "nothing arrived for too long");
+            assert_given_up(&mut end, "nothing was received for too long");
             assert_eq!(peer.frames().pop().unwrap().close().0, 1001);
         }
     });
@@ -252,10 +252,10 @@ fn an_idle_connection_is_ended_and_bytes_keep_it() {
 
 #[test]
 fn a_ping_of_a_deadline_jumps_the_queue_and_does_not_pile_up() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
             let patient = config(|c| (c.ping_interval, c.pong_timeout) = (ms(10), None));
-            let (mut end, peer) = lab.end(role, patient);
+            let (mut end, peer) = harness.end(role, patient);
             end.tick(0).unwrap();
             peer.set_window(1);
             end.text("first").unwrap();
@@ -273,8 +273,8 @@ fn a_ping_of_a_deadline_jumps_the_queue_and_does_not_pile_up() {
 
 #[test]
 fn without_a_clock_no_timeout_runs() {
-    everywhere(|lab| {
-        let (mut end, peer) = lab.end(Role::Client, timeouts());
+    everywhere(|harness| {
+        let (mut end, peer) = harness.end(Role::Client, timeouts());
         end.close(None).unwrap();
         for _ in 0..3 {
             assert_eq!(end.read(), Err(Fault::WouldBlock));
@@ -288,8 +288,8 @@ fn without_a_clock_no_timeout_runs() {
 #[test]
 fn a_clock_that_jumps_ahead_gives_the_peer_its_time_all_the_same() {
     const HOURS: u64 = 10 * 3_600_000;
-    everywhere_on(&Transport::SCRIPTED, |lab| {
-        let (mut end, peer) = lab.end(Role::Client, timeouts());
+    everywhere_on(&Transport::SCRIPTED, |harness| {
+        let (mut end, peer) = harness.end(Role::Client, timeouts());
         end.configure(|c| c.idle_timeout = None);
         end.tick(0).unwrap();
         // The machine has slept.
@@ -303,8 +303,8 @@ fn a_clock_that_jumps_ahead_gives_the_peer_its_time_all_the_same() {
 
 #[test]
 fn a_clock_that_goes_backwards_stands_still() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
-        let (mut end, peer) = lab.end(Role::Server, timeouts());
+    everywhere_on(&Transport::SCRIPTED, |harness| {
+        let (mut end, peer) = harness.end(Role::Server, timeouts());
         end.tick(5000).unwrap();
         let _ = end.tick(10);
         end.tick(5999).unwrap();
@@ -319,9 +319,9 @@ fn a_clock_that_goes_backwards_stands_still() {
 /// Between two times nobody knows when it came, and a peer is not to be given up that may have been there just now.
 #[test]
 fn what_arrives_between_two_ticks_counts_as_arriving_at_the_second() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, config(|c| c.idle_timeout = ms(200)));
+            let (mut end, peer) = harness.end(role, config(|c| c.idle_timeout = ms(200)));
             end.tick(0).unwrap();
             peer.send(TEXT, b"here");
             assert_eq!(end.read(), Ok(text("here")));
@@ -335,10 +335,10 @@ fn what_arrives_between_two_ticks_counts_as_arriving_at_the_second() {
 /// Each Ping is still on its way when the time is taken once more.
 #[test]
 fn pings_that_leave_late_do_not_keep_a_silent_peer_alive() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
             let often = config(|c| (c.ping_interval, c.pong_timeout) = (ms(30), ms(60)));
-            let (mut end, _peer) = lab.end(role, often);
+            let (mut end, _peer) = harness.end(role, often);
             end.tick(0).unwrap();
             let mut result = Ok(());
             let mut now = 0;
@@ -356,27 +356,27 @@ fn pings_that_leave_late_do_not_keep_a_silent_peer_alive() {
 
 #[test]
 fn all_that_is_due_is_done_by_one_tick() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
             let config = || {
                 config(|c| {
                     (c.ping_interval, c.pong_timeout, c.idle_timeout) = (ms(1000), ms(300), ms(1500));
                 })
             };
-            let (mut end, peer) = lab.end(role, config());
+            let (mut end, peer) = harness.end(role, config());
             end.tick(0).unwrap();
             assert_eq!(end.tick(1500), Err(Fault::Timeout), "the Ping fell due before");
-            assert_given_up(&mut end, "nothing arrived for too long");
+            assert_given_up(&mut end, "nothing was received for too long");
             let firsts: Vec<_> = peer.received().into_iter().map(|(first, _)| first).collect();
             assert_eq!(firsts, [PING, CLOSE]);
             // One Ping for all that were missed.
-            let (mut end, peer) = lab.end(role, WebSocketConfig { idle_timeout: None, ..config() });
+            let (mut end, peer) = harness.end(role, WebSocketConfig { idle_timeout: None, ..config() });
             end.tick(0).unwrap();
             end.tick(5500).unwrap();
             end.write_pending().unwrap();
             assert_eq!(peer.received().len(), 1);
             // A failed connection that is also late has one thing to tell.
-            let (mut end, peer) = lab.end(role, config());
+            let (mut end, peer) = harness.end(role, config());
             peer.set_window(0);
             end.tick(0).unwrap();
             peer.send_raw(&[0xff]);

@@ -4,7 +4,7 @@ use crate::common::deflate::{self, Ending, compress, store, stored};
 use crate::common::random::Random;
 use crate::common::wire::{self, CLOSE, LAST, MORE, PING, TEXT};
 use crate::common::{
-    Event, Fault, Lab, Role, Script, Transport, WebSocketConfig, at_every_chunk_size, binary, everywhere,
+    Event, Fault, Harness, Role, Script, Transport, WebSocketConfig, at_every_chunk_size, binary, everywhere,
     ping, text,
 };
 
@@ -47,9 +47,9 @@ fn cut_short() -> Vec<(&'static str, Vec<u8>)> {
 #[test]
 fn a_compressed_message_that_ends_inside_a_block_fails_at_once() {
     for (what, payload) in cut_short() {
-        at_every_chunk_size(&Transport::ALL, |lab| {
+        at_every_chunk_size(&Transport::ALL, |harness| {
             for (role, takeover) in ROLES.into_iter().flat_map(|role| [(role, true), (role, false)]) {
-                let (mut end, peer) = lab.end(role, deflate::config(takeover, |_| ()));
+                let (mut end, peer) = harness.end(role, deflate::config(takeover, |_| ()));
                 peer.send(ZIPPED, &HELLO);
                 peer.send(ZIPPED, &payload);
                 peer.send(ZIPPED, &HELLO);
@@ -65,9 +65,9 @@ fn a_compressed_message_that_ends_inside_a_block_fails_at_once() {
 
 #[test]
 fn an_empty_compressed_payload_is_an_empty_message_and_leaves_nothing_behind() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for (role, takeover) in ROLES.into_iter().flat_map(|role| [(role, true), (role, false)]) {
-            let (mut end, peer) = lab.end(role, deflate::config(takeover, |_| ()));
+            let (mut end, peer) = harness.end(role, deflate::config(takeover, |_| ()));
             type Frames<'a> = &'a [(u8, &'a [u8])];
             let messages: [(Frames<'_>, _); 9] = [
                 (&[(ZIPPED, b"")], binary(b"")),
@@ -100,9 +100,9 @@ fn a_message_may_end_with_a_final_block_and_nothing_of_it_is_left() {
     let closed_by_a_final_block = [&HELLO_FINAL[..], &[1]].concat();
     let followed = [&HELLO_FINAL[..], &HELLO].concat();
     let followed_by_a_final_block = [&HELLO_FINAL[..], &HELLO_FINAL].concat();
-    everywhere(|lab| {
+    everywhere(|harness| {
         for (role, takeover) in ROLES.into_iter().flat_map(|role| [(role, true), (role, false)]) {
-            let (mut end, peer) = lab.end(role, deflate::config(takeover, |_| ()));
+            let (mut end, peer) = harness.end(role, deflate::config(takeover, |_| ()));
             let messages: [(&[u8], &[u8]); 8] = [
                 (&closed, b"Hello"),
                 (&HELLO_FINAL, b"Hello"),
@@ -159,11 +159,11 @@ fn a_message_cut_at_any_byte_fails_and_the_whole_one_comes_through() {
         .into_iter()
         .chain(Transport::ALL.map(|transport| (transport, usize::MAX, 17)));
     for (transport, read, step) in links {
-        let lab = Lab::new(transport, Script { read, ..Script::WHOLE });
+        let harness = Harness::new(transport, Script { read, ..Script::WHOLE });
         for (role, takeover) in ROLES.into_iter().flat_map(|role| [(role, true), (role, false)]) {
             for (cut, (message, ending)) in cuts.iter().step_by(step) {
-                let what = format!("{} bytes, {role:?} {lab:?}", cut.len());
-                let (mut end, peer) = lab.end(role, deflate::config(takeover, |_| ()));
+                let what = format!("{} bytes, {role:?} {harness:?}", cut.len());
+                let (mut end, peer) = harness.end(role, deflate::config(takeover, |_| ()));
                 peer.send(ZIPPED, cut);
                 peer.send(ZIPPED, &HELLO);
                 if *ending == Ending::Whole {
@@ -180,8 +180,8 @@ fn a_message_cut_at_any_byte_fails_and_the_whole_one_comes_through() {
 }
 
 /// What a connection says of these frames, in parts where they are delivered; and the code of the Close that it sends.
-fn told(lab: &Lab, role: Role, config: WebSocketConfig, bytes: &[u8], first: usize) -> Told {
-    let (mut end, peer) = lab.end_after(role, &bytes[..first], config);
+fn told(harness: &Harness, role: Role, config: WebSocketConfig, bytes: &[u8], first: usize) -> Told {
+    let (mut end, peer) = harness.end_after(role, &bytes[..first], config);
     peer.send_raw(&bytes[first..]);
     let (events, fault) = end.read_all();
     let mut messages: Vec<Event> = Vec::new();
@@ -239,7 +239,7 @@ fn what_was_inflated_before_a_message_became_corrupt_counts_however_it_was_cut()
                     (c.max_message_size, c.deliver_fragments) = (Some(300), parts);
                 })
             };
-            let whole = Lab::new(Transport::Gathered, Script::WHOLE);
+            let whole = Harness::new(Transport::Gathered, Script::WHOLE);
             for (role, in_two) in ROLES.into_iter().flat_map(|role| [(role, false), (role, true)]) {
                 let sender = wire::other(role);
                 let mut bytes = wire::frame(sender, ZIPPED, &HELLO);
@@ -262,8 +262,8 @@ fn what_was_inflated_before_a_message_became_corrupt_counts_however_it_was_cut()
                 }
                 // Half of them: each frame once, whole or in two.
                 if (role == Role::Server) == (in_two == parts) {
-                    at_every_chunk_size(&Transport::ALL, |lab| {
-                        assert_eq!(told(lab, role, limited(), &bytes, 0), expected);
+                    at_every_chunk_size(&Transport::ALL, |harness| {
+                        assert_eq!(told(harness, role, limited(), &bytes, 0), expected);
                     });
                 }
             }
@@ -281,13 +281,13 @@ fn what_is_good_of_a_text_that_is_not_utf8_is_delivered_in_parts_however_it_was_
     ];
     for role in ROLES {
         for (text, good) in texts {
-            at_every_chunk_size(&Transport::ALL, |lab| {
+            at_every_chunk_size(&Transport::ALL, |harness| {
                 let bytes = [
                     wire::frame(wire::other(role), TEXT, text),
                     wire::frame(wire::other(role), TEXT, b"\xff"),
                 ];
                 let config = deflate::config(true, |c| c.deliver_fragments = true);
-                let (messages, fault, _, code) = told(lab, role, config, &bytes.concat(), 0);
+                let (messages, fault, _, code) = told(harness, role, config, &bytes.concat(), 0);
                 assert_eq!((fault, code), (Fault::Utf8, 1007));
                 let delivered: Vec<u8> = messages.into_iter().flat_map(|message| message.data).collect();
                 assert_eq!(delivered, good);

@@ -10,9 +10,9 @@ const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 #[test]
 fn fragments_become_one_message_with_control_frames_in_between() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             let word = "zwölf Boxkämpfer 🥊".as_bytes();
             peer.send(TEXT_PART, &word[..3]); // inside the ö
             peer.send(PING, b"a");
@@ -36,9 +36,9 @@ fn fragments_become_one_message_with_control_frames_in_between() {
 
 #[test]
 fn a_message_can_be_sent_in_fragments_with_control_frames_in_between() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             end.write_fragment(Kind::Text, "hall\u{f6}".split_at(4).0.as_bytes(), false).unwrap();
             end.write_fragment(Kind::Text, b"\xc3", false).unwrap();
             end.write(Kind::Ping, b"between").unwrap();
@@ -63,8 +63,8 @@ fn a_message_can_be_sent_in_fragments_with_control_frames_in_between() {
 
 #[test]
 fn fragments_sent_by_one_end_are_one_message_at_the_other() {
-    everywhere(|lab| {
-        let (mut client, mut server) = lab.pair(plain(), plain());
+    everywhere(|harness| {
+        let (mut client, mut server) = harness.pair(plain(), plain());
         for end in [0, 1] {
             let (from, to) = if end == 0 { (&mut client, &mut server) } else { (&mut server, &mut client) };
             for i in 0..10 {
@@ -79,8 +79,8 @@ fn fragments_sent_by_one_end_are_one_message_at_the_other() {
 
 #[test]
 fn another_message_cannot_be_begun_inside_a_fragmented_one() {
-    everywhere(|lab| {
-        let (mut end, peer) = lab.end(Role::Client, plain());
+    everywhere(|harness| {
+        let (mut end, peer) = harness.end(Role::Client, plain());
         end.write_fragment(Kind::Text, b"a", false).unwrap();
         assert_eq!(end.text("whole"), Err(Fault::Misuse));
         assert_eq!(end.binary(b"whole"), Err(Fault::Misuse));
@@ -98,8 +98,8 @@ fn another_message_cannot_be_begun_inside_a_fragmented_one() {
 
 #[test]
 fn a_fragment_that_finds_no_room_is_not_accepted_and_can_be_written_again() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
-        let (mut end, peer) = lab.end(Role::Server, config(|c| c.max_send_queue = Some(2)));
+    everywhere_on(&Transport::SCRIPTED, |harness| {
+        let (mut end, peer) = harness.end(Role::Server, config(|c| c.max_send_queue = Some(2)));
         peer.set_window(0);
         end.write_fragment(Kind::Text, b"\xc3", false).unwrap();
         end.write_fragment(Kind::Text, b"\xb6", false).unwrap();
@@ -117,8 +117,8 @@ fn a_fragment_that_finds_no_room_is_not_accepted_and_can_be_written_again() {
 
 #[test]
 fn a_close_may_end_a_connection_in_the_middle_of_a_message() {
-    everywhere(|lab| {
-        let (mut client, mut server) = lab.pair(plain(), plain());
+    everywhere(|harness| {
+        let (mut client, mut server) = harness.pair(plain(), plain());
         client.write_fragment(Kind::Text, b"half", false).unwrap();
         client.close(Some((1000, ""))).unwrap();
         client.write_pending().unwrap();
@@ -156,10 +156,10 @@ fn join_parts(events: &[Event]) -> Vec<Event> {
 
 #[test]
 fn parts_are_delivered_as_they_come_and_text_is_cut_between_characters() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         let mut all = Vec::new();
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, config(|c| c.deliver_fragments = true));
+            let (mut end, peer) = harness.end(role, config(|c| c.deliver_fragments = true));
             let long = "Grüße, 漢字, 🥊! ".repeat(6);
             peer.send(TEXT_PART, &long.as_bytes()[..101]);
             peer.send(PING, b"between");
@@ -186,9 +186,9 @@ fn parts_are_delivered_as_they_come_and_text_is_cut_between_characters() {
 
 #[test]
 fn a_part_is_delivered_before_the_rest_of_its_frame_has_come() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, config(|c| c.deliver_fragments = true));
+            let (mut end, peer) = harness.end(role, config(|c| c.deliver_fragments = true));
             let frame = wire::frame(peer.role, TEXT, &[b'a'; 100]);
             let (head, tail) = frame.split_at(40);
             peer.send_raw(head);
@@ -207,12 +207,12 @@ fn a_part_is_delivered_before_the_rest_of_its_frame_has_come() {
 
 #[test]
 fn half_a_character_may_come_before_the_longest_frame_that_32_bits_can_tell() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
             let unlimited = config(|c| {
                 (c.deliver_fragments, c.max_message_size, c.max_frame_size) = (true, None, None);
             });
-            let (mut end, peer) = lab.end(role, unlimited);
+            let (mut end, peer) = harness.end(role, unlimited);
             let text = "ö, and what follows it";
             peer.send(TEXT_PART, &text.as_bytes()[..1]);
             peer.send_raw(&wire::header(peer.role, LAST, u32::MAX.into()));
@@ -229,10 +229,10 @@ fn half_a_character_may_come_before_the_longest_frame_that_32_bits_can_tell() {
 
 #[test]
 fn parts_are_limited_and_validated_like_whole_messages() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
             let limited = config(|c| (c.deliver_fragments, c.max_message_size) = (true, Some(100)));
-            let (mut end, peer) = lab.end(role, limited.clone());
+            let (mut end, peer) = harness.end(role, limited.clone());
             (0..3).for_each(|i| peer.send(if i == 0 { TEXT_PART } else { MORE }, &[b'a'; 40]));
             let (parts, fault) = end.read_all();
             assert_eq!(
@@ -240,7 +240,7 @@ fn parts_are_limited_and_validated_like_whole_messages() {
                 (Fault::Capacity, 80)
             );
             end.assert_over();
-            let (mut end, peer) = lab.end(role, limited);
+            let (mut end, peer) = harness.end(role, limited);
             peer.send(TEXT_PART, b"good\xe2\x82");
             peer.send(LAST, b"bad");
             let (parts, fault) = end.read_all();
@@ -252,8 +252,8 @@ fn parts_are_limited_and_validated_like_whole_messages() {
 
 #[test]
 fn parts_come_in_time_whatever_the_switch_is_set_to_in_the_middle_of_a_message() {
-    everywhere(|lab| {
-        let (mut end, peer) = lab.end(Role::Server, plain());
+    everywhere(|harness| {
+        let (mut end, peer) = harness.end(Role::Server, plain());
         peer.send(TEXT_PART, b"first ");
         assert_eq!(end.read(), Err(Fault::WouldBlock));
         end.configure(|c| c.deliver_fragments = true);

@@ -1,8 +1,10 @@
 //! The opening handshake, resumed wherever the stream blocks.
 
-use crate::common::lab::shake;
+use crate::common::harness::shake;
 use crate::common::wire::{self, BINARY, TEXT};
-use crate::common::{Fault, Lab, Role, Transport, binary, config, everywhere, everywhere_on, plain, text};
+use crate::common::{
+    Fault, Harness, Role, Transport, binary, config, everywhere, everywhere_on, plain, text,
+};
 use wsabi::{Decision, DeflateConfig, HandshakeOptions, Kind};
 
 const URL: &str = "ws://example.com:8080/chat?room=1";
@@ -35,13 +37,13 @@ fn response_to(request: &[u8]) -> String {
 
 #[test]
 fn both_ends_agree_and_messages_flow() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         let decision = Decision::Accept {
             protocol: None,
             options: options(&[("Server", "test")], &["chat.v2", "chat.v3"]),
         };
         let offer = (URL, options(&[("Origin", "http://example.com")], &["chat.v1", "chat.v2"]));
-        let (mut client, mut server) = lab.strangers(offer, decision, &plain());
+        let (mut client, mut server) = harness.strangers(offer, decision, &plain());
         assert_eq!(shake(&mut client, &mut server), (Ok(()), Ok(())));
         assert_eq!(client.seen().status, 101);
         assert_eq!(client.seen().protocol.as_deref(), Some("chat.v2"));
@@ -58,13 +60,14 @@ fn both_ends_agree_and_messages_flow() {
 
 #[test]
 fn a_server_that_rejects_gets_its_answer_to_the_client() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         let decision = Decision::Reject {
             status: 403,
             options: options(&[("Retry-After", "120")], &[]),
             body: b"members only".to_vec(),
         };
-        let (mut client, mut server) = lab.strangers((URL, HandshakeOptions::default()), decision, &plain());
+        let (mut client, mut server) =
+            harness.strangers((URL, HandshakeOptions::default()), decision, &plain());
         assert_eq!(shake(&mut client, &mut server), (Err(Fault::Handshake), Err(Fault::Handshake)));
         assert_eq!(client.seen().status, 403);
         assert_eq!(client.seen().body, b"members only");
@@ -73,7 +76,7 @@ fn a_server_that_rejects_gets_its_answer_to_the_client() {
 
 #[test]
 fn a_request_against_the_rules_is_answered_before_it_fails() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for (what, request, status) in [
             ("version 8", request("").replace("Version: 13", "Version: 8"), "426"),
             ("no key", request("").replace("Sec-WebSocket-Key", "X-Key"), "400"),
@@ -81,7 +84,7 @@ fn a_request_against_the_rules_is_answered_before_it_fails() {
             ("no HTTP", "\x16\x03\x01\x02\x00\x01\r\n\r\n".to_owned(), "400"),
             ("too large", request(&format!("X: {}\r\n", "a".repeat(600))), "431"),
         ] {
-            let (mut server, peer) = lab.server(Decision::accept(), config(|c| c.max_head_size = 500));
+            let (mut server, peer) = harness.server(Decision::accept(), config(|c| c.max_head_size = 500));
             peer.send_raw(request.as_bytes());
             let fault = if status == "431" { Fault::Capacity } else { Fault::Handshake };
             assert_eq!(server.handshake(), Err(fault), "{what}");
@@ -95,14 +98,14 @@ fn a_request_against_the_rules_is_answered_before_it_fails() {
 
 #[test]
 fn what_http_wants_a_server_to_take_is_taken() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for (what, request) in [
             ("an empty line before the request", format!("\r\n{}", request(""))),
             ("many of them", format!("{}{}", "\r\n".repeat(20), request(""))),
             ("HTTP/1.2", request("").replace("HTTP/1.1", "HTTP/1.2")),
             ("both", format!("\r\n{}", request("").replace("HTTP/1.1", "HTTP/1.9"))),
         ] {
-            let (mut server, peer) = lab.server(Decision::accept(), plain());
+            let (mut server, peer) = harness.server(Decision::accept(), plain());
             peer.send_raw(request.as_bytes());
             peer.send(TEXT, b"first");
             assert_eq!(server.handshake(), Ok(()), "{what}");
@@ -114,7 +117,7 @@ fn what_http_wants_a_server_to_take_is_taken() {
 
 #[test]
 fn what_kubernetes_and_later_versions_of_http_say_in_a_101_is_taken() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         let with = |response: String, lines: &str| response.replacen("\r\n", &format!("\r\n{lines}\r\n"), 1);
         for (protocols, lines) in [
             (&[][..], "Sec-WebSocket-Protocol:"),
@@ -124,7 +127,7 @@ fn what_kubernetes_and_later_versions_of_http_say_in_a_101_is_taken() {
         ] {
             for deflate in [None, Some(DeflateConfig::default())] {
                 let configured = config(|c| c.deflate = deflate);
-                let (mut client, peer) = lab.client(URL, options(&[], protocols), configured);
+                let (mut client, peer) = harness.client(URL, options(&[], protocols), configured);
                 assert_eq!(client.handshake(), Err(Fault::WouldBlock));
                 peer.send_raw(
                     with(response_to(&peer.raw()), lines).replace("HTTP/1.1", "HTTP/1.2").as_bytes(),
@@ -140,7 +143,7 @@ fn what_kubernetes_and_later_versions_of_http_say_in_a_101_is_taken() {
 
 #[test]
 fn a_bad_parameter_in_an_offer_declines_the_offer_and_nothing_else() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for (offers, agreed) in [
             ("permessage-deflate; server_max_window_bits=16", None),
             (
@@ -154,7 +157,7 @@ fn a_bad_parameter_in_an_offer_declines_the_offer_and_nothing_else() {
             ),
         ] {
             let deflating = config(|c| c.deflate = Some(DeflateConfig::default()));
-            let (mut server, peer) = lab.server(Decision::accept(), deflating);
+            let (mut server, peer) = harness.server(Decision::accept(), deflating);
             peer.send_raw(request(&format!("Sec-WebSocket-Extensions: {offers}\r\n")).as_bytes());
             peer.send(TEXT, b"first");
             assert_eq!(server.handshake(), Ok(()), "{offers}");
@@ -169,8 +172,8 @@ fn a_bad_parameter_in_an_offer_declines_the_offer_and_nothing_else() {
 }
 
 /// What a server answers a request with, all of it, and how its handshake ends.
-fn answered(lab: &Lab, request: &str, decision: Decision) -> (Result<(), Fault>, String) {
-    let (mut server, peer) = lab.server(decision, config(|c| c.plain_requests = true));
+fn answered(harness: &Harness, request: &str, decision: Decision) -> (Result<(), Fault>, String) {
+    let (mut server, peer) = harness.server(decision, config(|c| c.plain_requests = true));
     peer.send_raw(request.as_bytes());
     let outcome = server.handshake();
     (outcome, String::from_utf8(peer.raw()).unwrap())
@@ -178,7 +181,7 @@ fn answered(lab: &Lab, request: &str, decision: Decision) -> (Result<(), Fault>,
 
 #[test]
 fn a_health_check_gets_its_answer_and_the_connection_ends() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for request in ["GET /health HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS * HTTP/1.0\r\n\r\n", &request("")]
         {
             for (status, phrase) in [(200, "OK"), (299, ""), (404, "Not Found"), (503, "Service Unavailable")]
@@ -187,23 +190,23 @@ fn a_health_check_gets_its_answer_and_the_connection_ends() {
                     "HTTP/1.1 {status} {phrase}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\
                      Content-Length: 5\r\n\r\nwell\n"
                 );
-                let answer = answered(lab, request, Decision::reject(status, *b"well\n"));
+                let answer = answered(harness, request, Decision::reject(status, *b"well\n"));
                 assert_eq!(answer, (Err(Fault::Handshake), expected), "{request}");
             }
-            let answer = answered(lab, request, Decision::reject(204, *b"well\n")).1;
+            let answer = answered(harness, request, Decision::reject(204, *b"well\n")).1;
             assert_eq!(answer, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", "{request}");
         }
-        let answer = answered(lab, "HEAD / HTTP/1.1\r\n\r\n", Decision::reject(200, *b"well\n")).1;
+        let answer = answered(harness, "HEAD / HTTP/1.1\r\n\r\n", Decision::reject(200, *b"well\n")).1;
         assert!(answer.ends_with("\r\nContent-Length: 5\r\n\r\n"), "{answer}");
     });
 }
 
 #[test]
 fn a_plain_request_with_a_body_is_answered_with_413() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for line in ["Content-Length: 3", "Transfer-Encoding: chunked"] {
             let request = format!("POST / HTTP/1.1\r\nHost: h\r\n{line}\r\n\r\nabc");
-            let (outcome, answer) = answered(lab, &request, Decision::reject(200, *b""));
+            let (outcome, answer) = answered(harness, &request, Decision::reject(200, *b""));
             assert_eq!(outcome, Err(Fault::Handshake));
             assert!(answer.starts_with("HTTP/1.1 413 Content Too Large\r\n"), "{answer}");
             assert!(
@@ -216,8 +219,8 @@ fn a_plain_request_with_a_body_is_answered_with_413() {
 
 #[test]
 fn a_websocket_is_opened_beside_plain_requests() {
-    everywhere(|lab| {
-        let (mut server, peer) = lab.server(Decision::accept(), config(|c| c.plain_requests = true));
+    everywhere(|harness| {
+        let (mut server, peer) = harness.server(Decision::accept(), config(|c| c.plain_requests = true));
         peer.send_raw(request("").as_bytes());
         peer.send(TEXT, b"first");
         assert_eq!(server.handshake(), Ok(()));
@@ -228,8 +231,8 @@ fn a_websocket_is_opened_beside_plain_requests() {
 /// The callback of the Rust face is asked once: where it accepts what cannot be, the answer is the library's.
 #[test]
 fn a_plain_request_that_is_accepted_is_refused_by_its_fault() {
-    everywhere_on(&[Transport::Face], |lab| {
-        let (outcome, answer) = answered(lab, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", Decision::accept());
+    everywhere_on(&[Transport::Face], |harness| {
+        let (outcome, answer) = answered(harness, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", Decision::accept());
         assert_eq!(outcome, Err(Fault::Handshake));
         assert!(answer.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{answer}");
     });
@@ -237,8 +240,8 @@ fn a_plain_request_that_is_accepted_is_refused_by_its_fault() {
 
 #[test]
 fn bytes_after_the_head_are_kept_for_the_first_read() {
-    everywhere(|lab| {
-        let (mut server, peer) = lab.server(Decision::accept(), plain());
+    everywhere(|harness| {
+        let (mut server, peer) = harness.server(Decision::accept(), plain());
         let frames = [
             wire::frame(Role::Client, TEXT, b"with the request"),
             wire::frame(Role::Client, BINARY, &[9; 300]),
@@ -253,7 +256,7 @@ fn bytes_after_the_head_are_kept_for_the_first_read() {
         peer.send_raw(later);
         assert_eq!(server.read(), Ok(binary(&[9; 300])));
 
-        let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
+        let (mut client, peer) = harness.client(URL, HandshakeOptions::default(), plain());
         assert_eq!(client.handshake(), Err(Fault::WouldBlock));
         let response = response_to(&peer.raw());
         peer.send_raw(&[response.as_bytes(), b"\x81\x0dwith the 101!\x82\x03\x01"].concat());
@@ -267,18 +270,18 @@ fn bytes_after_the_head_are_kept_for_the_first_read() {
 
 #[test]
 fn a_stream_that_ends_or_breaks_during_the_handshake_fails_it() {
-    everywhere_on(&Transport::FALLIBLE, |lab| {
+    everywhere_on(&Transport::FALLIBLE, |harness| {
         let request = request("");
         for cut in [0, 1, 40, request.len() - 1] {
             for error in [None, Some(std::io::ErrorKind::ConnectionReset)] {
                 let expected = if error.is_some() { Fault::Io } else { Fault::Handshake };
-                let (mut server, peer) = lab.server(Decision::accept(), plain());
+                let (mut server, peer) = harness.server(Decision::accept(), plain());
                 peer.send_raw(&request.as_bytes()[..cut]);
                 peer.to_end.borrow_mut().read_error = error;
                 peer.end();
                 assert_eq!(server.handshake(), Err(expected));
 
-                let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
+                let (mut client, peer) = harness.client(URL, HandshakeOptions::default(), plain());
                 assert_eq!(client.handshake(), Err(Fault::WouldBlock));
                 let response = response_to(&peer.raw());
                 peer.send_raw(&response.as_bytes()[..cut.min(response.len() - 1)]);
@@ -292,7 +295,7 @@ fn a_stream_that_ends_or_breaks_during_the_handshake_fails_it() {
 
 #[test]
 fn a_refusal_is_read_to_its_end_and_a_redirect_is_not_followed() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for (response, status, body) in [
             ("HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\nlogin", 401, &b"login"[..]),
             ("HTTP/1.1 301 Moved\r\nLocation: ws://other/\r\nContent-Length: 0\r\n\r\n", 301, b""),
@@ -302,7 +305,7 @@ fn a_refusal_is_read_to_its_end_and_a_redirect_is_not_followed() {
                 b"abcde",
             ),
         ] {
-            let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
+            let (mut client, peer) = harness.client(URL, HandshakeOptions::default(), plain());
             assert_eq!(client.handshake(), Err(Fault::WouldBlock));
             let request = peer.raw();
             peer.send_raw(response.as_bytes());
@@ -316,13 +319,13 @@ fn a_refusal_is_read_to_its_end_and_a_redirect_is_not_followed() {
 
 #[test]
 fn a_body_that_ends_with_the_stream_or_is_cut_by_it_is_kept() {
-    everywhere_on(&Transport::FALLIBLE, |lab| {
+    everywhere_on(&Transport::FALLIBLE, |harness| {
         for (head, error) in [
             ("HTTP/1.1 503 Busy\r\n\r\n", None),
             ("HTTP/1.1 503 Busy\r\nContent-Length: 900\r\n\r\n", None),
             ("HTTP/1.1 503 Busy\r\nContent-Length: 900\r\n\r\n", Some(std::io::ErrorKind::ConnectionReset)),
         ] {
-            let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
+            let (mut client, peer) = harness.client(URL, HandshakeOptions::default(), plain());
             assert_eq!(client.handshake(), Err(Fault::WouldBlock));
             peer.send_raw(&[head.as_bytes(), b"come back later"].concat());
             assert_eq!(client.handshake(), Err(Fault::WouldBlock));
@@ -339,8 +342,8 @@ fn nothing_is_written_before_the_handshake_is_done() {
     // The Rust face has nothing to write to by then.
     let others: Vec<_> =
         Transport::ALL.into_iter().filter(|transport| *transport != Transport::Face).collect();
-    everywhere_on(&others, |lab| {
-        let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
+    everywhere_on(&others, |harness| {
+        let (mut client, peer) = harness.client(URL, HandshakeOptions::default(), plain());
         assert_eq!(client.handshake(), Err(Fault::WouldBlock));
         let request = peer.raw();
         assert!(!client.can_read() && !client.can_write());
@@ -356,18 +359,18 @@ fn nothing_is_written_before_the_handshake_is_done() {
 
 #[test]
 fn a_head_may_be_as_large_as_the_limit_and_frames_may_follow_it() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         let limited = || config(|c| c.max_head_size = 400);
         for (excess, verdict) in [(0, Ok(())), (1, Err(Fault::Capacity))] {
             let padding = 400 - request("X: \r\n").len() + excess;
-            let (mut server, peer) = lab.server(Decision::accept(), limited());
+            let (mut server, peer) = harness.server(Decision::accept(), limited());
             peer.send_raw(request(&format!("X: {}\r\n", "a".repeat(padding))).as_bytes());
             peer.send(BINARY, &[5; 500]);
             assert_eq!(server.handshake(), verdict);
             if verdict.is_ok() {
                 assert_eq!(server.read(), Ok(binary(&[5; 500])));
             }
-            let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), limited());
+            let (mut client, peer) = harness.client(URL, HandshakeOptions::default(), limited());
             assert_eq!(client.handshake(), Err(Fault::WouldBlock));
             let response = response_to(&peer.raw());
             let padding = 400 - response.len() - "X: \r\n".len() + excess;
@@ -384,8 +387,8 @@ fn a_head_may_be_as_large_as_the_limit_and_frames_may_follow_it() {
 
 #[test]
 fn interim_responses_are_passed_over() {
-    everywhere(|lab| {
-        let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), plain());
+    everywhere(|harness| {
+        let (mut client, peer) = harness.client(URL, HandshakeOptions::default(), plain());
         assert_eq!(client.handshake(), Err(Fault::WouldBlock));
         let response = response_to(&peer.raw());
         peer.send_raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
@@ -400,11 +403,11 @@ fn interim_responses_are_passed_over() {
 
 #[test]
 fn what_lies_beyond_the_limit_that_interim_responses_left_is_not_judged() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for left in [0, 1, 4, 6] {
             let interim = format!("HTTP/1.1 103 Early Hints\r\nLink: </{}>\r\n\r\n", "x".repeat(300));
             let limited = config(|c| c.max_head_size = interim.len() + left);
-            let (mut client, peer) = lab.client(URL, HandshakeOptions::default(), limited);
+            let (mut client, peer) = harness.client(URL, HandshakeOptions::default(), limited);
             assert_eq!(client.handshake(), Err(Fault::WouldBlock));
             let start = &"HTTP/1"[..left];
             peer.send_raw(format!("{interim}{start}~ and no HTTP").as_bytes());

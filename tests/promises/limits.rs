@@ -37,8 +37,8 @@ fn over_the_limits() -> Vec<Case> {
 fn a_message_over_a_limit_is_refused_with_1009_and_the_connection_ends() {
     for role in ROLES {
         for (name, frames, sentence) in over_the_limits() {
-            at_every_chunk_size(&Transport::ALL, |lab| {
-                let (mut end, peer) = lab.end(role, limits());
+            at_every_chunk_size(&Transport::ALL, |harness| {
+                let (mut end, peer) = harness.end(role, limits());
                 peer.send(TEXT, b"in order");
                 let mut offset = wire::frame(peer.role, TEXT, b"in order").len();
                 for (i, (first, len)) in frames.iter().enumerate() {
@@ -61,12 +61,12 @@ fn a_message_over_a_limit_is_refused_with_1009_and_the_connection_ends() {
 
 #[test]
 fn the_limits_themselves_are_allowed() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
             let exact = config(|c| {
                 (c.max_message_size, c.max_frame_size, c.max_fragments) = (Some(30), Some(20), Some(4));
             });
-            let (mut end, peer) = lab.end(role, exact);
+            let (mut end, peer) = harness.end(role, exact);
             for _ in 0..2 {
                 peer.send(BINARY, &[1; 20]);
                 peer.send(BINARY_PART, &[1; 20]);
@@ -85,9 +85,9 @@ fn the_limits_themselves_are_allowed() {
 
 #[test]
 fn a_declared_length_over_the_limit_is_refused_before_its_bytes_come() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, limits());
+            let (mut end, peer) = harness.end(role, limits());
             peer.send_raw(&wire::header(peer.role, BINARY, 1 << 40));
             assert_eq!(end.read(), Err(Fault::Capacity));
             end.assert_over();
@@ -98,9 +98,9 @@ fn a_declared_length_over_the_limit_is_refused_before_its_bytes_come() {
 
 #[test]
 fn a_message_over_the_limit_is_not_sent_and_the_connection_goes_on() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, limits());
+            let (mut end, peer) = harness.end(role, limits());
             assert_eq!(end.binary(&[1; 301]), Err(Fault::Capacity));
             assert_eq!(end.text(&"a".repeat(301)), Err(Fault::Capacity));
             assert_eq!(end.binary(&[2; 300]), Ok(()));
@@ -118,14 +118,14 @@ fn a_message_over_the_limit_is_not_sent_and_the_connection_goes_on() {
 
 #[test]
 fn without_limits_every_size_goes() {
-    everywhere(|lab| {
-        let large = (lab.transport, lab.script) == (Transport::Face, Script::WHOLE);
+    everywhere(|harness| {
+        let large = (harness.transport, harness.script) == (Transport::Face, Script::WHOLE);
         let size = if large { 17 << 20 } else { 200 };
         let unlimited = config(|c| {
             (c.max_message_size, c.max_frame_size, c.max_fragments) = (None, None, None);
             (c.max_send_queue, c.max_send_bytes) = (None, None);
         });
-        let (mut client, mut server) = lab.pair(unlimited.clone(), unlimited);
+        let (mut client, mut server) = harness.pair(unlimited.clone(), unlimited);
         client.binary(&vec![1; size]).unwrap();
         client.write_pending().unwrap();
         assert_eq!(server.read(), Ok(binary(&vec![1; size])));

@@ -2,7 +2,7 @@
 
 use crate::common::wire::{self, BINARY, BINARY_PART, CLOSE, LAST, MORE, PING, PONG, TEXT, TEXT_PART};
 use crate::common::{
-    Block, Fault, Lab, Role, Script, SharedConnection, Transport, binary, close, config, everywhere,
+    Block, Fault, Harness, Role, Script, SharedConnection, Transport, binary, close, config, everywhere,
     everywhere_on, ping, plain, pong, text,
 };
 use wsabi::proto::connection::Connection;
@@ -11,10 +11,10 @@ const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 #[test]
 fn messages_of_every_kind_and_size_come_as_they_were_sent() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         let mut all = Vec::new();
         // The larger ones take long in small pieces, and say nothing new there.
-        let sizes: &[usize] = match lab.script {
+        let sizes: &[usize] = match harness.script {
             Script { block: Block::Never, read: 1024.., .. } => {
                 &[0, 1, 125, 126, 127, 4095, 4096, 4097, 70_000]
             }
@@ -22,7 +22,7 @@ fn messages_of_every_kind_and_size_come_as_they_were_sent() {
             _ => &[0, 1, 2, 125, 126, 127, 300],
         };
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             for size in sizes.iter().copied() {
                 let data: Vec<u8> = (0..size).map(|i| (i * 31 % 251) as u8).collect();
                 peer.send(BINARY, &data);
@@ -48,16 +48,16 @@ fn long_messages_of_one_length_come_as_they_were_sent_and_so_does_what_follows_t
             (70_000, Block::Never),
             (3_000, Block::Every(3)),
         ] {
-            let lab = Lab::new(transport, Script { read, write: usize::MAX, block });
-            ROLES.into_iter().for_each(|role| long_messages(&lab, role));
+            let harness = Harness::new(transport, Script { read, write: usize::MAX, block });
+            ROLES.into_iter().for_each(|role| long_messages(&harness, role));
         }
     }
 }
 
-fn long_messages(lab: &Lab, role: Role) {
+fn long_messages(harness: &Harness, role: Role) {
     // On both sides of the longest length of 16 bits, and of the longest frame that is received into the buffer.
     for size in [5_000, 65_535, 65_536, 131_058, 131_062, 131_073, 300_000] {
-        let (mut end, peer) = lab.end(role, plain());
+        let (mut end, peer) = harness.end(role, plain());
         let data: Vec<u8> = (0..size).map(|i| (i * 31 % 251) as u8).collect();
         let letters = "漢ä".chars().cycle().take(size * 2 / 5).collect::<String>();
         let letters = format!("{letters}{}", "x".repeat(size - letters.len()));
@@ -96,10 +96,10 @@ const CHANCES: [(&str, Chance); 3] = [
 
 #[test]
 fn a_read_queues_the_pong_and_the_next_read_or_write_or_write_pending_sends_it() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
             for (name, chance) in CHANCES {
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 peer.send(PING, b"are you there?");
                 assert_eq!(end.read(), Ok(ping(b"are you there?")));
                 chance(&mut end);
@@ -111,9 +111,9 @@ fn a_read_queues_the_pong_and_the_next_read_or_write_or_write_pending_sends_it()
 
 #[test]
 fn a_read_queues_the_close_reply_and_the_next_read_or_write_pending_sends_it() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for (role, chance) in ROLES.into_iter().flat_map(|role| [(role, 0), (role, 1)]) {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             peer.send_close(1001, "going away");
             assert_eq!(end.read(), Ok(close(1001, "going away")));
             let result = match chance {
@@ -131,9 +131,9 @@ fn a_read_queues_the_close_reply_and_the_next_read_or_write_pending_sends_it() {
 
 #[test]
 fn the_pong_goes_out_in_read_only_use_even_when_control_frames_are_not_delivered() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, config(|c| c.deliver_control = false));
+            let (mut end, peer) = harness.end(role, config(|c| c.deliver_control = false));
             peer.send(PING, b"1");
             assert_eq!(end.read(), Err(Fault::WouldBlock));
             assert_eq!(peer.received(), [(PONG, b"1".to_vec())]);
@@ -149,9 +149,9 @@ fn the_pong_goes_out_in_read_only_use_even_when_control_frames_are_not_delivered
 
 #[test]
 fn reading_goes_on_while_the_pong_cannot_be_sent() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             peer.set_window(0);
             peer.send(PING, b"1");
             peer.send(TEXT, b"after the ping");
@@ -170,8 +170,8 @@ fn reading_goes_on_while_the_pong_cannot_be_sent() {
 
 #[test]
 fn without_auto_pong_nothing_is_answered() {
-    everywhere(|lab| {
-        let (mut end, peer) = lab.end(Role::Server, config(|c| c.auto_pong = false));
+    everywhere(|harness| {
+        let (mut end, peer) = harness.end(Role::Server, config(|c| c.auto_pong = false));
         peer.send(PING, b"1");
         assert_eq!(end.read(), Ok(ping(b"1")));
         assert_eq!(end.read(), Err(Fault::WouldBlock));
@@ -191,8 +191,8 @@ fn what_was_already_read_is_delivered_first_wherever_it_was_cut() {
         ]
         .concat();
         for cut in 0..=stream.len() {
-            let run = |lab: &Lab| {
-                let (mut end, peer) = lab.end_after(role, &stream[..cut], plain());
+            let run = |harness: &Harness| {
+                let (mut end, peer) = harness.end_after(role, &stream[..cut], plain());
                 peer.send_raw(&stream[cut..]);
                 let expected = [text("grüße"), binary(&[7; 200]), text(""), close(1000, "done")];
                 for event in expected {
@@ -204,7 +204,7 @@ fn what_was_already_read_is_delivered_first_wherever_it_was_cut() {
                 everywhere(run);
             } else {
                 for transport in Transport::ALL {
-                    run(&Lab::new(transport, Script::WHOLE));
+                    run(&Harness::new(transport, Script::WHOLE));
                 }
             }
         }
@@ -213,11 +213,11 @@ fn what_was_already_read_is_delivered_first_wherever_it_was_cut() {
 
 #[test]
 fn a_stream_that_ends_without_a_close_is_an_error_and_what_came_before_is_delivered() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         let mut sentences = Vec::new();
         for role in ROLES {
             for cut in [0, 1, 5, 7] {
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 peer.send(TEXT, b"whole");
                 peer.send_raw(&wire::frame(peer.role, TEXT, b"never whole")[..cut]);
                 peer.end();
@@ -235,9 +235,9 @@ fn a_stream_that_ends_without_a_close_is_an_error_and_what_came_before_is_delive
 
 #[test]
 fn an_error_of_the_stream_is_reported_as_io_and_ends_the_connection() {
-    everywhere_on(&Transport::FALLIBLE, |lab| {
+    everywhere_on(&Transport::FALLIBLE, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             peer.send(TEXT, b"before");
             peer.to_end.borrow_mut().read_error = Some(std::io::ErrorKind::ConnectionReset);
             assert_eq!(end.read(), Ok(text("before")));
@@ -259,8 +259,8 @@ fn a_large_part_that_was_already_read_is_taken_as_it_is() {
         let stream = frames.concat();
         for cut in [5014, 5020, 100_000, 305_000, stream.len() - 1] {
             for transport in Transport::ALL {
-                let lab = Lab::new(transport, Script::WHOLE);
-                let (mut end, peer) = lab.end_after(role, &stream[..cut], plain());
+                let harness = Harness::new(transport, Script::WHOLE);
+                let (mut end, peer) = harness.end_after(role, &stream[..cut], plain());
                 peer.send_raw(&stream[cut..]);
                 assert_eq!(end.read(), Ok(text(&"a".repeat(5000))));
                 assert!(end.read() == Ok(binary(&[1; 300_000])));

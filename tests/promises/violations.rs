@@ -3,7 +3,7 @@
 use crate::common::wire::{
     self, BINARY, BINARY_PART, CLOSE, LAST, MORE, PING, PONG, TEXT, TEXT_PART, close_payload,
 };
-use crate::common::{Fault, Lab, Role, Transport, at_every_chunk_size, everywhere, plain, text};
+use crate::common::{Fault, Harness, Role, Transport, at_every_chunk_size, everywhere, plain, text};
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
@@ -87,14 +87,14 @@ fn cases(sender: Role) -> Vec<Case> {
 fn a_broken_rule_is_answered_with_its_close_code_and_the_error_says_what_and_where() {
     for role in ROLES {
         for case in cases(wire::other(role)) {
-            at_every_chunk_size(&Transport::ALL, |lab| check(lab, role, &case));
+            at_every_chunk_size(&Transport::ALL, |harness| check(harness, role, &case));
         }
     }
 }
 
-fn check(lab: &Lab, role: Role, case: &Case) {
+fn check(harness: &Harness, role: Role, case: &Case) {
     let what = format!("{role:?}: {}", case.what);
-    let (mut end, peer) = lab.end(role, plain());
+    let (mut end, peer) = harness.end(role, plain());
     peer.send(TEXT, b"ok");
     let (last, others) = case.frames.split_last().unwrap();
     others.iter().for_each(|frame| peer.send_raw(frame));
@@ -118,9 +118,9 @@ fn check(lab: &Lab, role: Role, case: &Case) {
 
 #[test]
 fn a_broken_rule_after_our_close_sends_no_second_close() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             end.close(Some((1000, "mine"))).unwrap();
             peer.send_raw(&[0xff]);
             assert_eq!(end.read(), Err(Fault::Protocol));
@@ -132,10 +132,10 @@ fn a_broken_rule_after_our_close_sends_no_second_close() {
 
 #[test]
 fn bad_text_fails_at_its_first_bad_byte_and_not_at_the_end_of_the_message() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
             for first in [TEXT, TEXT_PART] {
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 let whole = wire::frame(peer.role, first, &[&b"ok \xed\xa0"[..], &[b'a'; 50]].concat());
                 peer.send_raw(&whole[..whole.len() - 50]);
                 assert_eq!(end.read(), Err(Fault::Utf8), "the rest has not come, and need not");
@@ -147,10 +147,10 @@ fn bad_text_fails_at_its_first_bad_byte_and_not_at_the_end_of_the_message() {
 
 #[test]
 fn a_broken_header_fails_at_its_first_bad_byte() {
-    everywhere(|lab| {
+    everywhere(|harness| {
         for role in ROLES {
             for bytes in [&[0xc1][..], &[0x83], &[0x08], &[0x89, 0xfe], &[0x89, 0x7e]] {
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 peer.send_raw(bytes);
                 assert_eq!(end.read(), Err(Fault::Protocol), "{bytes:x?}");
                 end.assert_over();

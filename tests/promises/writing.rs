@@ -2,8 +2,8 @@
 
 use crate::common::wire::{self, BINARY, CLOSE, PING, PONG, TEXT};
 use crate::common::{
-    Block, Fault, Lab, Role, Script, SharedConnection, Transport, at_every_chunk_size, binary, close, config,
-    everywhere, everywhere_on, ping, plain, text,
+    Block, Fault, Harness, Role, Script, SharedConnection, Transport, at_every_chunk_size, binary, close,
+    config, everywhere, everywhere_on, ping, plain, text,
 };
 use std::io::ErrorKind;
 use wsabi::Kind;
@@ -12,9 +12,9 @@ const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 #[test]
 fn what_was_accepted_arrives_in_order_and_exactly_once_both_ways() {
-    everywhere(|lab| {
-        let (mut client, mut server) = lab.pair(plain(), plain());
-        let count = if lab.script == Script::WHOLE { 300 } else { 7 };
+    everywhere(|harness| {
+        let (mut client, mut server) = harness.pair(plain(), plain());
+        let count = if harness.script == Script::WHOLE { 300 } else { 7 };
         for i in 0..count {
             for end in [&mut client, &mut server] {
                 end.text(&format!("message {i}")).unwrap();
@@ -36,9 +36,9 @@ fn what_was_accepted_arrives_in_order_and_exactly_once_both_ways() {
 
 #[test]
 fn a_message_that_finds_no_room_is_handed_back_and_nothing_has_changed() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, config(|c| c.max_send_queue = Some(3)));
+            let (mut end, peer) = harness.end(role, config(|c| c.max_send_queue = Some(3)));
             peer.set_window(0);
             for i in 0..3 {
                 assert_eq!(end.text(&format!("{i}")), Ok(()));
@@ -52,7 +52,7 @@ fn a_message_that_finds_no_room_is_handed_back_and_nothing_has_changed() {
             peer.set_window(usize::MAX);
             // Room is made by the write itself, unless the stream would block once more.
             while end.write(Kind::Ping, b"again") == Err(Fault::QueueFull) {
-                assert_ne!(lab.script.block, Block::Never);
+                assert_ne!(harness.script.block, Block::Never);
             }
             end.write_pending().unwrap();
             let expected = [(TEXT, "0"), (TEXT, "1"), (TEXT, "2"), (PING, "again")];
@@ -63,9 +63,9 @@ fn a_message_that_finds_no_room_is_handed_back_and_nothing_has_changed() {
 
 #[test]
 fn the_queue_is_bounded_in_bytes_and_one_larger_message_goes_when_nothing_waits() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, config(|c| c.max_send_bytes = Some(100)));
+            let (mut end, peer) = harness.end(role, config(|c| c.max_send_bytes = Some(100)));
             peer.set_window(0);
             assert_eq!(end.binary(&[1; 500]), Ok(()), "nothing waits");
             assert_eq!(end.binary(&[2; 1]), Err(Fault::QueueFull));
@@ -84,11 +84,11 @@ fn the_queue_is_bounded_in_bytes_and_one_larger_message_goes_when_nothing_waits(
 
 #[test]
 fn a_queue_without_limits_takes_everything() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         let unlimited = config(|c| (c.max_send_queue, c.max_send_bytes) = (None, None));
-        let (mut end, peer) = lab.end(Role::Server, unlimited);
+        let (mut end, peer) = harness.end(Role::Server, unlimited);
         peer.set_window(0);
-        let count = if lab.script == Script::WHOLE { 3000 } else { 30 };
+        let count = if harness.script == Script::WHOLE { 3000 } else { 30 };
         (0..count).for_each(|_| end.text("x").unwrap());
         peer.set_window(usize::MAX);
         end.write_pending().unwrap();
@@ -98,10 +98,10 @@ fn a_queue_without_limits_takes_everything() {
 
 #[test]
 fn a_pong_jumps_the_queue_at_the_next_frame_boundary() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
             for window in [0, 1, 5, 30, 49, 60] {
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 peer.set_window(window);
                 (0..4).for_each(|i| end.binary(&[i; 44]).unwrap());
                 let _ = end.write_pending();
@@ -128,9 +128,9 @@ fn a_pong_jumps_the_queue_at_the_next_frame_boundary() {
 
 #[test]
 fn a_manual_pong_replaces_an_automatic_one_that_was_not_sent() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             peer.set_window(0);
             peer.send(PING, b"answer me");
             assert_eq!(end.read(), Ok(ping(b"answer me")));
@@ -148,10 +148,10 @@ fn a_manual_pong_replaces_an_automatic_one_that_was_not_sent() {
 
 #[test]
 fn a_burst_of_pings_is_answered_one_by_one_in_order() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
             for window in [0, 1, 10] {
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 peer.set_window(window);
                 for i in 0..20 {
                     peer.send(PING, &[i]);
@@ -169,10 +169,10 @@ fn a_burst_of_pings_is_answered_one_by_one_in_order() {
 #[test]
 fn of_more_pongs_than_a_burst_the_newest_is_kept_and_what_had_begun_is_finished() {
     for (role, window) in [(Role::Client, 0), (Role::Client, 3), (Role::Server, 126)] {
-        at_every_chunk_size(&Transport::SCRIPTED, |lab| {
-            let (mut end, peer) = lab.end(role, config(|c| c.deliver_control = false));
+        at_every_chunk_size(&Transport::SCRIPTED, |harness| {
+            let (mut end, peer) = harness.end(role, config(|c| c.deliver_control = false));
             peer.set_window(window);
-            let count = if lab.script == Script::WHOLE { 500 } else { 36 };
+            let count = if harness.script == Script::WHOLE { 500 } else { 36 };
             for i in 0..count {
                 peer.send(PING, &[i as u8; 125]);
                 if i == 0 {
@@ -198,8 +198,8 @@ fn of_more_pongs_than_a_burst_the_newest_is_kept_and_what_had_begun_is_finished(
 
 #[test]
 fn a_pong_finds_room_in_a_full_queue() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
-        let (mut end, peer) = lab.end(Role::Client, config(|c| c.max_send_queue = Some(1)));
+    everywhere_on(&Transport::SCRIPTED, |harness| {
+        let (mut end, peer) = harness.end(Role::Client, config(|c| c.max_send_queue = Some(1)));
         peer.set_window(0);
         end.text("full").unwrap();
         assert_eq!(end.text("more"), Err(Fault::QueueFull));
@@ -212,10 +212,10 @@ fn a_pong_finds_room_in_a_full_queue() {
 
 #[test]
 fn a_close_finds_room_in_a_full_queue_and_goes_behind_what_was_accepted() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
+    everywhere_on(&Transport::SCRIPTED, |harness| {
         for role in ROLES {
             let (mut end, peer) =
-                lab.end(role, config(|c| (c.max_send_queue, c.max_send_bytes) = (Some(1), Some(1))));
+                harness.end(role, config(|c| (c.max_send_queue, c.max_send_bytes) = (Some(1), Some(1))));
             peer.set_window(0);
             end.text("full").unwrap();
             assert_eq!(end.text("more"), Err(Fault::QueueFull));
@@ -229,8 +229,8 @@ fn a_close_finds_room_in_a_full_queue_and_goes_behind_what_was_accepted() {
 
 #[test]
 fn control_frames_are_at_most_125_bytes() {
-    everywhere(|lab| {
-        let (mut end, peer) = lab.end(Role::Client, plain());
+    everywhere(|harness| {
+        let (mut end, peer) = harness.end(Role::Client, plain());
         for kind in [Kind::Ping, Kind::Pong] {
             assert_eq!(end.write(kind, &[0; 126]), Err(Fault::InvalidArgument));
             assert_eq!(end.write(kind, &[0; 125]), Ok(()));
@@ -242,9 +242,9 @@ fn control_frames_are_at_most_125_bytes() {
 
 #[test]
 fn an_error_of_the_stream_while_writing_is_reported_as_io() {
-    everywhere_on(&Transport::FALLIBLE, |lab| {
+    everywhere_on(&Transport::FALLIBLE, |harness| {
         for role in ROLES {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             peer.from_end.borrow_mut().write_error = Some(std::io::ErrorKind::BrokenPipe);
             let mut result = end.text("lost");
             if result.is_ok() {
@@ -259,13 +259,13 @@ fn an_error_of_the_stream_while_writing_is_reported_as_io() {
 
 /// Over every transport that is told of errors, and every link that has what there is at once: where nothing comes for now,
 /// a stream that takes nothing any more is over.
-fn without_delay(scenario: impl Fn(&Lab)) {
+fn without_delay(scenario: impl Fn(&Harness)) {
     let scripts = Script::all().into_iter().filter(|script| script.block == Block::Never);
     for (transport, script) in
         scripts.flat_map(|script| Transport::FALLIBLE.map(|transport| (transport, script)))
     {
         println!("over {transport:?} with {script:?}");
-        scenario(&Lab::new(transport, script));
+        scenario(&Harness::new(transport, script));
     }
 }
 
@@ -293,10 +293,10 @@ fn fails(end: &mut SharedConnection, (what, write): (&str, Write)) {
 
 #[test]
 fn what_had_arrived_before_a_write_failed_is_still_read_and_the_failure_is_told_once() {
-    without_delay(|lab| {
+    without_delay(|harness| {
         for (role, write) in ROLES.into_iter().flat_map(|role| WRITES.map(|write| (role, write))) {
             for (read_before, how) in [(0, 0), (1, 0), (2, 0), (1, 1), (1, 2)] {
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 peer.send(TEXT, b"one");
                 peer.send(PING, b"");
                 peer.send(TEXT, b"two");
@@ -323,10 +323,10 @@ fn what_had_arrived_before_a_write_failed_is_still_read_and_the_failure_is_told_
 
 #[test]
 fn after_a_write_failed_the_end_is_the_end_whatever_it_looks_like() {
-    without_delay(|lab| {
+    without_delay(|harness| {
         for (role, write) in ROLES.into_iter().flat_map(|role| WRITES.map(|write| (role, write))) {
             for how in 0..6 {
-                let (mut end, peer) = lab.end(role, plain());
+                let (mut end, peer) = harness.end(role, plain());
                 peer.send(TEXT, b"one");
                 match how {
                     0 => {}
@@ -347,9 +347,9 @@ fn after_a_write_failed_the_end_is_the_end_whatever_it_looks_like() {
 
 #[test]
 fn a_stream_that_breaks_while_the_close_of_a_failed_connection_leaves_is_no_second_failure() {
-    everywhere_on(&Transport::FALLIBLE, |lab| {
+    everywhere_on(&Transport::FALLIBLE, |harness| {
         for (role, when) in ROLES.into_iter().flat_map(|role| (0..4).map(move |when| (role, when))) {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             peer.set_window(0);
             end.text("waits").unwrap();
             peer.send_raw(&[0xff]);
@@ -371,9 +371,9 @@ fn a_stream_that_breaks_while_the_close_of_a_failed_connection_leaves_is_no_seco
 
 #[test]
 fn a_stream_that_breaks_while_the_answer_to_a_close_leaves_has_ended_well() {
-    everywhere_on(&Transport::FALLIBLE, |lab| {
+    everywhere_on(&Transport::FALLIBLE, |harness| {
         for (role, when) in ROLES.into_iter().flat_map(|role| (0..3).map(move |when| (role, when))) {
-            let (mut end, peer) = lab.end(role, plain());
+            let (mut end, peer) = harness.end(role, plain());
             peer.set_window(0);
             end.text("waits").unwrap();
             peer.send_close(4000, "bye");
@@ -396,8 +396,8 @@ fn a_stream_that_breaks_while_the_answer_to_a_close_leaves_has_ended_well() {
 
 #[test]
 fn both_ends_write_more_than_the_link_holds_and_lose_nothing() {
-    everywhere_on(&Transport::SCRIPTED, |lab| {
-        let (mut client, mut server) = lab.pair(plain(), plain());
+    everywhere_on(&Transport::SCRIPTED, |harness| {
+        let (mut client, mut server) = harness.pair(plain(), plain());
         let mut log = [Vec::new(), Vec::new()];
         let (mut sent, mut rounds) = ([0_u8; 2], 0);
         while log.iter().any(|log| log.len() < 6) {
@@ -431,10 +431,10 @@ fn a_message_so_long_that_it_leaves_in_pieces_goes_on_from_any_byte_with_a_pong_
         scripts.flat_map(|script| Transport::SCRIPTED.map(|transport| (script, transport)))
     {
         for (role, window) in ROLES.into_iter().flat_map(|role| windows.map(|window| (role, window))) {
-            let lab = Lab::new(transport, script);
-            let (mut end, peer) = lab.end(role, plain());
+            let harness = Harness::new(transport, script);
+            let (mut end, peer) = harness.end(role, plain());
             peer.set_window(window);
-            assert_eq!(end.binary(&payload), Ok(()), "{role:?} {window} {lab:?}");
+            assert_eq!(end.binary(&payload), Ok(()), "{role:?} {window} {harness:?}");
             peer.send(PING, b"are you there?");
             while end.read() != Ok(ping(b"are you there?")) {}
             assert_eq!(end.text("next"), Ok(()));
@@ -442,14 +442,17 @@ fn a_message_so_long_that_it_leaves_in_pieces_goes_on_from_any_byte_with_a_pong_
             while end.write_pending() == Err(Fault::WouldBlock) {}
             let received = peer.received();
             let order = received.iter().map(|(first, data)| (*first, data.len())).collect::<Vec<_>>();
-            assert_eq!(order.len(), 3, "{role:?} {window} {lab:?}: {order:?}");
-            assert!(received.contains(&(BINARY, payload.clone())), "{role:?} {window} {lab:?}: {order:?}");
+            assert_eq!(order.len(), 3, "{role:?} {window} {harness:?}: {order:?}");
+            assert!(
+                received.contains(&(BINARY, payload.clone())),
+                "{role:?} {window} {harness:?}: {order:?}"
+            );
             assert!(
                 received.contains(&(PONG, b"are you there?".to_vec())),
-                "{role:?} {window} {lab:?}: {order:?}"
+                "{role:?} {window} {harness:?}: {order:?}"
             );
             let at = |kind| order.iter().position(|(first, _)| *first == kind);
-            assert!(at(BINARY) < at(TEXT), "{role:?} {window} {lab:?}: {order:?}");
+            assert!(at(BINARY) < at(TEXT), "{role:?} {window} {harness:?}: {order:?}");
         }
     }
 }

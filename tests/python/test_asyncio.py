@@ -976,7 +976,7 @@ async def test_redirections_are_followed_and_secrets_stay_with_the_server_that_t
         async with serving(handler, process_request=process_request) as url:
             for path in ("here", "other"):
                 await (await connect(url + path, additional_headers={"Authorization": "x"}, proxy=None)).wait_closed()
-            with pytest.raises(HandshakeError, match="redirections"):
+            with pytest.raises(HandshakeError, match="redirects"):
                 await connect(url + "round", proxy=None)
     assert seen == [("/there", "x"), ("/elsewhere", None)]
 

@@ -329,7 +329,7 @@ def test_what_is_refused_says_what_is_wrong_with_it() -> None:
         config.set_tls_roots(b"garbage")
     with pytest.raises(ValueError, match="control characters"):
         config.add_header("a", "b\r\nc: d")
-    with pytest.raises(exceptions.InvalidProxy, match="over TLS is not supported"):
+    with pytest.raises(exceptions.InvalidProxy, match="requires TLS"):
         config.set_proxy("https://proxy")
     with pytest.raises(exceptions.TLSError, match="certificate"):
         Listener(config, "wss://127.0.0.1:0/")

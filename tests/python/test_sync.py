@@ -1156,7 +1156,7 @@ def test_the_proxy_of_the_environment_is_the_same_one_for_all(monkeypatch: Any, 
                     attempt(f"{scheme}://{host}:1/")
             assert [head.split()[0] for head in asked] == [b"CONNECT"] * expected, (scheme, variables, host)
         monkeypatch.setenv("all_proxy", "https://me:secret@proxy.test")
-        with pytest.raises(exceptions.InvalidProxy, match="all_proxy .*over TLS is not supported") as refused:
+        with pytest.raises(exceptions.InvalidProxy, match="all_proxy .*requires TLS") as refused:
             attempt("wss://a.test/")
         assert "secret" not in str(refused.value)
         listener.shutdown(socket.SHUT_RDWR)

@@ -1,7 +1,7 @@
-"""Two network namespaces and a cable between them, which loses what packets it is told to.
+"""Two network namespaces and a link between them, which loses the packets that it is told to.
 
-The cable is this process: it moves packets between two TUN devices. So it needs no module of the kernel, as netem does,
-and packets vanish on the way, as they do where a cable is cut. Needs root, and /dev/net/tun.
+The link is this process: it moves packets between two TUN devices. So it needs no module of the kernel, as netem does,
+and packets vanish on the way, as they do when a cable is cut. Needs root, and /dev/net/tun.
 """
 import ctypes
 import fcntl
@@ -34,7 +34,7 @@ def why_not():
     return None
 
 
-class Cable:
+class FaultyLink:
     """`loss` is the share of packets that get lost, from 0 to 1; `server` and `client` begin commands for either end."""
 
     def __init__(self):
@@ -69,7 +69,7 @@ class Cable:
             holder.stdout.close()
 
     def pull(self):
-        """Pulls the cable out at the server."""
+        """Cuts the link at the server."""
         subprocess.run([*self.server, "ip", "link", "set", "wire", "down"], check=True)
 
     def carry(self):
@@ -86,7 +86,7 @@ class Cable:
                 try:
                     os.write(to[device], packet)
                     self.moved += 1
-                except OSError:  # the cable is not in there
+                except OSError:  # the link is cut
                     self.lost += 1
 
 

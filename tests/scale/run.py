@@ -332,23 +332,23 @@ def idle_clients_stay_while_they_answer_pings_and_go_when_they_do_not():
     return "the dead were gone after %.1f s, %d pings answered by the other" % (took, pings)
 
 
-# A cable between two machines
+# A link between two machines
 
 
 @contextlib.contextmanager
-def cable():
+def faulty_link():
     if why := namespaces.why_not():
         raise Skip(why)
-    with namespaces.Cable() as made:
+    with namespaces.FaultyLink() as made:
         yield made
 
 
 @test
 def a_cut_cable_is_noticed_at_both_ends():
     url = "ws://%s:9001/" % namespaces.SERVER
-    with cable() as wire, program(*wire.server, BIN / "cable", "server", url, "500", "1000") as server:
+    with faulty_link() as wire, program(*wire.server, BIN / "faulty_link", "server", url, "500", "1000") as server:
         server.wait_for("listening on")
-        with program(*wire.client, BIN / "cable", "client", url, "500", "1000", "10") as client:
+        with program(*wire.client, BIN / "faulty_link", "client", url, "500", "1000", "10") as client:
             client.wait_for("echoed 10")
             time.sleep(1.2)  # pings go to and fro
             wire.pull()
@@ -367,11 +367,11 @@ def a_cut_cable_is_noticed_at_both_ends():
 @test
 def two_hundred_messages_are_echoed_though_a_fifth_of_all_packets_is_lost():
     url = "ws://%s:9001/" % namespaces.SERVER
-    with cable() as wire, program(*wire.server, BIN / "cable", "server", url, "1000", "20000") as server:
+    with faulty_link() as wire, program(*wire.server, BIN / "faulty_link", "server", url, "1000", "20000") as server:
         server.wait_for("listening on")
         wire.loss = 0.2
         start = time.monotonic()
-        with program(*wire.client, BIN / "cable", "client", url, "1000", "20000", "200") as client:
+        with program(*wire.client, BIN / "faulty_link", "client", url, "1000", "20000", "200") as client:
             client.wait_for("echoed 200", 30)
             took = time.monotonic() - start
     return "%.1f s, %d packets lost and %d not" % (took, wire.lost, wire.moved)
@@ -379,10 +379,10 @@ def two_hundred_messages_are_echoed_though_a_fifth_of_all_packets_is_lost():
 
 @test
 def connecting_into_the_void_is_given_up_in_time_and_costs_no_frame():
-    with cable() as wire:
+    with faulty_link() as wire:
         wire.loss = 1
         url = "ws://%s:9001/" % namespaces.SERVER
-        with program(*wire.client, BIN / "cable", "frames", url, "1500") as client:
+        with program(*wire.client, BIN / "faulty_link", "frames", url, "1500") as client:
             client.wait_for("WS_ERR_", 10)
             told = client.text()
     after, frame = map(int, re.search(r"gave up after (\d+) ms, longest frame (\d+) ms, WS_ERR_TIMEOUT", told).groups()) \

@@ -132,7 +132,7 @@ impl Listener {
     pub(in crate::net) fn register(&self, poller: &Arc<Registry>, key: Key) -> Result<()> {
         let mut registration = self.registration();
         if registration.is_some() {
-            return Err(Error::Misuse("this listener is with a poller already"));
+            return Err(Error::Misuse("this listener is already in a poller"));
         }
         let watch = poller.register(self.raw_socket(), key, Sides::Read)?;
         *registration = Some(Registration { poller: Arc::clone(poller), key, watch });

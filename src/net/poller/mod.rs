@@ -90,10 +90,10 @@ impl Poller {
     /// how many. None: it was woken. `WouldBlock` where the time is over. One thread at a time.
     pub fn wait(&self, tokens: &mut [u64], timeout: Option<Duration>) -> Result<usize> {
         if tokens.is_empty() {
-            return Err(Error::InvalidArgument("there is no room for a token"));
+            return Err(Error::InvalidArgument("the capacity for tokens is 0"));
         }
         let Ok(mut waiting) = self.waiting.try_lock() else {
-            return Err(Error::Misuse("another thread is waiting with this poller"));
+            return Err(Error::Misuse("another thread is already waiting on this poller"));
         };
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let waiting = &mut *waiting;

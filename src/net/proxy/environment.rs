@@ -174,7 +174,7 @@ mod tests {
         let error = through(&[("ALL_PROXY", "https://me:s3cret@a")], true, "h", 443).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the variable ALL_PROXY is of no use: a proxy that is itself spoken to over TLS is not supported"
+            "the environment variable ALL_PROXY names no usable proxy: a proxy that requires TLS (https://) is not supported"
         );
         let error = through(&[("http_proxy", "http://me:s3cret@a:x\u{FFFD}")], false, "h", 443).unwrap_err();
         assert!(matches!(error, Error::Proxy(ProxyError::Variable { name: "http_proxy", .. })), "{error:?}");

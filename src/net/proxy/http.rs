@@ -213,7 +213,7 @@ mod tests {
         let answer = "HTTP/1.1 403 Forbidden\nno field\n\n";
         assert_eq!(
             refusal("http://proxy", ASKED, answer),
-            "the proxy refused with HTTP status 403 Forbidden"
+            "the proxy refused the connection with HTTP status 403 Forbidden"
         );
     }
 
@@ -229,7 +229,8 @@ mod tests {
             (&"x".repeat(100), &"x".repeat(MAX_SCHEME)),
         ] {
             let answer = format!("HTTP/1.1 407 x\r\nproxy-authenticate: {challenges}\r\n\r\n");
-            let sentence = format!("the proxy wants a login by {wants}, and only Basic is supported");
+            let sentence =
+                format!("the proxy requires authentication by {wants}, but only Basic is supported");
             assert_eq!(refusal("http://me:s3cret@proxy", asked, &answer), sentence, "{challenges}");
             assert_eq!(refusal("http://proxy", ASKED, &answer), sentence, "{challenges}");
         }
@@ -245,18 +246,18 @@ mod tests {
             let answer = format!("HTTP/1.1 407 x\r\nProxy-Authenticate: {challenges}\r\n\r\n");
             assert_eq!(
                 refusal("http://me:s3cret@proxy", asked, &answer),
-                "the proxy refused the user name and the password that were given",
+                "the proxy rejected the user name and password",
                 "{challenges}"
             );
             assert_eq!(
                 refusal("http://proxy", ASKED, &answer),
-                "the proxy wants a user name and a password, and none were given",
+                "the proxy requires a user name and a password, but none were given",
                 "{challenges}"
             );
         }
         let without_login =
             refusal("http://proxy", ASKED, "HTTP/1.1 401 x\r\nWWW-Authenticate: Digest x=y\r\n\r\n");
-        assert_eq!(without_login, "the proxy refused with HTTP status 401 x");
+        assert_eq!(without_login, "the proxy refused the connection with HTTP status 401 x");
     }
 
     #[test]
@@ -272,13 +273,10 @@ mod tests {
         let url = "http://me:s3cret@proxy";
         talk(url, "example.com", &[(asked, b"HTTP/1.1 200 OK\r\n\r\n")]).unwrap();
         let answer = "HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Basic realm=x\r\n\r\n";
-        assert_eq!(
-            refusal(url, asked, answer),
-            "the proxy refused the user name and the password that were given"
-        );
+        assert_eq!(refusal(url, asked, answer), "the proxy rejected the user name and password");
         assert_eq!(
             refusal("http://proxy", ASKED, answer),
-            "the proxy wants a user name and a password, and none were given"
+            "the proxy requires a user name and a password, but none were given"
         );
     }
 
@@ -293,7 +291,7 @@ mod tests {
             ("HTTP/1.1 999 \r\n\r\n", "999"),
             (&long, &format!("500 {}", "x".repeat(MAX_REASON))),
         ] {
-            let expected = format!("the proxy refused with HTTP status {told}");
+            let expected = format!("the proxy refused the connection with HTTP status {told}");
             assert_eq!(refusal("http://proxy", ASKED, answer), expected);
         }
     }

@@ -113,7 +113,7 @@ impl Tunnel {
     /// output again. An error ends the talk.
     pub fn received(&mut self, bytes: &[u8]) -> Result<bool, Error> {
         if bytes.len() > self.wanted() {
-            return Err(Error::Misuse("more was read than the answer of the proxy goes on for"));
+            return Err(Error::Misuse("more bytes were read than the proxy's answer has"));
         }
         for &byte in bytes {
             match &mut self.talk {
@@ -223,6 +223,9 @@ mod tests {
     fn a_stream_that_ends_early_is_said() {
         let mut tunnel = Proxy::parse("socks5://proxy").unwrap().tunnel("host", 443).unwrap();
         assert!(!tunnel.received(&[5]).unwrap());
-        assert_eq!(tunnel.ended().to_string(), "the proxy closed the connection before the tunnel stood");
+        assert_eq!(
+            tunnel.ended().to_string(),
+            "the proxy closed the connection before the tunnel was established"
+        );
     }
 }

@@ -59,7 +59,7 @@ impl Negotiation {
             None => {
                 request.push(NAME);
                 push_counted(&mut request, host.as_bytes())
-                    .ok_or_else(|| invalid("SOCKS has room for 255 bytes of a host name"))?;
+                    .ok_or_else(|| invalid("SOCKS allows host names of at most 255 bytes"))?;
             }
         }
         request.extend_from_slice(&port.to_be_bytes());
@@ -137,7 +137,7 @@ fn login(credentials: &Credentials) -> Result<Vec<u8>, Error> {
     let mut login = vec![LOGIN_VERSION];
     push_counted(&mut login, &credentials.user)
         .and_then(|()| push_counted(&mut login, &credentials.password))
-        .ok_or_else(|| invalid("SOCKS has room for 255 bytes of a user name or a password"))?;
+        .ok_or_else(|| invalid("SOCKS allows user names and passwords of at most 255 bytes"))?;
     Ok(login)
 }
 
@@ -200,16 +200,16 @@ mod tests {
         for refused in [b"\x01\x01", b"\x01\xFF"] {
             assert_eq!(
                 refusal(LOCKED, &[(offer, b"\x05\x02"), (login, refused)]),
-                "the proxy refused the user name and the password that were given"
+                "the proxy rejected the user name and password"
             );
         }
         assert_eq!(
             refusal(LOCKED, &[(offer, b"\x05\xFF")]),
-            "the proxy takes neither a user name and a password nor a client without"
+            "the proxy accepts neither a user name and password nor unauthenticated clients"
         );
         assert_eq!(
             refusal(OPEN, &[(METHOD.0, b"\x05\xFF")]),
-            "the proxy wants a user name and a password, and none were given"
+            "the proxy requires a user name and a password, but none were given"
         );
         assert_eq!(
             refusal(LOCKED, &[(offer, b"\x05\x02"), (login, b"\x02\x00")]),
@@ -221,11 +221,11 @@ mod tests {
     fn each_reply_has_a_sentence() {
         for (reply, sentence) in [
             (1, "the proxy failed (SOCKS reply 1)"),
-            (2, "the rules of the proxy do not allow this connection (SOCKS reply 2)"),
+            (2, "the proxy's rules do not allow this connection (SOCKS reply 2)"),
             (3, "the proxy cannot reach the network of the host (SOCKS reply 3)"),
             (4, "the proxy cannot reach the host (SOCKS reply 4)"),
-            (5, "the host refused the connection of the proxy (SOCKS reply 5)"),
-            (6, "the proxy's connection to the host ran out of hops or time (TTL) (SOCKS reply 6)"),
+            (5, "the host refused the proxy's connection (SOCKS reply 5)"),
+            (6, "the proxy's connection to the host exceeded its time to live (TTL) (SOCKS reply 6)"),
             (7, "the proxy does not support CONNECT (SOCKS reply 7)"),
             (8, "the proxy does not support this kind of address (SOCKS reply 8)"),
             (9, "the proxy refused (SOCKS reply 9)"),

@@ -39,13 +39,13 @@ impl Proxy {
         let kind = match scheme.to_ascii_lowercase().as_str() {
             "http" => Kind::Http,
             "socks5" | "socks5h" => Kind::Socks,
-            "https" => return Err(invalid("a proxy that is itself spoken to over TLS is not supported")),
-            "socks4" | "socks4a" => return Err(invalid("of SOCKS, only version 5 is supported: socks5://")),
+            "https" => return Err(invalid("a proxy that requires TLS (https://) is not supported")),
+            "socks4" | "socks4a" => return Err(invalid("only version 5 of SOCKS is supported: socks5://")),
             _ => return Err(invalid("the scheme of the proxy is neither http nor socks5")),
         };
         let authority = authority.ok_or_else(|| invalid("the URL of the proxy has no host"))?;
         if !matches!(rest, "" | "/") {
-            return Err(invalid("the URL of a proxy ends with its port"));
+            return Err(invalid("the URL of a proxy must end with the port"));
         }
         let (userinfo, address) = authority.rsplit_once('@').unwrap_or(("", authority));
         if userinfo.contains('@') {
@@ -95,14 +95,14 @@ impl Credentials {
         let credentials = Self { user: decode(user), password: decode(password) };
         let fields = [&credentials.user, &credentials.password];
         if fields.iter().any(|field| field.iter().any(u8::is_ascii_control)) {
-            return Err(invalid("the user name or the password for the proxy has a control character in it"));
+            return Err(invalid("the user name or password for the proxy contains a control character"));
         }
         match kind {
             Kind::Http if credentials.user.contains(&b':') => {
                 Err(invalid("HTTP allows no colon in a user name")) // RFC 7617 section 2
             }
             Kind::Socks if fields.iter().any(|field| !(1..=255).contains(&field.len())) => {
-                Err(invalid("SOCKS wants a user name and a password of 1 to 255 bytes each")) // RFC 1929
+                Err(invalid("SOCKS requires a user name and a password of 1 to 255 bytes each")) // RFC 1929
             }
             _ => Ok(credentials),
         }
@@ -202,9 +202,9 @@ mod tests {
             ("http://pr%6Fxy", "neither a name nor an address"),
             ("http://a;b", "neither a name nor an address"),
             ("http://[v1.x]", "neither a name nor an address"),
-            ("http://proxy/path", "ends with its port"),
-            ("http://proxy?query", "ends with its port"),
-            ("http://proxy#part", "ends with its port"),
+            ("http://proxy/path", "must end with the port"),
+            ("http://proxy?query", "must end with the port"),
+            ("http://proxy#part", "must end with the port"),
             ("http://proxy:0", "1 to 65535"),
             ("http://proxy:65536", "1 to 65535"),
             ("http://m%3Ae:s3cret@proxy", "no colon"),

@@ -89,7 +89,7 @@ impl Inner {
 
     pub(super) fn receive(&mut self) -> Result<Received> {
         if self.is_opening() && self.handshake()? == Opening::Request {
-            return Err(Error::Misuse("the request has to be accepted or rejected first"));
+            return Err(Error::Misuse("the request must be accepted or rejected first"));
         }
         self.tick()?;
         let (driver, transport) = self.driven();
@@ -218,7 +218,7 @@ impl Inner {
     /// Server: adds a header to the response to the request that waits.
     pub fn add_header(&mut self, name: &str, value: &str) -> Result<()> {
         if !self.connection().phase().awaits_decision() {
-            return Err(Error::Misuse("there is no request to decide on"));
+            return Err(Error::Misuse("there is no request to answer"));
         }
         let setup = Arc::make_mut(&mut self.setup);
         Arc::make_mut(&mut setup.handshake).add_header(name, value)

@@ -89,10 +89,10 @@ impl Inner {
     /// Gives a connection that was made without one its transport.
     pub(super) fn set_stream(&mut self, stream: Stream) -> Result<()> {
         if !self.transport.is_memory() {
-            return Err(Error::Misuse("this connection has its transport already"));
+            return Err(Error::Misuse("this connection already has a transport"));
         }
         if self.connection().is_input_lent() || self.connection().is_output_lent() {
-            return Err(Error::Misuse("room or output is lent: give it back first"));
+            return Err(Error::Misuse("input or output memory is lent: give it back first"));
         }
         if stream.socket().is_some() {
             self.connection_mut().set_over_socket();

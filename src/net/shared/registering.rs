@@ -19,10 +19,10 @@ impl SharedConnection {
     pub(in crate::net) fn register(&self, poller: &Arc<Registry>, key: Key) -> Result<()> {
         let mut inner = self.lock_parked()?;
         let Some(socket) = inner.transport.raw_socket() else {
-            return Err(Error::Misuse("there is no socket to wait for"));
+            return Err(Error::Misuse("this connection has no socket to wait for"));
         };
         if inner.registration.is_some() {
-            return Err(Error::Misuse("this connection is with a poller already"));
+            return Err(Error::Misuse("this connection is already in a poller"));
         }
         let watched = poller.register(socket, key, sides(&inner.transport))?;
         watch(&mut inner.transport);
@@ -45,7 +45,7 @@ impl SharedConnection {
     pub(in crate::net) fn leave(&self, poller: &Arc<Registry>) -> Result<()> {
         match self.leave_if(|own| Arc::ptr_eq(own, poller)) {
             true => Ok(()),
-            false => Err(Error::Misuse("this connection is not with this poller")),
+            false => Err(Error::Misuse("this connection is not in this poller")),
         }
     }
 
@@ -87,7 +87,7 @@ impl SharedConnection {
     pub fn set_paused(&self, paused: bool) -> Result<()> {
         let mut inner = self.lock_parked()?;
         let registration =
-            inner.registration.as_mut().ok_or(Error::Misuse("this connection is with no poller"))?;
+            inner.registration.as_mut().ok_or(Error::Misuse("this connection is not in a poller"))?;
         registration.is_paused = paused;
         inner.mark_for_poller();
         Ok(())

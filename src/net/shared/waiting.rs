@@ -9,7 +9,7 @@ use crate::proto::connection::Phase;
 use crate::proto::deadline::NEVER;
 use std::time::{Duration, Instant};
 
-const NO_SOCKET: Error = Error::Misuse("there is no socket to wait for");
+const NO_SOCKET: Error = Error::Misuse("this connection has no socket to wait for");
 
 impl SharedConnection {
     /// Waits until a read or a write has something to do, for `timeout` at most; whether it has. Beside a thread that

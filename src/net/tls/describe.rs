@@ -31,7 +31,9 @@ pub(super) fn sentence(error: &Error, progress: Progress) -> String {
     let side = progress.side;
     match error {
         Error::InvalidCertificate(error) => certificate(error, side),
-        Error::NoCertificatesPresented => "the client presented no certificate, and has to".into(),
+        Error::NoCertificatesPresented => {
+            "the client did not present a certificate, which is required".into()
+        }
         Error::AlertReceived(alert) => alert_received(*alert, progress),
         Error::InvalidMessage(
             InvalidMessage::InvalidContentType
@@ -41,15 +43,15 @@ pub(super) fn sentence(error: &Error, progress: Progress) -> String {
         ) if !progress.heard => "the peer does not speak TLS".into(),
         Error::PeerIncompatible(error) => incompatible(error),
         Error::NoApplicationProtocol => "the peer does not offer http/1.1 (ALPN)".into(),
-        Error::DecryptError => "a TLS record was altered on its way".into(),
+        Error::DecryptError => "a TLS record was corrupted or altered in transit".into(),
         Error::PeerMisbehaved(PeerMisbehaved::TooManyRenegotiationRequests) => RENEGOTIATION.into(),
-        Error::PeerMisbehaved(error) => format!("the peer broke the rules of TLS: {error:?}"),
+        Error::PeerMisbehaved(error) => format!("the peer violated the TLS protocol: {error:?}"),
         Error::InvalidMessage(error) => format!("the peer sent a malformed TLS message: {error:?}"),
         other => format!("the TLS session failed: {other}"),
     }
 }
 
-const RENEGOTIATION: &str = "the peer wants to renegotiate (TLS 1.2), which is not supported";
+const RENEGOTIATION: &str = "the peer requested a renegotiation (TLS 1.2), which is not supported";
 
 fn certificate(error: &CertificateError, side: Side) -> String {
     use CertificateError::*;
@@ -59,10 +61,10 @@ fn certificate(error: &CertificateError, side: Side) -> String {
     };
     match error {
         Expired => format!("{whose} has expired"),
-        ExpiredContext { not_after, .. } => format!("{whose} has expired on {}", date(*not_after)),
+        ExpiredContext { not_after, .. } => format!("{whose} expired on {}", date(*not_after)),
         NotValidYet => format!("{whose} is not valid yet"),
         NotValidYetContext { not_before, .. } => {
-            format!("{whose} is not valid yet, but from {} on", date(*not_before))
+            format!("{whose} is not valid before {}", date(*not_before))
         }
         NotValidForName => format!("{whose} is not for {host}"),
         NotValidForNameContext { expected, presented } => {
@@ -70,17 +72,17 @@ fn certificate(error: &CertificateError, side: Side) -> String {
         }
         UnknownIssuer => format!("{whose} is signed by an authority that is not trusted"),
         Revoked => format!("{whose} has been revoked"),
-        UnknownRevocationStatus => format!("whether {whose} has been revoked cannot be told"),
+        UnknownRevocationStatus => format!("it is unknown whether {whose} has been revoked"),
         BadSignature => format!("{whose} has a bad signature"),
         BadEncoding => format!("{whose} is malformed"),
-        InvalidPurpose | InvalidPurposeContext { .. } => format!("{whose} is for another purpose"),
+        InvalidPurpose | InvalidPurposeContext { .. } => format!("{whose} was issued for another purpose"),
         Other(OtherError(other)) if other.is::<SelfSigned>() => {
-            format!("{whose} is self-signed, and not one of the trusted ones")
+            format!("{whose} is self-signed and not trusted")
         }
         Other(OtherError(other))
             if matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
         {
-            format!("{whose} is an authority's own")
+            format!("{whose} belongs to a certificate authority and cannot identify a host")
         }
         Other(OtherError(other)) => format!("{whose} cannot be trusted: {other}"),
         other => format!("{whose} cannot be trusted: {other}"),
@@ -96,20 +98,20 @@ fn alert_received(alert: Alert, progress: Progress) -> String {
             "the client must present a certificate".into()
         }
         Alert::HandshakeFailure if progress.may_renegotiate => RENEGOTIATION.into(),
-        Alert::BadCertificate => refused("it is malformed, or for another name"),
-        Alert::UnsupportedCertificate => refused("it is of another kind or purpose"),
+        Alert::BadCertificate => refused("it is malformed or for another name"),
+        Alert::UnsupportedCertificate => refused("its type or purpose is not supported"),
         Alert::CertificateRevoked => refused("it has been revoked"),
         Alert::CertificateExpired => refused("it has expired or is not valid yet"),
         Alert::CertificateUnknown => refused("it is not trusted"),
         Alert::UnknownCA => refused("it is signed by an authority that is not trusted"),
         Alert::AccessDenied => refused("access denied"),
-        Alert::ProtocolVersion => "the peer speaks none of our versions of TLS (1.2 and 1.3)".into(),
+        Alert::ProtocolVersion => "the peer supports neither TLS 1.2 nor TLS 1.3".into(),
         Alert::InsufficientSecurity => "the peer has no cipher suite in common with us".into(),
         Alert::HandshakeFailure => {
             "the peer refused the TLS handshake: it found no cipher suite or signature in common".into()
         }
         Alert::NoApplicationProtocol => "the peer does not serve http/1.1 (ALPN)".into(),
-        Alert::UnrecognisedName => "the peer does not know the name of this host".into(),
+        Alert::UnrecognisedName => "the peer does not serve this host name".into(),
         other => format!("the peer ended the TLS session with an alert: {other:?}"),
     }
 }
@@ -121,11 +123,11 @@ fn incompatible(error: &PeerIncompatible) -> String {
         | ServerTlsVersionIsDisabledByOurConfig
         | SupportedVersionsExtensionRequired
         | Tls12NotOffered
-        | Tls12NotOfferedOrEnabled => "the peer speaks none of our versions of TLS (1.2 and 1.3)".into(),
+        | Tls12NotOfferedOrEnabled => "the peer supports neither TLS 1.2 nor TLS 1.3".into(),
         NoCipherSuitesInCommon | NoKxGroupsInCommon | NoSignatureSchemesInCommon => {
             "the peer has no cipher suite in common with us".into()
         }
-        other => format!("the peer's TLS does not go with ours: {other:?}"),
+        other => format!("the peer's TLS is not compatible: {other:?}"),
     }
 }
 
@@ -183,7 +185,7 @@ mod tests {
             (
                 Alert::BadCertificate,
                 client,
-                "the peer refused our certificate: it is malformed, or for another name",
+                "the peer refused our certificate: it is malformed or for another name",
             ),
             (Alert::HandshakeFailure, open, RENEGOTIATION),
             (Alert::HandshakeFailure, Progress { side: Side::Server, ..open }, RENEGOTIATION),

@@ -63,14 +63,15 @@ impl TlsOptions {
     /// `InvalidArgument`: something is missing or malformed, or the key does not match the certificate.
     pub fn set_identity(&mut self, chain: &[u8], key: &[u8]) -> Result<()> {
         let chain = certificates(chain)?;
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|_| Error::InvalidArgument("there is no private key (PEM, not encrypted) in it"))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
+            Error::InvalidArgument("the PEM contains no private key (PKCS#8, PKCS#1 or SEC1, not encrypted)")
+        })?;
         let identity = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => {
                 Error::InvalidArgument("the private key does not match the certificate")
             }
             rustls::Error::InvalidCertificate(_) => MALFORMED_CERTIFICATE,
-            _ => Error::InvalidArgument("the private key is malformed or of an unknown kind"),
+            _ => Error::InvalidArgument("the private key is malformed or of an unsupported type"),
         })?;
         self.identity = Some(Arc::new(identity.into()));
         self.changed();
@@ -120,7 +121,7 @@ impl TlsOptions {
 
     fn new_server(&self) -> Result<ServerTls> {
         let Some(identity) = &self.identity else {
-            return Err(TlsError::new("a wss:// listener needs a certificate: set one with its key").into());
+            return Err(TlsError::new("a wss:// listener needs a certificate and its private key").into());
         };
         let verifier = verify::clients(self.roots.as_deref(), provider())?;
         let mut config = ServerConfig::builder_with_provider(provider())
@@ -147,7 +148,7 @@ impl ClientTls {
     /// Begins a session over this socket with the server of this name, or address (IPv6 without brackets).
     pub fn over(&self, host: &str, socket: Socket) -> Result<Tls> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-            TlsError::new("no certificate can be for this host: it is neither a name nor an address")
+            TlsError::new("no certificate can match this host: it is not a valid name or address")
         })?;
         let session = ClientConnection::new(Arc::clone(&self.0), name).map_err(cannot_begin)?;
         Ok(Tls::new(session.into(), Side::Client, socket))
@@ -173,7 +174,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| Error::InvalidArgument("the PEM is malformed"))?;
     match certificates.is_empty() {
-        true => Err(Error::InvalidArgument("there is no certificate in the PEM")),
+        true => Err(Error::InvalidArgument("the PEM contains no certificate")),
         false => Ok(certificates),
     }
 }
@@ -185,5 +186,5 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 }
 
 fn cannot_begin(error: rustls::Error) -> Error {
-    TlsError::new(format!("TLS cannot begin: {error}")).into()
+    TlsError::new(format!("TLS cannot start: {error}")).into()
 }

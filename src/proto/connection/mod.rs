@@ -186,7 +186,7 @@ impl Connection {
     fn check_open(&self) -> Result<()> {
         self.check_not_over()?;
         match self.phase {
-            Phase::Opening(_) => Err(Error::Misuse("the opening handshake is not done")),
+            Phase::Opening(_) => Err(Error::Misuse("the opening handshake is not complete")),
             _ => Ok(()),
         }
     }

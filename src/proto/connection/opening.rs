@@ -131,7 +131,7 @@ impl Connection {
         self.check_not_over()?;
         match self.handshake_mut() {
             Some(Handshake::Server(handshake)) => Ok(handshake),
-            _ => Err(Error::Misuse("there is no request to decide on")),
+            _ => Err(Error::Misuse("there is no request to answer")),
         }
     }
 

@@ -64,10 +64,10 @@ impl Connection {
     /// The first `n` bytes of the lent room have been received; it is not lent any more.
     pub fn commit_lent(&mut self, n: usize) -> Result<()> {
         match self.input_lent.take() {
-            None => return Err(Error::Misuse("no room for input is lent")),
+            None => return Err(Error::Misuse("no input memory is lent")),
             Some(lent) if n > lent => {
                 self.input_lent = Some(lent);
-                return Err(Error::InvalidArgument("more bytes than there was room for"));
+                return Err(Error::InvalidArgument("more bytes than were lent"));
             }
             Some(_) if n > 0 => self.received(n),
             Some(_) => {}
@@ -79,7 +79,7 @@ impl Connection {
     #[inline]
     pub fn check_not_lent(&self) -> Result<()> {
         match self.input_lent {
-            Some(_) => Err(Error::Misuse("room for input is lent already: commit it first")),
+            Some(_) => Err(Error::Misuse("input memory is already lent: commit it first")),
             None => Ok(()),
         }
     }

@@ -80,7 +80,7 @@ pub fn verify<'a>(
         while let Some(name) = extensions.next_name()? {
             let config = offered.filter(|_| name == NAME.as_bytes()).ok_or(NOT_OFFERED)?;
             if agreed.is_some() {
-                return Err(HandshakeError::Rule("the response names permessage-deflate twice"));
+                return Err(HandshakeError::Rule("the response contains permessage-deflate twice"));
             }
             let response = Parameters::read(&mut extensions, RESPONSE)?;
             if let Some(why) = response.illegal {
@@ -98,7 +98,7 @@ pub fn verify<'a>(
 }
 
 const NOT_OFFERED: HandshakeError =
-    HandshakeError::Rule("the response names an extension that was not offered");
+    HandshakeError::Rule("the response contains an extension that was not offered");
 
 const NAME: &str = "permessage-deflate";
 const CLIENT_BITS: &str = "client_max_window_bits";
@@ -135,25 +135,25 @@ impl Parameters {
                 Ok(CLIENT_BITS) => set_bits(
                     &mut read.client_max_window_bits,
                     value.map_or(without_value, window_bits),
-                    "client_max_window_bits is there twice",
+                    "client_max_window_bits occurs twice",
                     "client_max_window_bits is not a number from 8 to 15",
                 ),
                 Ok(SERVER_BITS) => set_bits(
                     &mut read.server_max_window_bits,
                     value.and_then(window_bits),
-                    "server_max_window_bits is there twice",
+                    "server_max_window_bits occurs twice",
                     "server_max_window_bits is not a number from 8 to 15",
                 ),
                 Ok(CLIENT_RESET) => set_flag(
                     &mut read.client_no_context_takeover,
                     value,
-                    "client_no_context_takeover is there twice",
+                    "client_no_context_takeover occurs twice",
                     "client_no_context_takeover has a value",
                 ),
                 Ok(SERVER_RESET) => set_flag(
                     &mut read.server_no_context_takeover,
                     value,
-                    "server_no_context_takeover is there twice",
+                    "server_no_context_takeover occurs twice",
                     "server_no_context_takeover has a value",
                 ),
                 _ => {
@@ -224,21 +224,21 @@ fn check(response: &Parameters, config: &DeflateConfig) -> Result<Agreed, Handsh
     let offered = in_range(config.client_max_window_bits);
     let client_max_window_bits = response.client_max_window_bits.unwrap_or(offered);
     if client_max_window_bits > offered {
-        return Err(HandshakeError::Rule("client_max_window_bits is larger than what was offered"));
+        return Err(HandshakeError::Rule("client_max_window_bits is larger than offered"));
     }
     let asked = in_range(config.server_max_window_bits);
     let server_max_window_bits = match response.server_max_window_bits {
         Some(bits) if bits > asked => {
-            return Err(HandshakeError::Rule("server_max_window_bits is larger than what was asked for"));
+            return Err(HandshakeError::Rule("server_max_window_bits is larger than requested"));
         }
         Some(bits) => bits,
         None if asked < MAX_BITS => {
-            return Err(HandshakeError::Rule("server_max_window_bits was asked for and is missing"));
+            return Err(HandshakeError::Rule("server_max_window_bits was requested but is missing"));
         }
         None => MAX_BITS,
     };
     if config.server_no_context_takeover && !response.server_no_context_takeover {
-        return Err(HandshakeError::Rule("server_no_context_takeover was asked for and is missing"));
+        return Err(HandshakeError::Rule("server_no_context_takeover was requested but is missing"));
     }
     Ok(Agreed {
         client_max_window_bits,

@@ -166,7 +166,7 @@ impl ClientHandshake {
 
     fn verify_upgrade(&self, head: &Head) -> Result<(), &'static str> {
         if head.minor_version() == 0 {
-            return Err("the response is HTTP/1.0, where 1.1 is needed");
+            return Err("the response is HTTP/1.0, but 1.1 is required");
         }
         if !head.values_bytes("Upgrade").any(|value| has_token(value, b"websocket")) {
             return Err("the response has no \"Upgrade: websocket\"");
@@ -179,7 +179,7 @@ impl ClientHandshake {
             (None, _) => Err("the response has no Sec-WebSocket-Accept"),
             (_, Some(_)) => Err("the response has more than one Sec-WebSocket-Accept"),
             (Some(accept), None) if accept != self.accept => {
-                Err("Sec-WebSocket-Accept does not answer the key that was sent")
+                Err("Sec-WebSocket-Accept does not match the key that was sent")
             }
             _ => Ok(()),
         }
@@ -194,7 +194,7 @@ impl ClientHandshake {
             (_, Some(_)) => Err("the response has more than one Sec-WebSocket-Protocol"),
             (Some(chosen), None) => {
                 let offered = self.offered.iter().find(|offered| offered.as_bytes() == chosen);
-                offered.cloned().map(Some).ok_or("the response names a subprotocol that was not offered")
+                offered.cloned().map(Some).ok_or("the response selects a subprotocol that was not offered")
             }
         }
     }

@@ -19,13 +19,13 @@ impl HandshakeOptions {
     /// of the host of the URL.
     pub fn add_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
         if !is_token(name.as_bytes()) {
-            return Err(Error::InvalidArgument("a header name has to be an HTTP token"));
+            return Err(Error::InvalidArgument("a header name must be an HTTP token"));
         }
         if !is_field_value(value.as_bytes()) {
-            return Err(Error::InvalidArgument("a header value must not hold control characters"));
+            return Err(Error::InvalidArgument("a header value must not contain control characters"));
         }
         if is_own(name) {
-            return Err(Error::InvalidArgument("the handshake writes this header itself"));
+            return Err(Error::InvalidArgument("this header belongs to the handshake and cannot be set"));
         }
         if name.eq_ignore_ascii_case("Host") && self.header("Host").is_some() {
             return Err(Error::InvalidArgument("the Host header cannot be sent twice"));
@@ -37,7 +37,7 @@ impl HandshakeOptions {
     /// Adds a subprotocol: a token, not added before. The order is the order of preference.
     pub fn add_protocol(&mut self, name: &str) -> Result<(), Error> {
         if !is_token(name.as_bytes()) {
-            return Err(Error::InvalidArgument("the name of a subprotocol has to be an HTTP token"));
+            return Err(Error::InvalidArgument("the name of a subprotocol must be an HTTP token"));
         }
         if self.protocols.iter().any(|known| known == name) {
             return Err(Error::InvalidArgument("the subprotocol was already added"));

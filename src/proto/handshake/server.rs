@@ -157,7 +157,7 @@ impl ServerHandshake {
     pub fn reject(&mut self, status: u16, options: &HandshakeOptions, body: &[u8]) -> Result<Vec<u8>, Error> {
         let State::Deciding(_) = &self.state else { return Err(NO_REQUEST) };
         if !matches!(status, 200..=599) {
-            return Err(Error::InvalidArgument("a rejection has a status from 200 to 599"));
+            return Err(Error::InvalidArgument("the HTTP status of a rejection must be from 200 to 599"));
         }
         let answer = write_answer(status, self.head.method_bytes(), options, body)?;
         self.state = State::Refused(status);
@@ -301,7 +301,7 @@ impl std::ops::Deref for Acceptance {
 }
 
 const HAS_BODY: Fault = (400, "the request has a body");
-const NO_REQUEST: Error = Error::Misuse("no request waits for an answer");
+const NO_REQUEST: Error = Error::Misuse("there is no request to answer");
 const NO_UPGRADE: Error = Error::Misuse("the request is not a WebSocket upgrade: it can only be rejected");
 
 /// Whether a request would open a WebSocket (RFC 6455 section 4.2.1).
@@ -317,11 +317,11 @@ fn check(head: &Head) -> Result<[u8; 24], Fault> {
         return Err((405, "the method of the request is not GET"));
     }
     if head.minor_version() == 0 {
-        return Err((400, "the request is HTTP/1.0, where 1.1 is needed"));
+        return Err((400, "the request is HTTP/1.0, but 1.1 is required"));
     }
     let target = head.target_bytes();
     if !target.starts_with(b"/") && !target.windows(3).any(|part| part == b"://") {
-        return Err((400, "the target of the request is no path"));
+        return Err((400, "the target of the request is not a path"));
     }
     let (mut host, mut version, mut key) = (None, None, None);
     let (mut has_upgrade, mut has_connection) = (false, false);
@@ -357,7 +357,7 @@ fn check(head: &Head) -> Result<[u8; 24], Fault> {
         return Err((426, "the request has no \"Sec-WebSocket-Version: 13\""));
     }
     let key = key.ok_or((400, "the request has no Sec-WebSocket-Key"))?;
-    checked_key(key).ok_or((400, "Sec-WebSocket-Key is not base64 of 16 bytes"))
+    checked_key(key).ok_or((400, "Sec-WebSocket-Key is not the base64 of 16 bytes"))
 }
 
 /// Whether a body comes behind this request, or something that one could take for it.

@@ -42,11 +42,11 @@ pub fn number(socket: RawSocket) -> isize {
 /// It stays open for as long as what this returns is used.
 pub unsafe fn borrow(number: isize) -> Result<BorrowedSocket<'static>> {
     let fd = RawFd::try_from(number).ok().filter(|fd| *fd >= 0);
-    let fd = fd.ok_or(Error::InvalidArgument("this is no socket"))?;
+    let fd = fd.ok_or(Error::InvalidArgument("not a socket"))?;
     // SAFETY: it is not -1, and stays open by the caller's word.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     if !matches!(SockRef::from(&fd).r#type(), Ok(Type::STREAM)) {
-        return Err(Error::InvalidArgument("this is no stream socket"));
+        return Err(Error::InvalidArgument("not a stream socket"));
     }
     #[cfg(target_vendor = "apple")]
     SockRef::from(&fd).set_nosigpipe(true)?;
@@ -123,7 +123,7 @@ pub fn unix_address(path: &[u8]) -> Result<SockAddr> {
     let mut path = path.to_vec();
     if let Some(first) = path.first_mut().filter(|first| **first == b'@') {
         if !cfg!(any(target_os = "linux", target_os = "android")) {
-            return Err(Error::InvalidArgument("there are no abstract sockets on this system"));
+            return Err(Error::InvalidArgument("this system has no abstract Unix sockets"));
         }
         *first = 0;
     }

@@ -1,4 +1,4 @@
-"""WebSockets (RFC 6455, RFC 7692) by the wsabi library: `wsabi.sync`, `wsabi.asyncio`, and `wsabi.protocol` without I/O."""
+"""WebSockets (RFC 6455, RFC 7692) with the wsabi library: `wsabi.sync`, `wsabi.asyncio`, and `wsabi.protocol` without I/O."""
 
 from __future__ import annotations
 

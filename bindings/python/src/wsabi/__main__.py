@@ -1,7 +1,7 @@
-"""`python -m wsabi URL`: talks to a WebSocket server from a terminal, or a pipe.
+"""`python -m wsabi URL`: talks to a WebSocket server from a terminal or a pipe.
 
-Each line of the input goes as a text; what arrives is printed. Messages go to the output, everything else to the error output. It
-knows wsabi.sync and terminals.
+Each line of the input is sent as a text message; received messages are printed. Messages go to standard output, everything else
+to standard error. It knows wsabi.sync and terminals.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WIDTH = 30
 
 
 def main(arguments: Optional[list[str]] = None) -> int:
-    """Returns the exit status: 0 after a connection that was closed well."""
+    """Returns the exit status: 0 if the connection was closed normally."""
     options = parse(arguments)
     try:
         ws = open_connection(options)
@@ -43,17 +43,17 @@ def main(arguments: Optional[list[str]] = None) -> int:
 def parse(arguments: Optional[list[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m wsabi", description="Talks to a WebSocket server.")
     parser.add_argument("url", help="ws://, wss:// or ws+unix://")
-    parser.add_argument("--send", metavar="FILE", help="send this file as one binary message, then go on with the input")
-    parser.add_argument("--save", metavar="FILE", help="write the next binary message to this file, and end")
+    parser.add_argument("--send", metavar="FILE", help="send this file as one binary message, then continue with the input")
+    parser.add_argument("--save", metavar="FILE", help="write the next binary message to this file, and exit")
     parser.add_argument("--header", metavar="'NAME: VALUE'", action="append", default=[], help="a header of the request")
-    parser.add_argument("--subprotocol", metavar="NAME", action="append", help="offer this one; the favourite first")
+    parser.add_argument("--subprotocol", metavar="NAME", action="append", help="offer this subprotocol; may be repeated")
     parser.add_argument("--origin", metavar="ORIGIN", help="the Origin of the request")
-    parser.add_argument("--proxy", metavar="URL", help="http://, socks5:// or socks5h://; the default is the environment's")
+    parser.add_argument("--proxy", metavar="URL", help="http://, socks5:// or socks5h://; default: from the environment")
     parser.add_argument("--cacert", metavar="FILE", help="trust these certificates (PEM) instead of the system's")
-    parser.add_argument("--insecure", action="store_true", help="do not check the server's certificate")
+    parser.add_argument("--insecure", action="store_true", help="do not verify the server's certificate")
     parser.add_argument("--no-compression", action="store_true", help="do not offer permessage-deflate")
-    parser.add_argument("--max-size", metavar="BYTES", type=int, default=0, help="largest message; the default is no limit")
-    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=10, help="for the opening handshake (10)")
+    parser.add_argument("--max-size", metavar="BYTES", type=int, default=0, help="maximum size of a message; default: no limit")
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=10, help="time limit for the opening handshake (10)")
     return parser.parse_args(arguments)
 
 
@@ -85,7 +85,7 @@ def open_connection(options: argparse.Namespace) -> ClientConnection:
 
 
 class Client:
-    """One thread receives, the main one reads the input and sends."""
+    """One thread receives, the main thread reads the input and sends."""
 
     def __init__(self, ws: ClientConnection, options: argparse.Namespace) -> None:
         self.ws = ws
@@ -163,7 +163,7 @@ class Client:
             sys.stderr.flush()
 
     def send_input(self) -> None:
-        """Sends the lines of the input, to its end or the connection's."""
+        """Sends the lines of the input, until its end or the end of the connection."""
         self.prompt()
         for line in self.lines():
             self.ws.send(line)
@@ -215,7 +215,7 @@ class Client:
 
 
 class Progress:
-    """How far a transfer has come: a bar on a terminal, a line at the end elsewhere."""
+    """Progress of a transfer: a bar on a terminal, otherwise a line at the end."""
 
     def __init__(self, what: str, total: Optional[int] = None) -> None:
         self.what = what

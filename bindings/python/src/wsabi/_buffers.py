@@ -71,7 +71,7 @@ def lend_to(call: Any, first: Any, kind: Optional[int], data: Union[str, Buffer]
 def word(string: str) -> bytes:
     """A string for C. ValueError: it has a NUL in it, behind which C would not look."""
     if "\0" in string:
-        raise ValueError(f"a NUL in {string!r}")
+        raise ValueError(f"{string!r} contains a NUL")
     return string.encode("utf-8", "surrogateescape")
 
 

@@ -50,29 +50,29 @@ class OwnedPrepared(Owned):
 
 
 class Config:
-    """What a connection or a listener begins with. It is copied when it is used."""
+    """Initial settings of a connection or a listener. A configuration is copied when it is used."""
 
     def __init__(self) -> None:
         self._as_parameter_ = OwnedConfig(quick.ws_config_new())
 
     def set(self, option: Option, value: int) -> None:
-        """Sets an option. ValueError: it cannot have that value."""
+        """Sets an option. ValueError: the value is out of range."""
         if not 0 <= value <= NEVER or quick.ws_config_set(self._as_parameter_, option, value):
             raise ValueError(f"{option.name} cannot be {value}")
 
     def get(self, option: Option) -> int:
-        """Reads an option."""
+        """Returns the value of an option."""
         value = c_uint64()
         check(quick.ws_config_get(self._as_parameter_, option, byref(value)))
         return value.value
 
     def add_header(self, name: str, value: str) -> None:
-        """Adds a header to the request of a client, or the response of a server."""
+        """Adds a header to the request of a client, or to the responses of a server."""
         if quick.ws_config_add_header(self._as_parameter_, word(name), word(value)):
             raise ValueError(f"not a header that can be added: {name!r}: {value!r}: {last_sentence()}")
 
     def add_protocol(self, name: str) -> None:
-        """Adds a subprotocol, the favourite first."""
+        """Adds a subprotocol, in order of preference."""
         if quick.ws_config_add_protocol(self._as_parameter_, word(name)):
             raise ValueError(f"{name!r} cannot be added: {last_sentence()}")
 
@@ -83,17 +83,17 @@ class Config:
             raise exceptions.InvalidProxy(url, last_sentence())
 
     def set_tls_roots(self, pem: bytes) -> None:
-        """Sets the certificates to trust instead of the system's."""
+        """Sets the trusted certificates, in place of the system's."""
         check(waiting.ws_config_set_tls_roots(self._as_parameter_, pem, len(pem)))
 
     def set_tls_identity(self, chain_pem: bytes, key_pem: bytes) -> None:
-        """Sets the certificate that this end shows, and its key."""
+        """Sets the own certificate and its private key."""
         pair = chain_pem, len(chain_pem), key_pem, len(key_pem)
         check(waiting.ws_config_set_tls_identity(self._as_parameter_, *pair))
 
 
 class Prepared:
-    """A message framed once, to be sent on many connections. A server shares its bytes; it goes uncompressed."""
+    """A message that is framed once and sent on many connections. A server shares its bytes; it is sent uncompressed."""
 
     def __init__(self, kind: int, data: Union[str, Buffer]) -> None:
         self._as_parameter_ = OwnedPrepared()
@@ -107,5 +107,5 @@ def check(status: int) -> None:
 
 
 def last_sentence() -> str:
-    """What went wrong last on this thread, where there is no connection to ask."""
+    """Describes the last failure on this thread without a connection."""
     return text(quick.ws_last_error_message()) or ""

@@ -1,4 +1,4 @@
-"""What a server decides a request by: origins, subprotocols, credentials. It knows headers, and nothing of connections."""
+"""How a server decides about a request: origins, subprotocols, credentials. It knows headers, and nothing of connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Credentials = Union[tuple[str, str], Iterable[tuple[str, str]]]
 
 
 def allowed(origin: Optional[str], origins: Origins) -> bool:
-    """Whether a request with this Origin is welcome."""
+    """Whether a request with this Origin is allowed."""
     return any(
         each == origin or (isinstance(each, re.Pattern) and origin is not None and each.fullmatch(origin) is not None)
         for each in origins
@@ -25,7 +25,7 @@ def allowed(origin: Optional[str], origins: Origins) -> bool:
 
 
 def offered(headers: Headers) -> list[str]:
-    """The subprotocols of a request, its favourite first."""
+    """The subprotocols of a request, in order of preference."""
     return [name.strip() for value in headers.get_all("Sec-WebSocket-Protocol") for name in value.split(",") if name.strip()]
 
 

@@ -37,19 +37,19 @@ WAITING: Calls = waiting.ws_read_messages, lambda _: 0
 
 
 class Ping(NamedTuple):
-    """A Ping of the peer's, which has been answered. RFC 6455 section 5.5.2."""
+    """A Ping from the peer, which has been answered. RFC 6455 section 5.5.2."""
 
     payload: bytes
 
 
 class Pong(NamedTuple):
-    """A Pong of the peer's. RFC 6455 section 5.5.3."""
+    """A Pong from the peer. RFC 6455 section 5.5.3."""
 
     payload: bytes
 
 
 class Part(NamedTuple):
-    """A part of a message, where messages are handed out as they arrive. Parts of text are cut between characters."""
+    """A part of a message, if messages are delivered as they arrive. Parts of a text end between characters."""
 
     data: Union[str, bytes]
     final: bool
@@ -70,8 +70,8 @@ ROOM = c_size_t(LARGE)
 class Handle:
     """A connection, over any of its transports. It is freed with the last reference to it: a thread that is in a call has one.
 
-    Methods that give an `int` give a status, since "not yet" is no failure; `error(status)` makes an exception of one. All
-    others raise.
+    Methods that return an `int` return a status, since "not yet" is not a failure; `error(status)` converts it to an exception.
+    All other methods raise exceptions.
     """
 
     def __init__(self, make: Callable[[Any], int], url: str = "") -> None:
@@ -94,32 +94,32 @@ class Handle:
 
     @classmethod
     def connect(cls, config: Config, url: str) -> Handle:
-        """Starts a connection over a socket of the library's. It never waits."""
+        """Starts a connection over a socket of the library. It never waits."""
         return cls(lambda out: waiting.ws_connect(config, encoded(url), out), url)
 
     @classmethod
     def client(cls, config: Config, url: str) -> Handle:
-        """A client in memory mode, or over what `set_socket` names."""
+        """Creates a client in memory mode, or over the socket of `set_socket`."""
         return cls(lambda out: quick.ws_client_new(config, encoded(url), out), url)
 
     @classmethod
     def server(cls, config: Config) -> Handle:
-        """A server's end in memory mode, or over what `set_socket` names."""
+        """Creates a server's end in memory mode, or over the socket of `set_socket`."""
         return cls(lambda out: quick.ws_server_new(config, out))
 
     @classmethod
     def resume(cls, config: Config, role: Role, part: bytes = b"") -> Handle:
-        """A connection whose opening handshake somebody else has done; `part` is what was read behind it."""
+        """Creates a connection whose opening handshake has been done elsewhere; `part` was received after the head."""
         return cls(lambda out: quick.ws_from_partially_read(config, role, part, len(part), out))
 
     def set_socket(self, fileno: int) -> None:
-        """Lets a connected socket of the caller's move the bytes; it has to stay open for as long as this lives."""
+        """Makes your own connected socket the transport; it has to stay open as long as this object lives."""
         self.check(quick.ws_set_socket(self._conn, fileno))
 
     # The opening handshake
 
     def handshake(self) -> int:
-        """Drives the opening handshake; a status."""
+        """Performs the opening handshake; returns a status."""
         status: int = waiting.ws_handshake(self._conn)
         return status
 
@@ -134,11 +134,13 @@ class Handle:
                 self.add_header(name, value)
 
     def accept(self, subprotocol: Optional[str] = None) -> None:
-        """A server takes the request that waits."""
+        """Accepts the waiting request on a server."""
         self.check(waiting.ws_accept(self._conn, None if subprotocol is None else word(subprotocol)))
 
     def reject(self, status: int, body: bytes = b"") -> None:
-        """A server answers the request that waits with a status of 200 to 599; then `write_pending` until the connection is over."""
+        """Answers the waiting request on a server with a status from 200 to 599; then call `write_pending` until the connection
+        is over.
+        """
         self.check(waiting.ws_reject(self._conn, status, body, len(body)))
 
     @property
@@ -159,7 +161,7 @@ class Handle:
 
     @property
     def subprotocol(self) -> Optional[str]:
-        """The subprotocol agreed on."""
+        """The negotiated subprotocol."""
         return text(quick.ws_protocol(self._conn))
 
     @property
@@ -279,7 +281,7 @@ class Handle:
             self._conn.view.release()
             self._conn.view = None
         if sys.getrefcount(self._lent) > 2:
-            raise BufferError("the message received last is still in use: release what was made from its view")
+            raise BufferError("the last message is still in use: release everything made from its view")
         self._lent = None
 
     # Writing. `data` is str, bytes, or any other C-contiguous buffer.
@@ -322,7 +324,7 @@ class Handle:
 
     @property
     def state(self) -> State:
-        """How far the connection has come."""
+        """State of the connection."""
         state: int = get_state(self._conn)
         return State(state) if state >= 0 else State.CLOSED
 
@@ -343,13 +345,13 @@ class Handle:
 
     @property
     def interest(self) -> int:
-        """What to wait for: values of Flag, joined."""
+        """What to wait for: a bitwise OR of Flag."""
         flags: int = quick.ws_interest(self._conn)
         return flags
 
     @property
     def queued_bytes(self) -> int:
-        """How many bytes wait to be sent."""
+        """Number of bytes waiting to be sent."""
         size: int = quick.ws_queued_bytes(self._conn)
         return size
 
@@ -361,7 +363,7 @@ class Handle:
 
     @property
     def latency_ms(self) -> int:
-        """How long the peer took to answer the last Ping that was due; -1: none."""
+        """Round-trip time of the last automatic Ping that was answered; -1: none."""
         latency: int = quick.ws_latency(self._conn)
         return latency
 
@@ -381,7 +383,7 @@ class Handle:
         return value.value
 
     def message(self) -> str:
-        """What went wrong last, in a sentence."""
+        """Describes the last failure."""
         return text(quick.ws_error_message(self._conn)) or ""
 
     def error(self, status: int) -> Exception:
@@ -504,13 +506,13 @@ class Listener:
 
 
 def now_ms() -> int:
-    """The library's own clock."""
+    """Time of the library's clock."""
     now: int = quick.ws_now()
     return now
 
 
 def proxy_for(url: str) -> Optional[str]:
-    """The URL of the proxy that the environment names for this one; None: none. InvalidProxy: it cannot be used."""
+    """The URL of the proxy that the environment names for this URL, or None. InvalidProxy: it cannot be used."""
     size = c_size_t()
     room = create_string_buffer(256)
     while True:

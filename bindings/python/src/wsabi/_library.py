@@ -65,6 +65,6 @@ def quick_raw(name: str) -> Callable[..., int]:
 
 
 if sys.maxsize < 2**32 or ctypes.addressof(ctypes.c_int()) > sys.maxsize:
-    raise ImportError("wsabi needs a Python of 64 bits, on a system that puts no tags into addresses")
+    raise ImportError("wsabi needs 64-bit Python on a system without pointer tagging")
 LIBRARY = find()
 quick, waiting = load(LIBRARY)

@@ -1,4 +1,4 @@
-"""The keyword arguments that all layers share, made into a configuration of the library."""
+"""The keyword arguments that all layers share, converted to a configuration of the library."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ Queue = Limit
 
 
 class TLS:
-    """TLS by the library, with certificates in PEM, where `ssl` takes it in place of an SSLContext.
+    """TLS by the library, with certificates in PEM, as an alternative to an SSLContext for `ssl`.
 
-    `roots`: whom to trust instead of the system's; a server asks its clients for such a certificate. `chain` and `key`: what this
-    end shows, for which a server has no default. `verify` False: a client talks to anybody, for tests.
+    `roots`: the trusted certificates, in place of the system's; a server requires client certificates issued by them. `chain` and
+    `key`: the own certificate chain and private key, required for a server. `verify` False: a client accepts any server, for
+    tests only.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class TLS:
         verify: bool = True,
     ) -> None:
         if (chain is None) != (key is None):
-            raise ValueError("a chain goes with its key")
+            raise ValueError("chain and key must be given together")
         self.roots, self.chain, self.key, self.verify = roots, chain, key, verify
 
     def apply(self, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong, under the names that users of `websockets` know, and which status of the library is which.
+"""Exceptions, with the names of `websockets`, and the statuses of the library that they stand for.
 
     WebSocketException
         ConnectionClosed                    .code .reason .rcvd .sent
@@ -7,7 +7,7 @@
         InvalidURI                          .uri .msg
         InvalidProxy                        .proxy .msg
         HandshakeError (InvalidHandshake)   .status .headers .body
-            InvalidStatus                   the server answered, and not with 101
+            InvalidStatus                   the server answered, but not with 101
             ProxyError
         TLSError                            also an OSError
         ProtocolError
@@ -18,8 +18,8 @@
             ConcurrencyError
         InternalError
 
-Where Python has the word, it is used: OSError with errno (ConnectionRefusedError and its like), TimeoutError, BlockingIOError,
-ValueError, MemoryError, NotImplementedError.
+Python's own exceptions are used where they exist: OSError with errno (ConnectionRefusedError and so on), TimeoutError,
+BlockingIOError, ValueError, MemoryError, NotImplementedError.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ WELL = (1000, 1001, NO_STATUS_RECEIVED)
 
 
 class Close(NamedTuple):
-    """A Close frame: its code (1005 where it had none) and its reason. RFC 6455 section 5.5.1."""
+    """A Close frame: its code (1005 if it had none) and its reason. RFC 6455 section 5.5.1."""
 
     code: int
     reason: str = ""
@@ -69,11 +69,11 @@ class Close(NamedTuple):
 
 
 class WebSocketException(Exception):
-    """What all exceptions of this package have in common."""
+    """Base class of all exceptions of this package."""
 
 
 class ConnectionClosed(WebSocketException):
-    """The connection is over. `rcvd` is the peer's Close, `sent` this end's; None where there was none, or none is known of."""
+    """The connection is over. `rcvd` is the peer's Close, `sent` this end's; None if there was none, or if it is unknown."""
 
     def __init__(
         self, rcvd: Optional[Close], sent: Optional[Close], rcvd_then_sent: Optional[bool] = None, why: str = ""
@@ -86,7 +86,7 @@ class ConnectionClosed(WebSocketException):
 
     @property
     def code(self) -> int:
-        """The code of the peer's Close, 1005 where it had none; 1006 where there was no Close."""
+        """The code of the peer's Close, 1005 if it had none; 1006 if there was no Close."""
         return ABNORMAL_CLOSURE if self.rcvd is None else self.rcvd.code
 
     @property
@@ -107,15 +107,15 @@ class ConnectionClosed(WebSocketException):
 
 
 class ConnectionClosedOK(ConnectionClosed):
-    """Both ends have said 1000, 1001 or nothing in particular."""
+    """Both ends have closed with 1000, 1001 or no code."""
 
 
 class ConnectionClosedError(ConnectionClosed):
-    """One end had something to complain about, or there was no closing handshake."""
+    """One end has closed with another code, or there was no closing handshake."""
 
 
 class InvalidURI(WebSocketException):
-    """The URL cannot be used."""
+    """The URL is not valid or not supported."""
 
     def __init__(self, uri: str, msg: str) -> None:
         super().__init__(uri, msg)
@@ -139,7 +139,7 @@ class InvalidProxy(WebSocketException):
 
 
 class HandshakeError(WebSocketException):
-    """The opening handshake was refused or malformed. `status` is the HTTP status of the server's answer, 0 where there was none."""
+    """The opening handshake was refused or malformed. `status` is the HTTP status of the server's response, 0 if there was none."""
 
     def __init__(
         self, message: str, status: int = 0, headers: Optional[Headers] = None, body: bytes = b""
@@ -151,7 +151,7 @@ class HandshakeError(WebSocketException):
 
     @property
     def response(self) -> Response:
-        """The server's answer."""
+        """The server's response."""
         return Response(self.status, "", self.headers, self.body)
 
 
@@ -159,39 +159,39 @@ InvalidHandshake = HandshakeError
 
 
 class InvalidStatus(HandshakeError):
-    """The server answered with another status than 101."""
+    """The server responded with a status other than 101."""
 
 
 class ProxyError(HandshakeError):
-    """The proxy refused, or is none."""
+    """The proxy refused the connection, or the host is not a proxy."""
 
 
 class TLSError(WebSocketException, OSError):
-    """The TLS session failed: the message says which certificate or rule was in the way."""
+    """The TLS session failed: the message names the certificate or the rule that caused it."""
 
 
 class ProtocolError(WebSocketException):
-    """RFC 6455 was broken."""
+    """RFC 6455 was violated."""
 
 
 class InvalidUTF8(ProtocolError):
-    """A text is not UTF-8."""
+    """A text is not valid UTF-8."""
 
 
 class PayloadTooBig(WebSocketException):
-    """A message, frame, number of fragments or HTTP head is over its limit."""
+    """A message, frame, number of fragments or HTTP head exceeds its limit."""
 
 
 class SendQueueFull(WebSocketException, BlockingIOError):
-    """The message was not accepted, and nothing has changed: let what is pending be sent, then send it again."""
+    """The message was not accepted, and nothing has changed: send what is pending, then send the message again."""
 
 
 class InvalidState(WebSocketException):
-    """The call does not fit the state of the connection: nothing happened."""
+    """The call is not allowed in the current state of the connection: nothing happened."""
 
 
 class ConcurrencyError(InvalidState):
-    """Another thread or task receives already, or sends a message in fragments."""
+    """Another thread or task is already receiving, or sending a fragmented message."""
 
 
 class InternalError(WebSocketException):
@@ -199,7 +199,7 @@ class InternalError(WebSocketException):
 
 
 def from_status(status: int, message: str = "", errno: int = 0) -> Exception:
-    """The exception for a status of the library; `message` is ws_error_message(), `errno` ws_io_error()."""
+    """Returns the exception for a status of the library; `message` is ws_error_message(), `errno` ws_io_error()."""
     text = message or quick.ws_status_message(status).decode()
     if status == Status.ERR_WOULD_BLOCK:
         return BlockingIOError(_errno.EAGAIN, text)

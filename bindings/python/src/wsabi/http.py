@@ -1,4 +1,4 @@
-"""The HTTP that an opening handshake shows to a program: headers, a request, a response. It parses nothing: the library does."""
+"""HTTP types of the opening handshake: headers, a request, a response. Nothing is parsed here: the library does that."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["Headers", "HeadersLike", "Request", "Response"]
 
 
 class Headers(MutableMapping[str, str]):
-    """Headers by name, in any case, in the order in which they came; a name may be there several times.
+    """Headers by name (case-insensitive), in the order in which they were received; a name may occur several times.
 
-    `headers[name] = value` adds. `headers[name]` is the first value; `get_all(name)` has all of them. (In `websockets` a name
-    that is there several times cannot be read by `headers[name]`.)
+    `headers[name] = value` adds a value. `headers[name]` is the first value; `get_all(name)` returns all of them. (In
+    `websockets`, `headers[name]` fails if a name occurs several times.)
     """
 
     def __init__(self, headers: Optional[HeadersLike] = None, **named: str) -> None:
@@ -62,11 +62,11 @@ class Headers(MutableMapping[str, str]):
         return f"Headers({self._items!r})"
 
     def get_all(self, name: str) -> list[str]:
-        """All values of this name."""
+        """Returns all values of this name."""
         return [value for each, value in self._items if each.lower() == name.lower()]
 
     def raw_items(self) -> Iterator[tuple[str, str]]:
-        """All names and values, as they came."""
+        """Returns all names and values in their original order."""
         return iter(self._items)
 
 
@@ -75,7 +75,7 @@ HeadersLike = Union[Headers, Mapping[str, str], Iterable[tuple[str, str]]]
 
 @dataclass
 class Request:
-    """What a server has been asked: the target of the request, and its headers."""
+    """A request that a server has received: its target and its headers."""
 
     path: str
     headers: Headers
@@ -83,7 +83,7 @@ class Request:
 
 @dataclass
 class Response:
-    """What a server answers, or has answered."""
+    """A response of a server."""
 
     status_code: int
     reason_phrase: str = ""

@@ -1,4 +1,4 @@
-"""A connection without I/O: feed the bytes that arrived, take the events, take the bytes to send.
+"""A connection without I/O: feed received bytes, take events, take bytes to send.
 
     protocol = ClientProtocol("ws://example.com/")
     sock.sendall(protocol.data_to_send())
@@ -9,8 +9,8 @@
             ...                                  # a str, bytes, Close, Request, Response, ...
         sock.sendall(protocol.data_to_send())
 
-It knows no socket and no clock: hand the time in with `tick()` where deadlines or keepalive are wanted. One thread at a time
-uses a protocol.
+It knows no socket and no clock: call `tick()` with the time if you need deadlines or keepalive. Only one thread at a time may use
+a protocol.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ ALREADY_CLOSED = int(Status.ERR_ALREADY_CLOSED)
 
 
 class Protocol:
-    """What client and server have in common."""
+    """Base class of client and server."""
 
     def __init__(self, handle: Handle) -> None:
         self.handle = handle
@@ -68,7 +68,9 @@ class Protocol:
     # Bytes in, events out, bytes out
 
     def receive_data(self, data: Buffer) -> None:
-        """Takes bytes that arrived, any C-contiguous buffer. What finds no room is copied, and taken by `events_received()`."""
+        """Feeds received bytes, any C-contiguous buffer. Bytes for which there is no room are copied and processed by
+        `events_received()`.
+        """
         if self._waiting or self.closed:
             if not self.closed:
                 self._waiting.append(bytes(data))
@@ -79,13 +81,13 @@ class Protocol:
             self._waiting.append(bytes(memoryview(data).cast("B")[fed:]))
 
     def receive_eof(self) -> None:
-        """The peer has ended the stream."""
+        """Tells the protocol that the peer has ended the stream."""
         self._ended = True
         if not self._waiting and not self.closed:
             self.handle.feed_eof()
 
     def events_received(self) -> list[Event]:
-        """All events there are. Then send what `data_to_send()` gives, and look at `closed`."""
+        """Returns all events so far. Then send what `data_to_send()` returns, and check `closed`."""
         events: list[Any] = []
         if not self.opened and not self._handshake(events):
             return events
@@ -103,7 +105,7 @@ class Protocol:
                 return events
 
     def data_to_send(self) -> bytes:
-        """All bytes to send; they are gone from here."""
+        """Returns all bytes to send, and removes them from the queue."""
         data = self.handle.take_output()
         if not self.closed and (self.rcvd is not None or self.failure is not None):
             # A server, or an end that gave up, is done as soon as its Close has left.
@@ -113,13 +115,13 @@ class Protocol:
     # Messages. What is sent leaves with `data_to_send()`.
 
     def send(self, kind: int, data: Union[str, Buffer]) -> None:
-        """Sends a message of a kind (`TEXT`, `BINARY`). SendQueueFull: send `data_to_send()` first."""
+        """Sends a message of a kind (`TEXT`, `BINARY`). SendQueueFull: send the bytes of `data_to_send()` first."""
         status = self.handle.queue(kind, data)
         if status:
             raise self.refused(status)
 
     def send_text(self, data: Union[str, Buffer]) -> None:
-        """Sends a text; bytes have to be UTF-8."""
+        """Sends a text; bytes have to be valid UTF-8."""
         self.send(TEXT, data)
 
     def send_binary(self, data: Buffer) -> None:
@@ -137,11 +139,11 @@ class Protocol:
         self.send(Kind.PING, data)
 
     def send_pong(self, data: Union[str, Buffer] = b"") -> None:
-        """Sends a Pong that nobody asked for, of 125 bytes at most. RFC 6455 section 5.5.3."""
+        """Sends an unsolicited Pong, of 125 bytes at most. RFC 6455 section 5.5.3."""
         self.send(Kind.PONG, data)
 
     def send_close(self, code: Optional[int] = 1000, reason: str = "") -> None:
-        """Begins the closing handshake: go on until `closed`. None sends no code. RFC 6455 section 7.1.2."""
+        """Starts the closing handshake: continue until `closed`. None sends no code. RFC 6455 section 7.1.2."""
         status = self.handle.close(code or 0, reason)
         if status == ALREADY_CLOSED:
             return
@@ -155,10 +157,10 @@ class Protocol:
     # Time, on a clock of the caller's, in seconds
 
     def tick(self, now: float) -> None:
-        """Hands the clock in: Pings that are due are queued, and deadlines end the connection. Then take events and bytes.
+        """Sets the time: Pings that are due are queued, and deadlines end the connection. Then take events and bytes.
 
-        What arrives counts as having arrived at the last tick. Where IDLE_TIMEOUT_MS is set, tick before each `receive_data()`, or
-        a busy connection is taken for an idle one.
+        Bytes count as received at the time of the last tick. With IDLE_TIMEOUT_MS, call tick before each `receive_data()`,
+        otherwise a busy connection may be considered idle.
         """
         if not self.closed:
             status = self.handle.tick(int(now * 1000))
@@ -177,17 +179,17 @@ class Protocol:
 
     @property
     def state(self) -> State:
-        """How far the connection has come."""
+        """State of the connection."""
         return self.handle.state
 
     @property
     def subprotocol(self) -> Optional[str]:
-        """The subprotocol agreed on."""
+        """The negotiated subprotocol."""
         return self.handle.subprotocol
 
     @property
     def close_code(self) -> Optional[int]:
-        """The code of the peer's Close, 1005 without one, 1006 where the connection was lost; None while it is open."""
+        """The code of the peer's Close, 1005 if it had none, 1006 if the connection was lost; None while it is open."""
         return self.handle.close_code or (exceptions.ABNORMAL_CLOSURE if self.closed else None)
 
     @property
@@ -199,7 +201,7 @@ class Protocol:
 
     @property
     def close_exc(self) -> ConnectionClosed:
-        """The exception that says how the connection ended."""
+        """The exception that describes how the connection ended."""
         rcvd, sent = self.rcvd, self.sent
         if rcvd is not None and sent is not None and rcvd.code in exceptions.WELL and sent.code in exceptions.WELL:
             return ConnectionClosedOK(rcvd, sent, self.rcvd_then_sent)
@@ -267,7 +269,7 @@ class Protocol:
 
 
 class ClientProtocol(Protocol):
-    """The client's end. Its request is what `data_to_send()` gives first; the answer comes as a Response.
+    """The client's end. Its request is the first output of `data_to_send()`; the server's answer is a Response event.
 
     The keyword arguments are those of `wsabi.sync.connect()`.
     """
@@ -324,7 +326,7 @@ class ClientProtocol(Protocol):
 
 
 class ServerProtocol(Protocol):
-    """The server's end. With `auto_accept` False, a request comes as a Request, and waits for `accept()` or `reject()`.
+    """The server's end. With `auto_accept` False, a request is a Request event and waits for `accept()` or `reject()`.
 
     The keyword arguments are those of `wsabi.sync.serve()`.
     """
@@ -363,13 +365,13 @@ class ServerProtocol(Protocol):
         super().__init__(Handle.server(config))
 
     def accept(self, subprotocol: Optional[str] = None, headers: Optional[HeadersLike] = None) -> None:
-        """Takes the request, with more headers. None: the first of this end's subprotocols that was offered."""
+        """Accepts the request, with additional headers. None selects the first of this end's subprotocols that was offered."""
         self.handle.add_headers(Headers(headers))
         self.handle.accept(subprotocol)
         self.opened = True
 
     def reject(self, status: int, body: Union[str, bytes] = b"", headers: Optional[HeadersLike] = None) -> None:
-        """Answers the request with an HTTP status from 200 to 599; the connection is over with it."""
+        """Answers the request with an HTTP status from 200 to 599 and ends the connection."""
         self.handle.add_headers(Headers(headers))
         self.handle.reject(status, body.encode() if isinstance(body, str) else body)
         self.handshake_exc = exceptions.InvalidStatus(f"answered with HTTP {status}", status)

@@ -125,7 +125,7 @@ class ProxyTransport(asyncio.Transport):
         return self._connection  # type: ignore[no-any-return]
 
     def write(self, data: Union[bytes, bytearray, memoryview]) -> None:
-        raise NotImplementedError("the library writes by itself")
+        raise NotImplementedError("the library writes itself")
 
     def close(self) -> None:
         if not self._closing:

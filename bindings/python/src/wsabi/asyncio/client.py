@@ -1,6 +1,6 @@
-"""The client's end: opening a connection, through a proxy where there is one, again and again where that is wanted.
+"""Opening a connection as a client, through a proxy if configured, and reconnecting if requested.
 
-It knows URLs, addresses, redirections and when to try again. The opening handshake is the library's.
+It knows URLs, addresses, redirects and when to retry. The opening handshake is the library's.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ TRANSIENT = (500, 502, 503, 504)
 
 
 class ClientConnection(Connection):
-    """The client's end of a connection: what `connect()` gives."""
+    """The client's end of a connection: the result of `connect()`."""
 
     def __init__(self, protocol: Memory, **options: Any) -> None:
         super().__init__(protocol, **options)
         self._answered: asyncio.Future[None] = self.loop.create_future()
 
     async def handshake(self) -> None:
-        """Sends the request and waits for the answer. HandshakeError: refused, or malformed."""
+        """Sends the request and waits for the response. HandshakeError: refused or malformed."""
         if self.protocol.handshake() == OK:  # through a proxy
             self._open()
             return
@@ -82,16 +82,16 @@ class ClientConnection(Connection):
 class connect:
     """Connects to a ws:// or wss:// URL: `async with connect(uri) as websocket`, or `websocket = await connect(uri)`.
 
-    `async for websocket in connect(uri)` connects again each time when the connection is over, at ever longer intervals while
-    that fails; `process_exception` gives None for a failure after which to try again, and an exception to raise otherwise.
+    `async for websocket in connect(uri)` reconnects each time the connection is over, with increasing delays while that fails.
+    `process_exception` returns None for a failure after which to retry, otherwise the exception to raise.
 
-    Times are in seconds, sizes in bytes; None stands for no limit, and never. `additional_headers` go with the request.
-    `compression` is "deflate" or None. `proxy` True takes the system's, None takes none, and a URL names one: http, https,
-    socks5 or socks5h. `max_queue` messages wait to be received before the peer has to wait, `write_limit` bytes to be sent before
-    `send()` waits. Everything else goes to the event loop's `create_connection()`: `ssl`, `sock`, `host`, `port`,
+    Times are in seconds, sizes in bytes; None means no limit, or never. `additional_headers` are sent with the request.
+    `compression` is "deflate" or None. `proxy` is True (the proxy that the environment names), None, or a URL with http, socks5
+    or socks5h. When `max_queue` messages wait to be received, the peer has to wait; when `write_limit` bytes wait to be sent,
+    `send()` waits. All other arguments are passed to the event loop's `create_connection()`: `ssl`, `sock`, `host`, `port`,
     `server_hostname`, `local_addr`, ...
 
-    InvalidURI, InvalidProxy; OSError: nobody answers; TimeoutError; HandshakeError: refused (InvalidStatus), or malformed.
+    InvalidURI, InvalidProxy; OSError: connecting failed; TimeoutError; HandshakeError: refused (InvalidStatus) or malformed.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class connect:
         self._create_connection: Callable[..., ClientConnection] = create_connection or ClientConnection
         self._connection: Optional[ClientConnection] = None
         if not Address(uri).secure and kwargs.get("ssl") is not None:
-            raise ValueError("ssl does not go with a ws:// URL")
+            raise ValueError("ssl cannot be used with a ws:// URL")
         self._configure()  # what is wrong with the arguments is told here
 
     def __await__(self) -> Generator[Any, None, ClientConnection]:
@@ -161,7 +161,7 @@ class connect:
 
     async def __aenter__(self) -> ClientConnection:
         if self._connection is not None:
-            raise RuntimeError("this connect() is in use already")
+            raise RuntimeError("this connect() is already in use")
         self._connection = await self
         return self._connection
 
@@ -211,7 +211,7 @@ class connect:
                     except BaseException:
                         connection.transport.abort()
                         raise
-                raise HandshakeError(f"more than {MAX_REDIRECTS} redirections")
+                raise HandshakeError(f"more than {MAX_REDIRECTS} redirects")
         except asyncio.TimeoutError as error:
             raise TimeoutError("timed out during the opening handshake") from error
 
@@ -236,7 +236,7 @@ class connect:
         if address.secure:
             kwargs.setdefault("ssl", True)
             if kwargs["ssl"] is None:
-                raise ValueError("ssl=None does not go with a wss:// URL")
+                raise ValueError("ssl=None cannot be used with a wss:// URL")
             kwargs.setdefault("server_hostname", address.host)
         connection: ClientConnection
         if kwargs.pop("unix", False):
@@ -257,9 +257,9 @@ class connect:
         """Connects through a proxy, by the library's own means."""
         ssl = kwargs.pop("ssl", None)
         if ssl not in (None, True):
-            raise NotImplementedError("through a proxy, TLS is the library's: leave ssl out, or set proxy=None")
+            raise NotImplementedError("TLS through a proxy is done by the library: omit ssl, or set proxy=None")
         if kwargs.pop("server_hostname", address.host) != address.host or kwargs:
-            raise NotImplementedError(f"through a proxy, these have no meaning: {', '.join(kwargs) or 'server_hostname'}")
+            raise NotImplementedError(f"these arguments cannot be used with a proxy: {', '.join(kwargs) or 'server_hostname'}")
 
         def create(protocol: Memory) -> ClientConnection:
             return self._create_connection(protocol, **self._connection_options)
@@ -275,12 +275,12 @@ class connect:
         uri = urllib.parse.urljoin(self.uri, location)
         before, after = Address(self.uri), Address(uri)
         if self._kwargs.get("sock") is not None:
-            raise ValueError(f"a redirection to {uri} cannot be followed: the socket was given") from error
+            raise ValueError(f"cannot follow the redirect to {uri}: a socket was given") from error
         if before.secure and not after.secure:
-            raise HandshakeError(f"a redirection to {uri} is not followed: it is not secure") from error
+            raise HandshakeError(f"cannot follow the redirect to {uri}: it is not secure") from error
         if (before.secure, before.host, before.port) != (after.secure, after.host, after.port):
             if any(self._kwargs.get(name) is not None for name in ("unix", "host", "port")):
-                raise ValueError(f"a redirection to {uri} cannot be followed: the address was given") from error
+                raise ValueError(f"cannot follow the redirect to {uri}: an address was given") from error
             # Nothing secret is told to another server.
             kept = Headers()
             for name, value in Headers(self.additional_headers).raw_items():
@@ -291,14 +291,14 @@ class connect:
 
 
 def unix_connect(path: Optional[str] = None, uri: Optional[str] = None, **kwargs: Any) -> connect:
-    """`connect()` over a Unix socket. The URL is ws://localhost/ where it is left out, or wss: with `ssl`."""
+    """`connect()` over a Unix socket. The default URL is ws://localhost/, or wss://localhost/ with `ssl`."""
     if uri is None:
         uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
     return connect(uri, unix=True, path=path, **kwargs)
 
 
 def process_exception(error: Exception) -> Optional[Exception]:
-    """Whether to try again: None after a failure of the network, or an answer of 500, 502, 503 or 504; else the exception."""
+    """Returns None after a network failure or a response of 500, 502, 503 or 504, which means to retry; otherwise the exception."""
     if isinstance(error, (OSError, asyncio.TimeoutError)):
         return None
     if isinstance(error, HandshakeError) and isinstance(error.__cause__, (EOFError, OSError)):
@@ -314,7 +314,7 @@ retry_transient = process_exception
 def backoff(
     initial_delay: float = 5, min_delay: float = 3.1, max_delay: float = 90, factor: float = 1.618
 ) -> Generator[float, None, None]:
-    """How long to wait before each new attempt, in seconds: at first up to `initial_delay`, then ever longer."""
+    """Delays before each new attempt, in seconds: at first up to `initial_delay`, then increasing."""
     yield random.random() * initial_delay
     delay = min_delay
     while delay < max_delay:

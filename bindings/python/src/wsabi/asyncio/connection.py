@@ -1,7 +1,7 @@
-"""A connection of an event loop: joins a transport of asyncio's to the library's memory mode, and both to tasks.
+"""A connection of an event loop: joins an asyncio transport to the library's memory mode, and both to tasks.
 
-It knows tasks, futures, back-pressure and when to write. It must not know frames, nor decide what the protocol decides: what
-has arrived is fed to the library, what the library has to say is written, and what it has read is queued here.
+It knows tasks, futures, back-pressure and when to write. It must not know frames or protocol decisions: received bytes are fed to
+the library, its output is written, and the messages that it has read are queued here.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ TOGETHER = 0.001
 
 
 class Connection(asyncio.Protocol):
-    """What `ClientConnection` and `ServerConnection` have in common.
+    """Base class of `ClientConnection` and `ServerConnection`.
 
     Any number of tasks may send, ping and close; one at a time receives. A task that is cancelled while it receives loses no
-    message. All methods belong to the event loop's thread.
+    message. All methods must be called on the event loop's thread.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def id(self) -> uuid.UUID:
-        """A name for this connection that no other has, for logs."""
+        """A unique identifier of this connection, for logs."""
         found: Optional[uuid.UUID] = self.__dict__.get("_id")
         if found is None:
             found = self.__dict__["_id"] = uuid.uuid4()
@@ -138,19 +138,19 @@ class Connection(asyncio.Protocol):
 
     @property
     def subprotocol(self) -> Optional[str]:
-        """The subprotocol agreed on."""
+        """The negotiated subprotocol."""
         return self.protocol.subprotocol
 
     @property
     def state(self) -> State:
-        """How far the connection has come."""
+        """State of the connection."""
         if self._lost:
             return State.CLOSED
         return State.CONNECTING if self._opening else self.protocol.state
 
     @property
     def close_code(self) -> Optional[int]:
-        """The code of the peer's Close, 1005 where it had none; 1006 where there was no Close; None before the end."""
+        """The code of the peer's Close, 1005 if it had none; 1006 if there was no Close; None before the end."""
         return self._close_exc().code if self._lost else None
 
     @property
@@ -161,10 +161,11 @@ class Connection(asyncio.Protocol):
     # Receiving
 
     async def recv(self, decode: Optional[bool] = None) -> Data:
-        """The next message: `str` for text, `bytes` for binary; `decode` True or False has every message as `str` or `bytes`.
+        """Receives the next message: `str` for text, `bytes` for binary; `decode` True or False returns every message as `str` or
+        `bytes`.
 
-        ConnectionClosed: there is none, and there will be none. ConcurrencyError: another task receives. To be cancelled,
-        here, loses nothing.
+        ConnectionClosed: the connection is over, and all messages have been received. ConcurrencyError: another task is
+        receiving. Cancelling this call loses nothing.
         """
         if self._amid_parts:
             raise ConcurrencyError("another task is receiving on this connection")
@@ -185,7 +186,9 @@ class Connection(asyncio.Protocol):
         return self._as(cast(Data, message), decode)
 
     async def recv_streaming(self, decode: Optional[bool] = None) -> AsyncIterator[Data]:
-        """The next message in parts, as they arrive, so that a long one needs little memory. All parts have to be taken."""
+        """Receives the next message in parts, as they arrive, so that a long one needs little memory. All parts have to be
+        consumed.
+        """
         if self._amid_parts:
             raise ConcurrencyError("another task is receiving on this connection")
         if not self._messages and not self._over:
@@ -206,7 +209,9 @@ class Connection(asyncio.Protocol):
                 self.protocol.set(Option.DELIVER_FRAGMENTS, 0)
 
     def __aiter__(self) -> AsyncIterator[Data]:
-        """The messages that come; it ends where the connection is closed well, and raises ConnectionClosedError otherwise."""
+        """Iterates over received messages; stops if the connection is closed normally, and raises ConnectionClosedError
+        otherwise.
+        """
         return self
 
     async def __anext__(self) -> Data:
@@ -235,9 +240,9 @@ class Connection(asyncio.Protocol):
     async def send(self, message: Union[DataLike, Fragments], *, text: Optional[bool] = None) -> None:
         """Sends a message: `str` as text, anything with a C-contiguous buffer as binary, unless `text` says otherwise.
 
-        An iterable or asynchronous iterable of these is sent in fragments. Waits while more than `write_limit` bytes wait for
-        the peer. ConnectionClosed: the connection is over, or closing. PayloadTooBig, UnicodeError: not sent. TypeError: not
-        a message. BufferError: it does not lie in one piece.
+        An iterable or asynchronous iterable of these is sent in fragments. Waits while more than `write_limit` bytes are waiting
+        to be sent. ConnectionClosed: the connection is over or closing. PayloadTooBig, UnicodeError: not sent. TypeError: not a
+        message. BufferError: the buffer is not contiguous.
         """
         while self._amid_fragments is not None:
             await asyncio.shield(self._amid_fragments)
@@ -272,7 +277,7 @@ class Connection(asyncio.Protocol):
             await self._drain()
 
     async def ping(self, data: Optional[DataLike] = None) -> Awaitable[float]:
-        """Sends a Ping. Returns what can be awaited for its Pong, and then tells the latency in seconds."""
+        """Sends a Ping. Returns an awaitable for its Pong, whose result is the latency in seconds."""
         if data is None:
             payload = secrets.token_bytes(4)
             while payload in self._pings:
@@ -280,21 +285,21 @@ class Connection(asyncio.Protocol):
         else:
             payload = data.encode() if isinstance(data, str) else in_one_piece(data)
         if payload in self._pings:
-            raise ConcurrencyError("a Ping with the same data waits for its Pong")
+            raise ConcurrencyError("a Ping with the same data is waiting for its Pong")
         answered: asyncio.Future[float] = self.loop.create_future()
         await self._control(PING, payload)
         self._pings[payload] = answered, perf_counter()
         return answered
 
     async def pong(self, data: DataLike = b"") -> None:
-        """Sends a Pong that nobody asked for."""
+        """Sends an unsolicited Pong."""
         await self._control(PONG, data.encode() if isinstance(data, str) else in_one_piece(data))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Closes the connection, and waits until it is over. Nothing happens where it is over.
+        """Closes the connection and waits until it is over. Has no effect if it is already over.
 
-        Messages that have arrived can still be received; those that would not find room any more are dropped. ProtocolError:
-        a code that must not be sent, or a reason over 123 bytes.
+        Messages that have arrived can still be received; those for which there is no room are dropped. ProtocolError: the code
+        may not be sent, or the reason is longer than 123 bytes.
         """
         if self._opening:
             self.transport.abort()
@@ -774,10 +779,10 @@ def broadcast(
     text: Optional[bool] = None,
     raise_exceptions: bool = False,
 ) -> None:
-    """Sends a message to all of these that are open, without waiting for any: it is framed once, and goes uncompressed.
+    """Sends a message to all of these connections that are open, without waiting. It is framed once and sent uncompressed.
 
-    Whoever is amid a message in fragments is passed over. With `raise_exceptions`, an ExceptionGroup tells of all that did not
-    get it (Python 3.11 and later); otherwise the connection's logger does.
+    Connections in the middle of a fragmented message are skipped. With `raise_exceptions`, an ExceptionGroup lists all failures
+    (Python 3.11 and later); otherwise the connection's logger does.
     """
     if isinstance(message, (str, *BUFFERS)):
         is_text = isinstance(message, str) if text is None else text

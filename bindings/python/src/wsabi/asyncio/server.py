@@ -1,6 +1,6 @@
-"""The server's end: listening, the opening handshake as the program wants it, a task for each connection, and the end of it all.
+"""Listening, the opening handshake with the program's decisions, a task for each connection, and shutting down.
 
-It knows tasks and HTTP responses. What a valid request is, the library says.
+It knows tasks and HTTP responses. What a valid request is, the library decides.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FAILED = "Failed to open a WebSocket connection.\nSee server log for more inform
 
 
 class ServerConnection(Connection):
-    """The server's end of a connection: what a handler is given."""
+    """The server's end of a connection: the argument of a handler."""
 
     username: str  # of basic_auth()
 
@@ -48,7 +48,7 @@ class ServerConnection(Connection):
         self._refused_with: Optional[Exception] = None
 
     def respond(self, status: int, text: str) -> Response:
-        """A response in plain text, for `process_request` and `process_response` to return."""
+        """Creates a response in plain text, for `process_request` and `process_response` to return."""
         status = http.HTTPStatus(status)
         body = text.encode()
         headers = Headers(
@@ -68,7 +68,7 @@ class ServerConnection(Connection):
         origins: Optional[Origins] = None,
         select_subprotocol: Optional[SelectSubprotocol] = None,
     ) -> None:
-        """Waits for the request and answers it; the connection is open afterwards, or over."""
+        """Waits for the request and answers it. Afterwards the connection is open or over."""
         await self._asked
         if self.request is None:
             if not self._lost:
@@ -154,7 +154,7 @@ class ServerConnection(Connection):
 
 
 class Server:
-    """What `serve()` gives, to be awaited or used in `async with`. It has the methods of asyncio.Server."""
+    """The result of `serve()`, to be awaited or used with `async with`. It has the methods of asyncio.Server."""
 
     def __init__(
         self,
@@ -176,16 +176,16 @@ class Server:
 
     @property
     def connections(self) -> set[ServerConnection]:
-        """The connections that are open: the opening handshake is done, and nobody has said Close."""
+        """The open connections: the opening handshake is complete, and no Close was sent or received."""
         return {connection for connection in self._open if connection.state == State.OPEN}
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
-        """The sockets that it listens at."""
+        """The listening sockets."""
         return tuple(self.server.sockets)
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that it belongs to."""
+        """The event loop of the server."""
         return self.server.get_loop()
 
     def is_serving(self) -> bool:
@@ -193,11 +193,11 @@ class Server:
         return self.server.is_serving()
 
     async def start_serving(self) -> None:
-        """Begins to accept connections, where serve() was told not to."""
+        """Starts accepting connections, if `serve()` did not."""
         await self.server.start_serving()
 
     async def serve_forever(self) -> None:
-        """Serves until it is closed, or until this is cancelled, which closes it."""
+        """Serves until the server is closed, or until this call is cancelled, which closes it."""
         try:
             if not self.is_serving():
                 await self.start_serving()
@@ -208,8 +208,9 @@ class Server:
             raise
 
     def close(self, close_connections: bool = True, code: int = 1001, reason: str = "") -> None:
-        """Stops listening, closes the connections with this code, unless told to leave them alone, and lets the handlers
-        end: `wait_closed()` waits for that."""
+        """Stops listening and closes the connections with this code, unless told to leave them open. `wait_closed()` waits for
+        the handlers.
+        """
         if self._closing is None:
             self._closing = self.get_loop().create_task(self._close(close_connections, code, reason))
 
@@ -287,10 +288,10 @@ def serve(
 ) -> Server:
     """Serves WebSocket connections: `async with serve(handler, host, port)`, or `server = await serve(...)`.
 
-    `handler` is called for each connection, in a task of its own; where it returns, the connection is closed, with 1011 where it
-    raised. `origins` are those whose pages may connect (None: requests without an Origin); `process_request` and
-    `process_response` may answer a request themselves; `select_subprotocol` chooses among those that the client offers. The other
-    arguments are as in `connect()`; what is left goes to the event loop's `create_server()`: `ssl`, `sock`, `reuse_port`, ...
+    `handler` is called for each connection in its own task. When it returns, the connection is closed, with 1011 if it raised an
+    exception. `origins` lists the allowed origins (None: requests without an Origin); `process_request` and `process_response`
+    may answer a request themselves; `select_subprotocol` chooses among those that the client offers. The other arguments are
+    those of `connect()`; the rest is passed to the event loop's `create_server()`: `ssl`, `sock`, `reuse_port`, ...
     """
     if extensions is not None:
         raise NotImplementedError("the only extension is permessage-deflate: see compression and options")
@@ -362,7 +363,7 @@ def serve(
 
 
 def unix_serve(handler: Handler, path: Optional[str] = None, **kwargs: Any) -> Server:
-    """`serve()` at a Unix socket."""
+    """`serve()` on a Unix socket."""
     return serve(handler, unix=True, path=path, **kwargs)
 
 
@@ -371,12 +372,13 @@ def basic_auth(
     credentials: Optional[Credentials] = None,
     check_credentials: Optional[Callable[[str, str], Union[Awaitable[bool], bool]]] = None,
 ) -> Callable[[ServerConnection, Request], Awaitable[Optional[Response]]]:
-    """A `process_request` that wants a name and a password (RFC 7617): one of these, or what `check_credentials` approves of.
+    """Creates a `process_request` that requires a user name and password (RFC 7617): one of `credentials`, or accepted by
+    `check_credentials`.
 
-    `connection.username` is the name then.
+    `connection.username` is then the user name.
     """
     if (credentials is None) == (check_credentials is None):
-        raise ValueError("either credentials or check_credentials are wanted")
+        raise ValueError("either credentials or check_credentials is required")
     known = None if credentials is None else known_credentials(credentials)
 
     async def process_request(connection: ServerConnection, request: Request) -> Optional[Response]:

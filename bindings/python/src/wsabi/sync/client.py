@@ -1,8 +1,8 @@
 """Connecting to a server.
 
-`connect()` takes the keyword arguments of `websockets.sync.client.connect()`. It knows which way to the server there is: the
-library's own sockets (with its TLS, its proxies, and addresses tried as in RFC 8305), or a socket of Python's, where `sock`, a
-Unix socket or an SSLContext asks for one.
+`connect()` takes the keyword arguments of `websockets.sync.client.connect()`. It chooses the way to the server: the library's own
+sockets (with its TLS, its proxies, and addresses tried as in RFC 8305), or a Python socket if `sock`, a Unix socket or an
+SSLContext requires one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PROXY_PORT = 1080  # where its URL has none, as everywhere in the library
 
 
 class ClientConnection(Connection):
-    """The client's end. `response` is what the server answered; `request` is None (the library makes it)."""
+    """The client's end. `response` is the server's response; `request` is None (the library creates it)."""
 
 
 def connect(
@@ -61,14 +61,15 @@ def connect(
     options: Optional[dict[Option, int]] = None,
     **kwargs: Any,
 ) -> ClientConnection:
-    """Connects to a ws:// or wss:// URL, and follows redirects. Use it as a context manager, which closes the connection.
+    """Connects to a ws:// or wss:// URL, and follows redirects. As a context manager it closes the connection.
 
-    `ssl` is an SSLContext, or a `wsabi.TLS`; None: the library's TLS with the system's certificates. `proxy` is a URL, True (what
-    the environment names) or None. Times are in seconds, None: for ever; sizes in bytes, None: no limit. `options` sets options of
-    the library by number. More keyword arguments go to `socket.create_connection()`, which then opens the connection.
+    `ssl` is an SSLContext or a `wsabi.TLS`; None: the library's TLS with the system's certificates. `proxy` is a URL, True (the
+    proxy that the environment names) or None. Times are in seconds, None: no limit; sizes in bytes, None: no limit. `options`
+    sets options of the library by number. Other keyword arguments are passed to `socket.create_connection()`, which then opens
+    the connection.
 
-    InvalidURI; OSError: there is no way to the server; TimeoutError: `open_timeout` is over; TLSError, or ssl.SSLError with an
-    SSLContext; ProxyError; InvalidStatus: the server has refused; InvalidHandshake: its answer is malformed.
+    InvalidURI; OSError: connecting failed; TimeoutError: `open_timeout` has passed; TLSError, or ssl.SSLError with an SSLContext;
+    ProxyError; InvalidStatus: the server refused; InvalidHandshake: its response is malformed.
     """
     deadline = None if open_timeout is None else time.monotonic() + open_timeout
     headers = Headers(additional_headers)
@@ -141,7 +142,7 @@ def connect(
 
 
 def unix_connect(path: Optional[str] = None, uri: Optional[str] = None, **kwargs: Any) -> ClientConnection:
-    """Connects to a Unix socket. `uri` says what is asked for there; a wss:// one, that TLS is."""
+    """Connects to a Unix socket. `uri` gives the host and path of the request; wss:// selects TLS."""
     if uri is None:
         uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
     return connect(uri, unix=True, path=path, **kwargs)
@@ -216,7 +217,7 @@ def link_over(
             handle.set_socket(stream.fileno())
             return NativeLink(handle, stream)
         if isinstance(ssl, TLS):
-            raise ValueError("a socket of Python's goes with an SSLContext")
+            raise ValueError("with sock, ssl must be an SSLContext")
         context = ssl or ssl_module.create_default_context()
         stream.settimeout(left(deadline))
         secured = context.wrap_socket(stream, server_hostname=server_hostname or address.host)

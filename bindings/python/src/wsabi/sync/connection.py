@@ -1,9 +1,9 @@
 """A connection that threads use: one receives while any number send.
 
-It knows messages, deadlines of its callers and how a connection ends; it knows no socket (`_link`) and no protocol rule.
+It knows messages, its callers' deadlines and how a connection ends; it knows no socket (`_link`) and no protocol rule.
 
-There is no thread for each connection. Whoever waits for something (a message, a Pong, the end) reads for all; `keeper` looks after
-the connections that nobody waits for, so that Pings are answered and a Close is seen.
+There is no thread per connection. A thread that waits for something (a message, a Pong, the end) reads for all threads; `keeper`
+checks the connections that no thread waits for, so that Pings are answered and a Close is noticed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SEND_QUEUE_FULL = int(Status.ERR_SEND_QUEUE_FULL)
 
 
 class Connection:
-    """What client and server have in common. `connect()` and `serve()` make these."""
+    """Base class of client and server. `connect()` and `serve()` create these."""
 
     def __init__(self, link: Link, logger: LoggerLike, max_queue: Queue = 16) -> None:
         self.logger = logger
@@ -76,10 +76,12 @@ class Connection:
     @overload
     def recv(self, timeout: Optional[float] = None, decode: Optional[bool] = None) -> Data: ...
     def recv(self, timeout: Optional[float] = None, decode: Optional[bool] = None) -> Data:
-        """Receives the next message: `str` for text, `bytes` for binary; `decode` True or False makes all of them one of these.
+        """Receives the next message: `str` for text, `bytes` for binary; `decode` True or False returns every message as `str` or
+        `bytes`.
 
-        TimeoutError: none has come for so many seconds (0: none is there). ConnectionClosedOK, ConnectionClosedError: the end.
-        Bytes that are to be `str` and are not UTF-8 end the connection with 1007. ConcurrencyError: another thread is receiving.
+        TimeoutError: no message within this many seconds (0: none has arrived). ConnectionClosedOK, ConnectionClosedError: the
+        end. Binary messages decoded to `str` that are not UTF-8 end the connection with 1007. ConcurrencyError: another thread is
+        receiving.
         """
         with self._alone(self._receiving, "receiving on"):
             self._wait_for_message(timeout)
@@ -94,7 +96,7 @@ class Connection:
             return self._decoded(message, decode, None, True)
 
     def __iter__(self) -> Iterator[Data]:
-        """Receives messages until the connection is closed well; ConnectionClosedError, where it is not."""
+        """Iterates over received messages until the connection is closed normally; raises ConnectionClosedError otherwise."""
         try:
             while True:
                 yield self.recv()
@@ -102,9 +104,9 @@ class Connection:
             return
 
     def recv_streaming(self, decode: Optional[bool] = None) -> Iterator[Data]:
-        """Receives the next message in parts, as they arrive, so that it may be of any size up to `max_size`.
+        """Receives the next message in parts, as they arrive, so that it may have any size up to `max_size`.
 
-        Parts are what has arrived, and not the sender's fragments. Take all of them before the next message is received.
+        Parts are what has arrived, not the sender's fragments. Consume all of them before you receive the next message.
         """
         decoder = codecs.getincrementaldecoder("utf-8")()  # parts of binary messages are cut anywhere
         with self._alone(self._receiving, "receiving on"):
@@ -123,9 +125,9 @@ class Connection:
                 self._deliver_parts(False)
 
     def recv_into(self, buffer: Buffer, timeout: Optional[float] = None) -> int:
-        """Receives the next message into a writable buffer, without a copy in between, and says how many bytes it has.
+        """Receives the next message into a writable buffer, without an intermediate copy, and returns its length in bytes.
 
-        ValueError: it does not fit, and is there for the next call.
+        ValueError: it does not fit; the next call returns it.
         """
         with self._alone(self._receiving, "receiving on"), memoryview(buffer).cast("B") as room:
             size = self._take_one(lambda: self._link.read_into(room), timeout)
@@ -135,7 +137,7 @@ class Connection:
             data = (message.data if type(message) is Part else message) or b""
             data = data.encode() if isinstance(data, str) else data
             if len(data) > len(room):
-                raise ValueError(f"the message has {len(data)} bytes, and there is room for {len(room)}")
+                raise ValueError(f"the message has {len(data)} bytes, but the buffer has room for {len(room)}")
             self._pop()
             room[: len(data)] = data
             return len(data)
@@ -143,9 +145,9 @@ class Connection:
     def recv_view(self, timeout: Optional[float] = None) -> memoryview:
         """Receives the next message as a read-only memoryview of its bytes, without a copy.
 
-        The view lives until the next message is received, which releases it: `with ws.recv_view() as view` is a good habit.
-        BufferError from there: something made from the view is still in use. Nobody reads meanwhile but `close()`: no Pings are
-        answered, and `ping().wait()` finds nothing.
+        The view is valid until the next message is received, which releases it; prefer `with ws.recv_view() as view`. Receiving
+        raises BufferError while something made from the view is still in use. Meanwhile only `close()` reads: no Pings are
+        answered, and `ping().wait()` does not see the Pong.
         """
         with self._alone(self._receiving, "receiving on"):
             view = self._take_one(self._link.read_view, timeout)
@@ -163,11 +165,12 @@ class Connection:
         *,
         timeout: Optional[float] = None,
     ) -> None:
-        """Sends a message: text for `str`, binary for any C-contiguous buffer, or what `text` says; an iterable's items as fragments.
+        """Sends a message: text for `str`, binary for any C-contiguous buffer, or as `text` says; the items of an iterable as
+        fragments.
 
-        It waits until the system has taken the bytes, so many seconds at most. TimeoutError: the message has not been accepted.
-        Where it has been, and the time is over, it leaves with later calls. ConnectionClosed: it is not sent.
-        BufferError: the bytes do not lie in one piece.
+        Waits until the system has taken the bytes, but at most `timeout` seconds. TimeoutError: the message has not been
+        accepted. If it has been accepted when the time is over, later calls send the rest. ConnectionClosed: it is not sent.
+        BufferError: the buffer is not contiguous.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._sending.acquire(timeout=-1 if timeout is None else max(0, timeout)):
@@ -185,9 +188,9 @@ class Connection:
             self._sending.release()
 
     def ping(self, data: Union[str, Buffer, None] = None, *, ack_on_close: bool = False) -> Pinged:
-        """Sends a Ping with up to 125 bytes, four random ones if there are none; the answer sets the event that this returns.
+        """Sends a Ping with up to 125 bytes, by default four random ones. The Pong sets the event that this returns.
 
-        RFC 6455 section 5.5.2. ConcurrencyError: a Ping with these bytes has not been answered yet.
+        RFC 6455 section 5.5.2. ConcurrencyError: a Ping with the same bytes has not been answered yet.
         """
         payload = data.encode() if isinstance(data, str) else None if data is None else bytes(data)
         if payload in self._pings:
@@ -204,15 +207,16 @@ class Connection:
         return pinged
 
     def pong(self, data: Union[str, Buffer] = b"") -> None:
-        """Sends a Pong that nobody asked for, with up to 125 bytes. RFC 6455 section 5.5.3."""
+        """Sends an unsolicited Pong with up to 125 bytes. RFC 6455 section 5.5.3."""
         self._send(Kind.PONG, data, None, None)
 
     # The end
 
     def close(self, code: Optional[int] = 1000, reason: str = "") -> None:
-        """Does the closing handshake, and waits for its end, `close_timeout` at most. Harmless where it is done already.
+        """Performs the closing handshake and waits for its end, at most `close_timeout`. Has no effect if the connection is
+        already closed.
 
-        ValueError: a code that must not be sent, or a reason over 123 bytes.
+        ValueError: the code may not be sent, or the reason is longer than 123 bytes.
         """
         if self._over:
             return
@@ -222,7 +226,7 @@ class Connection:
         self._until(lambda: self._over, None, receiving=True)
 
     def wait_closed(self, timeout: Optional[float] = None) -> bool:
-        """Waits for the connection to end; whether it has."""
+        """Waits for the end of the connection; returns whether it has ended."""
         return self._until(lambda: self._over, timeout)
 
     def __enter__(self: C) -> C:
@@ -246,12 +250,12 @@ class Connection:
 
     @property
     def state(self) -> State:
-        """How far the connection has come, as far as reading knows."""
+        """State of the connection, as far as it has been read."""
         return State.CLOSED if self._over else self._link.handle.state
 
     @property
     def close_code(self) -> Optional[int]:
-        """The code of the peer's Close, 1005 without one, 1006 where there was none; None while the connection is open."""
+        """The code of the peer's Close, 1005 if it had none, 1006 if there was no Close; None while the connection is open."""
         if self._rcvd is not None:
             return self._rcvd.code
         return exceptions.ABNORMAL_CLOSURE if self._over else None
@@ -265,7 +269,7 @@ class Connection:
 
     @property
     def latency(self) -> float:
-        """How long the peer took to answer the last Ping, in seconds; 0 while none has been answered."""
+        """Round-trip time of the last answered Ping, in seconds; 0 if none has been answered."""
         if self._latency is not None:
             return self._latency
         return max(0, self._link.handle.latency_ms) / 1000
@@ -281,12 +285,12 @@ class Connection:
         return self._addresses[1]
 
     def fileno(self) -> int:
-        """The socket, to look at; -1: it is closed."""
+        """The file descriptor of the socket; -1: it is closed. Do not read from it or write to it."""
         return -1 if self._over else self._link.fileno()
 
     @property
     def close_exc(self) -> ConnectionClosed:
-        """The exception that says how the connection ended."""
+        """The exception that describes how the connection ended."""
         rcvd, sent = self._rcvd, self._sent
         both = rcvd is not None and sent is not None
         order = self._rcvd_then_sent if both else None
@@ -573,7 +577,7 @@ class Connection:
             if status != SEND_QUEUE_FULL:
                 raise self._refused(status)
             if not self._make_room(deadline):
-                raise TimeoutError("the message has not been accepted: the peer does not take what was sent before")
+                raise TimeoutError("the message has not been accepted: the peer does not read what was sent before")
         while link.pending and not self._over and self._make_room(deadline):
             link.flush()
 
@@ -626,10 +630,11 @@ def broadcast(
     raise_exceptions: bool = False,
     text: Optional[bool] = None,
 ) -> None:
-    """Sends a message to all of these that are open, without waiting for any: it is framed once, and goes uncompressed.
+    """Sends a message to all of these connections that are open, without waiting. It is framed once and sent uncompressed.
 
-    Who cannot take it (a message in fragments is under way, or too much waits already) is passed over, which its logger tells; with
-    `raise_exceptions`, an ExceptionGroup does (Python 3.11 and later, before that the first exception).
+    Connections that cannot take it (in the middle of a fragmented message, or with too much waiting to be sent) are skipped and
+    their loggers report it; with `raise_exceptions`, an ExceptionGroup is raised (Python 3.11 and later; before that, the first
+    exception).
     """
     is_text = isinstance(message, str) if text is None else text
     prepared = Prepared(TEXT if is_text else BINARY, message)

@@ -1,6 +1,6 @@
-"""Looks after the connections that nobody waits for: one thread for the whole process, which ends when there are none.
+"""Checks the connections that no thread waits for: one thread for the whole process, which ends when there are none.
 
-Twice a second it lets each of them read, without waiting, so that Pings are answered, keepalive runs and a Close is seen. It
+Twice a second it lets each of them read, without waiting, so that Pings are answered, keepalive works and a Close is noticed. It
 knows nothing of what they read.
 """
 

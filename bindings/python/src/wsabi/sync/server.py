@@ -1,6 +1,6 @@
-"""Serving: a thread for each connection, as `websockets.sync.server` has it.
+"""Serving: a thread for each connection, like `websockets.sync.server`.
 
-It knows listening sockets, threads and what a program wants to decide about a request; it parses nothing.
+It knows listening sockets, threads, and the program's decisions about a request; it parses nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BACKLOG = 128
 
 
 class ServerConnection(Connection):
-    """The server's end. `request` is what the client asked for; `response` is None (the library makes it)."""
+    """The server's end. `request` is the client's request; `response` is None (the library creates it)."""
 
     def __init__(self, link: Link, logger: LoggerLike, max_queue: Queue = 16) -> None:
         super().__init__(link, logger, max_queue)
@@ -43,7 +43,7 @@ class ServerConnection(Connection):
         self.username = ""  # of basic_auth()
 
     def respond(self, status: int, text: str) -> Response:
-        """A response in plain text, for `process_request` to return."""
+        """Creates a response in plain text, for `process_request` to return."""
         headers = Headers({"Content-Type": "text/plain; charset=utf-8"})
         return Response(int(status), HTTPStatus(status).phrase, headers, text.encode())
 
@@ -79,14 +79,15 @@ def serve(
     options: Optional[dict[Option, int]] = None,
     **kwargs: Any,
 ) -> Server:
-    """Listens, and gives a Server: `with serve(handler, host, port) as server: server.serve_forever()`.
+    """Listens and returns a Server: `with serve(handler, host, port) as server: server.serve_forever()`.
 
-    `handler` is called for each connection in a thread of its own, and the connection is closed when it returns: with 1000, or
-    1011 where it raises. `ssl` is an SSLContext, or a `wsabi.TLS` with a certificate. `origins` are those that may connect: strings,
-    compiled patterns, or None for none. `process_request` may return a Response of 200 to 599 (`connection.respond()`): it is asked
-    about every request without a body, health checks too, and what is not for WebSocket is refused where it returns None;
-    `process_response` may add headers to the one that there is (of a 101 it is given those alone), or return another.
-    More keyword arguments go to `socket.create_server()`. The others are those of `connect()`.
+    `handler` is called for each connection in its own thread. When it returns, the connection is closed: with 1000, or with 1011
+    if it raised an exception. `ssl` is an SSLContext, or a `wsabi.TLS` with a certificate. `origins` lists the allowed origins:
+    strings, compiled patterns, or None for requests without one. `process_request` may return a Response with a status from 200
+    to 599 (`connection.respond()`); it is called for every request without a body, including health checks, and requests that are
+    not for WebSocket are refused if it returns None. `process_response` may add headers to the response (a 101 is passed without
+    the library's own headers) or return another response. Other keyword arguments are passed to `socket.create_server()`; the
+    rest are those of `connect()`.
     """
     config = configure(
         subprotocols=subprotocols,
@@ -105,7 +106,7 @@ def serve(
     accept: Accepting
     if isinstance(ssl, TLS):
         if sock is not None or kwargs:
-            raise ValueError("a socket of Python's goes with an SSLContext")
+            raise ValueError("with sock, ssl must be an SSLContext")
         ssl.apply(config)
         accept = ByLibrary(config, f"wss://{bracketed(host or '0.0.0.0')}:{port or 0}/")
     else:
@@ -119,7 +120,7 @@ def serve(
 
 
 def unix_serve(handler: Handler, path: Optional[str] = None, **kwargs: Any) -> Server:
-    """Listens at a Unix socket; otherwise as `serve()`."""
+    """Listens on a Unix socket; otherwise like `serve()`."""
     return serve(handler, unix=True, path=path, **kwargs)
 
 
@@ -128,12 +129,13 @@ def basic_auth(
     credentials: Optional[Credentials] = None,
     check_credentials: Optional[Callable[[str, str], bool]] = None,
 ) -> ProcessRequest:
-    """A `process_request` that wants a name and a password (RFC 7617): one of these, or what `check_credentials` approves of.
+    """Creates a `process_request` that requires a user name and password (RFC 7617): one of `credentials`, or accepted by
+    `check_credentials`.
 
-    `connection.username` is the name then.
+    `connection.username` is then the user name.
     """
     if (credentials is None) == (check_credentials is None):
-        raise ValueError("either credentials or check_credentials are wanted")
+        raise ValueError("either credentials or check_credentials is required")
     known = {} if credentials is None else known_credentials(credentials)
 
     def is_right(name: str, password: str) -> bool:
@@ -154,7 +156,7 @@ def basic_auth(
 
 
 class Server:
-    """Accepts connections, until it is shut down."""
+    """Accepts connections until it is shut down."""
 
     def __init__(
         self,
@@ -180,19 +182,19 @@ class Server:
 
     @property
     def socket(self) -> socket.socket:
-        """The listening socket. AttributeError: it is the library's (`fileno()`, `port`)."""
+        """The listening socket. AttributeError: it belongs to the library (use `fileno()` and `port`)."""
         if isinstance(self._accept, ByPython):
             return self._accept.socket
-        raise AttributeError("the listening socket is the library's")
+        raise AttributeError("the listening socket belongs to the library")
 
     @property
     def port(self) -> int:
-        """The port that it listens at; 0 for a Unix socket."""
+        """The port on which it listens; 0 for a Unix socket."""
         return self._accept.port
 
     @property
     def connections(self) -> set[ServerConnection]:
-        """Those that are open."""
+        """The open connections."""
         with self._lock:
             return set(self._connections)
 
@@ -201,7 +203,7 @@ class Server:
         return self._accept.fileno()
 
     def serve_forever(self) -> None:
-        """Accepts connections until another thread calls `shutdown()`, or an exception (KeyboardInterrupt) comes."""
+        """Accepts connections until another thread calls `shutdown()`, or until an exception such as KeyboardInterrupt."""
         with self._serving:
             while not self._closing:
                 try:
@@ -222,7 +224,7 @@ class Server:
                     thread.start()
 
     def shutdown(self, close_connections: bool = True, code: int = 1001, reason: str = "") -> None:
-        """Stops accepting, closes the connections with this code, unless that is not wanted, and waits for their handlers."""
+        """Stops accepting, closes the connections with this code (unless told not to), and waits for their handlers."""
         self._closing = True
         try:
             self._wake_in.send(b"x")
@@ -347,7 +349,7 @@ class Deciding:
         handle = connection._link.handle
         try:
             if not isinstance(response, Response):
-                raise TypeError(f"process_request returned {response!r}, and no Response")
+                raise TypeError(f"process_request returned {response!r}, not a Response")
             handle.add_headers(response.headers)
             handle.reject(response.status_code, response.body)
         except (TypeError, ValueError):

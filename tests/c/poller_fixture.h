@@ -1,6 +1,6 @@
 /* Servers and clients with one poller. */
-#ifndef WORLD_H
-#define WORLD_H
+#ifndef POLLER_FIXTURE_H
+#define POLLER_FIXTURE_H
 
 #include "check.h"
 #include "pair.h"
@@ -54,7 +54,7 @@ static inline ws_conn *start_at(ws_listener *listener) {
 /* A server and its clients with one poller. The token of a client is its number, a server's is 1000 more. */
 enum { SERVER = 1000, LISTENER = 9999, MANY = 200 };
 
-typedef struct world {
+typedef struct poller_fixture {
   ws_poller *poller;
   ws_listener *listener;
   ws_conn *client[MANY], *server[MANY];
@@ -62,23 +62,23 @@ typedef struct world {
   int received[2 * SERVER];
   ws_status_t ended[2 * SERVER];
   int reports;
-} world;
+} poller_fixture;
 
-static inline void begin_with(world *all, ws_listener *listener) {
+static inline void begin_with(poller_fixture *all, ws_listener *listener) {
   memset(all, 0, sizeof *all);
   EXPECT_IS(ws_poller_new(&all->poller), WS_OK);
   all->listener = listener;
   EXPECT_IS(ws_poller_add_listener(all->poller, all->listener, LISTENER), WS_OK);
 }
 
-static inline void begin(world *all, const char *url) { begin_with(all, listen_at(url)); }
+static inline void begin(poller_fixture *all, const char *url) { begin_with(all, listen_at(url)); }
 
-static inline void join(world *all, ws_conn *client) {
+static inline void join(poller_fixture *all, ws_conn *client) {
   EXPECT_IS(ws_poller_add(all->poller, client, (uint64_t)all->clients), WS_OK);
   all->client[all->clients++] = client;
 }
 
-static inline void accept_all(world *all) {
+static inline void accept_all(poller_fixture *all) {
   ws_conn *conn;
   while (ws_listener_accept(all->listener, &conn) == WS_OK) {
     EXPECT_IS(ws_poller_add(all->poller, conn, (uint64_t)(SERVER + all->servers)), WS_OK);
@@ -86,12 +86,12 @@ static inline void accept_all(world *all) {
   }
 }
 
-static inline ws_conn *known_as(world *all, uint64_t token) {
+static inline ws_conn *known_as(poller_fixture *all, uint64_t token) {
   return token >= SERVER ? all->server[token - SERVER] : all->client[token];
 }
 
 /* One wait, and what it asks for: servers echo. Whether there was anything. */
-static inline int turn(world *all, int timeout_ms) {
+static inline int turn(poller_fixture *all, int timeout_ms) {
   uint64_t tokens[16];
   size_t count, i;
   ws_status_t status = ws_poller_wait(all->poller, tokens, LENGTH(tokens), timeout_ms, &count);
@@ -117,7 +117,7 @@ static inline int turn(world *all, int timeout_ms) {
   return 1;
 }
 
-static inline void end(world *all) {
+static inline void end(poller_fixture *all) {
   int i;
   for (i = 0; i < all->clients; i++) ws_free(all->client[i]);
   for (i = 0; i < all->servers; i++) ws_free(all->server[i]);
@@ -125,7 +125,7 @@ static inline void end(world *all) {
   ws_poller_free(all->poller);
 }
 
-static inline int all_open(world *all, int32_t state) {
+static inline int all_open(poller_fixture *all, int32_t state) {
   int i;
   for (i = 0; i < all->clients; i++)
     if (ws_get_state(all->client[i]) != state) return 0;
@@ -133,7 +133,7 @@ static inline int all_open(world *all, int32_t state) {
 }
 
 /* An open pair with one poller. */
-static inline void open_one_with(world *all, ws_listener *listener, ws_conn *client) {
+static inline void open_one_with(poller_fixture *all, ws_listener *listener, ws_conn *client) {
   begin_with(all, listener);
   join(all, client);
   while ((all->servers < 1 || ws_get_state(all->server[0]) != WS_STATE_OPEN || !all_open(all, WS_STATE_OPEN))
@@ -142,7 +142,7 @@ static inline void open_one_with(world *all, ws_listener *listener, ws_conn *cli
   all->reports = 0;
 }
 
-static inline void open_one(world *all) {
+static inline void open_one(poller_fixture *all) {
   ws_listener *listener = listen_at("ws://127.0.0.1:0/");
   open_one_with(all, listener, start_at(listener));
 }

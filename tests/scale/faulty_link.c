@@ -1,8 +1,8 @@
-/* The two ends of a cable that run.py cuts.
+/* The two ends of a link that run.py makes faulty.
  *
- *   cable server URL PING_MS PONG_MS           echoes
- *   cable client URL PING_MS PONG_MS COUNT     has COUNT messages echoed, then stays
- *   cable frames URL CONNECT_MS                connects from a loop of 60 frames a second
+ *   faulty_link server URL PING_MS PONG_MS           echoes
+ *   faulty_link client URL PING_MS PONG_MS COUNT     has COUNT messages echoed, then stays
+ *   faulty_link frames URL CONNECT_MS                connects from a loop of 60 frames a second
  *
  * Each tells, a line for a thing, what happens: "open", "echoed 200", and with which status a connection ended. */
 #include <stdint.h>
@@ -17,7 +17,7 @@ enum { SPACING_MS = 5, FRAME_MS = 16 };
 
 static void fail(const char *what, ws_status_t status)
 {
-    fprintf(stderr, "cable: %s: %s\n", what, ws_status_name(status));
+    fprintf(stderr, "faulty_link: %s: %s\n", what, ws_status_name(status));
     exit(1);
 }
 
@@ -154,6 +154,6 @@ int main(int argc, char **argv)
     if (argc == 6 && strcmp(argv[1], "client") == 0)
         return client(argv[2], configuration(argv[3], argv[4]), strtol(argv[5], NULL, 10));
     if (argc == 4 && strcmp(argv[1], "frames") == 0) return frames(argv[2], argv[3]);
-    fprintf(stderr, "usage: cable server|client|frames URL ...\n");
+    fprintf(stderr, "usage: faulty_link server|client|frames URL ...\n");
     return 2;
 }

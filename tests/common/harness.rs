@@ -12,7 +12,7 @@ use std::rc::Rc;
 use wsabi::{Decision, HandshakeOptions, Kind, Role, WebSocketConfig};
 
 /// So many calls that each move something are more than any scenario needs.
-const HIDDEN_FRAME_BUDGET: usize = 10_000_000;
+const MOST_CALLS: usize = 10_000_000;
 
 /// The ways to drive a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,16 +58,16 @@ impl Transport {
 
 /// Runs a scenario over every transport, every chunk size and with `WouldBlock` at every position. What it returns must
 /// be the same each time.
-pub fn everywhere<R: PartialEq + Debug>(scenario: impl Fn(&Lab) -> R) {
+pub fn everywhere<R: PartialEq + Debug>(scenario: impl Fn(&Harness) -> R) {
     everywhere_on(&Transport::ALL, scenario);
 }
 
 /// [`everywhere`], over these transports only.
-pub fn everywhere_on<R: PartialEq + Debug>(transports: &[Transport], scenario: impl Fn(&Lab) -> R) {
-    let expected = Lab::new(transports[0], Script::WHOLE).run(&scenario).0;
+pub fn everywhere_on<R: PartialEq + Debug>(transports: &[Transport], scenario: impl Fn(&Harness) -> R) {
+    let expected = Harness::new(transports[0], Script::WHOLE).run(&scenario).0;
     for transport in transports {
         let check = |script: Script| {
-            let (result, calls) = Lab::new(*transport, script).run(&scenario);
+            let (result, calls) = Harness::new(*transport, script).run(&scenario);
             assert_eq!(result, expected, "over {transport:?} with {script:?}");
             calls
         };
@@ -89,11 +89,11 @@ pub fn everywhere_on<R: PartialEq + Debug>(transports: &[Transport], scenario: i
 }
 
 /// For scenarios with many bytes: these transports, and only as many links as say something new.
-pub fn at_every_chunk_size<R: PartialEq + Debug>(transports: &[Transport], scenario: impl Fn(&Lab) -> R) {
-    let expected = Lab::new(transports[0], Script::WHOLE).run(&scenario).0;
+pub fn at_every_chunk_size<R: PartialEq + Debug>(transports: &[Transport], scenario: impl Fn(&Harness) -> R) {
+    let expected = Harness::new(transports[0], Script::WHOLE).run(&scenario).0;
     for transport in transports {
         for script in Script::all() {
-            let result = Lab::new(*transport, script).run(&scenario).0;
+            let result = Harness::new(*transport, script).run(&scenario).0;
             assert_eq!(result, expected, "over {transport:?} with {script:?}");
         }
     }
@@ -101,19 +101,19 @@ pub fn at_every_chunk_size<R: PartialEq + Debug>(transports: &[Transport], scena
 
 /// Where a scenario takes place.
 #[derive(Debug)]
-pub struct Lab {
+pub struct Harness {
     pub transport: Transport,
     pub script: Script,
     pub activity: Rc<Activity>,
 }
 
-impl Lab {
+impl Harness {
     pub fn new(transport: Transport, script: Script) -> Self {
         Self { transport, script, activity: Rc::default() }
     }
 
     /// The result of a scenario, and how many calls it took.
-    fn run<R>(self, scenario: &impl Fn(&Lab) -> R) -> (R, usize) {
+    fn run<R>(self, scenario: &impl Fn(&Harness) -> R) -> (R, usize) {
         struct Report(Transport, Script);
         impl Drop for Report {
             fn drop(&mut self) {
@@ -207,7 +207,7 @@ impl Lab {
 /// Both ends do their handshakes in turns; how it ended for the client and for the server.
 pub fn shake(client: &mut SharedConnection, server: &mut SharedConnection) -> (Outcome<()>, Outcome<()>) {
     let mut results = [Err(Fault::WouldBlock); 2];
-    for _ in 0..HIDDEN_FRAME_BUDGET {
+    for _ in 0..MOST_CALLS {
         for (end, result) in [&mut *client, &mut *server].into_iter().zip(&mut results) {
             match result {
                 Err(Fault::WouldBlock) => *result = end.inner.handshake(),
@@ -238,7 +238,7 @@ pub struct SharedConnection {
 impl SharedConnection {
     fn patiently<T>(&mut self, mut call: impl FnMut(&mut dyn End) -> Outcome<T>) -> Outcome<T> {
         let mut idle = 0;
-        for _ in 0..HIDDEN_FRAME_BUDGET {
+        for _ in 0..MOST_CALLS {
             let before = self.activity.events.get();
             let result = call(&mut *self.inner);
             idle = if self.activity.events.get() == before { idle + 1 } else { 0 };
