@@ -51,11 +51,10 @@ impl Assembly {
         }
     }
 
-    /// So many bytes are likely to come, for as many came last time: there is room for them in one piece, so that none is
-    /// moved once more. Where there is none, it will be made as they come.
+    /// A message begins of which so many bytes are likely to come, for as many came last time: there is memory for them in one
+    /// piece, so that none is moved once more. Where there is none, it will be made as they come.
     pub(super) fn expect(&mut self, len: usize) {
-        let there = self.bytes.len() - self.len - self.fresh;
-        let _ = self.bytes.try_reserve_exact(len.saturating_sub(there));
+        let _ = self.bytes.try_reserve_exact(len.saturating_sub(self.bytes.len()));
     }
 
     /// What was delivered is dropped; up to three bytes of an incomplete character stay, and what was received since.
