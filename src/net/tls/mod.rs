@@ -74,7 +74,7 @@ impl TlsOptions {
     }
 
     /// Sets the certificates to trust instead of the system's (PEM). A server asks its clients for a certificate that
-    /// these vouch for. `InvalidArgument`: there is none in it, or a malformed one.
+    /// these vouch for. `InvalidArgument`: it contains none, or a malformed one.
     pub fn set_roots(&mut self, pem: &[u8]) -> Result<()> {
         let pinned = certificates(pem)?;
         let mut store = RootCertStore::empty();
