@@ -9,14 +9,14 @@
 #include "server_options.h" /* the options, the listener, and `stopping`, which a signal sets */
 
 enum { MAX_CLIENTS = 100000, MAX_MESSAGE = 64 << 10, MAX_QUEUED = 256 << 10 /* bytes, for one client */, CLOSE_MS = 2000 };
-enum { TURN = 16 /* messages read before the next client has its turn */, LOOK_MS = 250 /* how soon a signal is seen */ };
+enum { TURN = 16 /* messages read before the next client's turn */, LOOK_MS = 250 /* how soon a signal is noticed */ };
 
 struct client {
     ws_conn *conn;
     size_t place;
 };
 
-static struct client *clients[MAX_CLIENTS]; /* without gaps, in no order */
+static struct client *clients[MAX_CLIENTS]; /* contiguous, unordered */
 static size_t client_count;
 static ws_poller *poller;
 
@@ -34,7 +34,7 @@ static void welcome(ws_conn *conn)
     clients[client_count++] = client;
 }
 
-/* Only while its own token is served: another token of the same wait must not lead to a client that is gone. */
+/* Only while its own token is served: another token of the same wait must not refer to a freed client. */
 static void drop(struct client *client)
 {
     clients[client->place] = clients[--client_count];
@@ -50,7 +50,7 @@ static void relay(const ws_message *message)
 
     if (ws_prepare_message(message->kind, message->data, message->len, &prepared) != WS_OK)
         return;
-    for (i = 0; i < client_count; i++) /* other failures are told when that client is read from */
+    for (i = 0; i < client_count; i++) /* other failures are reported by the next read from that client */
         if (ws_write_prepared(clients[i]->conn, prepared) == WS_ERR_SEND_QUEUE_FULL)
             ws_close(clients[i]->conn, 1013, "too slow", strlen("too slow"));
     ws_prepared_free(prepared);
@@ -67,7 +67,7 @@ static void serve(struct client *client)
         if (status == WS_OK && message->kind != WS_CLOSE)
             relay(message);
         if (status == WS_ERR_CONNECTION_CLOSED || status <= WS_ERR_INVALID_ARGUMENT) {
-            drop(client); /* after any other failure the client is being told why: read on */
+            drop(client); /* after any other failure a Close with the reason is being sent: read on */
             return;
         }
     }
@@ -110,7 +110,7 @@ int main(int argc, char **argv)
         }
     }
     while (client_count > 0) {
-        ws_close(clients[0]->conn, 1001, NULL, 0); /* going away; as far as the socket takes it */
+        ws_close(clients[0]->conn, 1001, NULL, 0); /* going away; sent if the socket accepts it */
         drop(clients[0]);
     }
     ws_listener_free(listener);

@@ -13,13 +13,13 @@
 
 #include <wsabi.h>
 
-/* One direction. Small, so that a long message goes through it in many pieces. */
+/* One direction. Small, so that a long message passes in many pieces. */
 struct ring {
     uint8_t bytes[1000];
     size_t from, filled;
 };
 
-/* What one end sees: the ring it receives from, and the ring it sends into. */
+/* One end: the ring it receives from, and the ring it sends to. */
 struct line {
     struct ring *in, *out;
 };
@@ -63,7 +63,7 @@ static void check(int is_so, const char *what)
     }
 }
 
-/* Reads from one end while the other one, too, has its turn to send. NULL: it is over. */
+/* Reads from one end and lets the other one send. NULL: the connection is over. */
 static const ws_message *next_message(ws_conn *reader, ws_conn *other)
 {
     const ws_message *message;

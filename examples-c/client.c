@@ -24,7 +24,7 @@
 
 static const char HELP[] =
     "usage: client [OPTION]... URL\n"
-    "Sends each line of the standard input to a WebSocket server as a text, and prints what comes.\n"
+    "Sends each line of standard input to a WebSocket server as a text message, and prints what it receives.\n"
     "The URL is ws://HOST:PORT/, wss://HOST:PORT/ or ws+unix://PATH:/.\n"
     "\n"
     "  --file PATH            send this file as one binary message instead\n"
@@ -43,23 +43,23 @@ static const char HELP[] =
     "  --insecure             accept any certificate: for tests only\n"
     "  --proxy URL            use this proxy: http://, socks5:// or socks5h://[USER:PASSWORD@]HOST:PORT\n"
     "  --proxy-from-env       use the proxy that https_proxy, http_proxy or all_proxy names\n"
-    "  -v, --verbose          shows the opening handshake, Pings, Pongs and the closing handshake\n"
+    "  -v, --verbose          show the opening handshake, Pings, Pongs and the closing handshake\n"
     "\n"
-    "Texts and sums go to the standard output, all else to the standard error.\n"
+    "Texts and summaries go to standard output, everything else to standard error.\n"
     "\n"
     "exit status:\n"
-    "  0  the conversation ended with a closing handshake\n"
-    "  1  there was no connection, it was lost, or the server closed it for an error\n"
+    "  0  the connection ended with a closing handshake\n"
+    "  1  connecting failed, the connection was lost, or the server closed it because of an error\n"
     "  2  an option, the URL, a file or a variable cannot be used\n"
-    "  3  the server refused the opening handshake, or is none\n"
-    "  4  fewer messages than --count came, or no Pong for --ping\n";
+    "  3  the server refused the opening handshake, or it is not a WebSocket server\n"
+    "  4  fewer messages than --count were received, or no Pong for --ping\n";
 
 enum { DONE = 0, FAILED = 1, UNUSABLE = 2, REFUSED = 3, INCOMPLETE = 4 };
 
 enum {
-    PIECE = 64 * 1024, /* what is read of the input, and sent of a long message, at once */
+    PIECE = 64 * 1024, /* bytes read from the input, and sent of a long message, at once */
     HEAD = 16,         /* bytes shown of a binary message */
-    TURN = 64,         /* messages read before the input has its turn */
+    TURN = 64,         /* messages read before the input is looked at again */
 };
 
 static const char *url;
@@ -70,7 +70,7 @@ static const char *file; /* NULL: lines of the standard input */
 static int file_kind = WS_BINARY;
 static FILE *output;
 static int verbose;
-static long count = LONG_MAX; /* messages until we leave */
+static long count = LONG_MAX; /* messages until we exit */
 static uint64_t wait_ms = 1000;
 static uint16_t close_code = 1000;
 static const char *close_reason = "";
@@ -78,7 +78,7 @@ static const char *close_reason = "";
 static int result = DONE;
 static long received;
 static int leaving;          /* our Close has been sent */
-static uint64_t last_event;  /* when something was sent or came, in ws_now()'s time */
+static uint64_t last_event;  /* when something was last sent or received, by ws_now() */
 static int waits_for_pong;
 static struct timespec pinged;
 
@@ -96,7 +96,7 @@ int main(int argc, char **argv)
     if (result == DONE)
         converse();
     if (result == DONE && (waits_for_pong || (count != LONG_MAX && received < count))) {
-        fprintf(stderr, "client: %s\n", waits_for_pong ? "no Pong came" : "fewer messages came than were asked for");
+        fprintf(stderr, "client: %s\n", waits_for_pong ? "no Pong was received" : "fewer messages than --count were received");
         result = INCOMPLETE;
     }
     return result;
@@ -241,7 +241,7 @@ static void parse(int argc, char **argv)
     }
     ws_config_set(config, WS_OPT_HANDSHAKE_TIMEOUT_MS, timeout);
     ws_config_set(config, WS_OPT_CLOSE_TIMEOUT_MS, timeout);
-    /* What comes is shown part by part and kept nowhere, so it need have no bounds. */
+    /* Messages are shown part by part and not stored, so they need no limit. */
     ws_config_set(config, WS_OPT_DELIVER_FRAGMENTS, 1);
     ws_config_set(config, WS_OPT_DELIVER_CONTROL, 1);
     ws_config_set(config, WS_OPT_MAX_MESSAGE_SIZE, 0);
@@ -284,7 +284,7 @@ static int open_connection(void)
     if (status != WS_OK)
         fail(url, ws_last_error_message());
 
-    status = ws_handshake(conn); /* blocking, that being the default */
+    status = ws_handshake(conn); /* blocking, which is the default */
     if (status == WS_ERR_HANDSHAKE)
         return refused();
     if (status != WS_OK) {
@@ -301,7 +301,7 @@ static int open_connection(void)
     return DONE;
 }
 
-/* Leaving */
+/* Closing */
 
 static void leave(void)
 {
@@ -318,7 +318,7 @@ static void leave(void)
     }
 }
 
-/* What goes out: a message is sent in pieces as they are read, and ends with its line or file. */
+/* Sending: a message is sent in pieces as they are read, and ends with its line or file. */
 
 static struct {
     int fd;
@@ -326,7 +326,7 @@ static struct {
     int ended;
     int in_message; /* a part of a message has been sent */
     uint8_t bytes[PIECE];
-    size_t from, to; /* of these, what has not been sent */
+    size_t from, to; /* the part that has not been sent */
 } input;
 
 static void open_input(void)
@@ -338,7 +338,7 @@ static void open_input(void)
         fail(file, strerror(errno));
 }
 
-/* Sends what has been read, as far as there is room. */
+/* Sends what has been read, as long as there is room. */
 static void send_input(void)
 {
     while (!leaving && (input.from < input.to || (input.ended && input.in_message))) {
@@ -359,7 +359,7 @@ static void send_input(void)
                 result = UNUSABLE;
                 leave();
             }
-            input.in_message = 0; /* the connection ends: reading tells why */
+            input.in_message = 0; /* the connection ends: the next read returns why */
             input.from = input.to;
             input.ended = 1;
             return;
@@ -387,7 +387,7 @@ static void read_input(void)
     last_event = ws_now();
 }
 
-/* What comes in */
+/* Receiving */
 
 static void show_binary(const ws_message *part)
 {
@@ -459,7 +459,7 @@ static void show(const ws_message *message)
         return;
     }
     if (received >= count)
-        return; /* we have had enough */
+        return; /* --count is reached */
     if (message->kind == WS_BINARY)
         show_binary(message);
     else {
@@ -471,7 +471,7 @@ static void show(const ws_message *message)
         leave();
 }
 
-/* Both at once */
+/* Both at the same time */
 
 static void send_ping(void)
 {
@@ -479,7 +479,7 @@ static void send_ping(void)
     ws_write_message(conn, WS_PING, "are you there?", 14);
 }
 
-/* Waits for the peer, for the input where it is wanted, or until something is due. Whether there is input. */
+/* Waits for the peer, for the input if wanted, or until a deadline. Returns whether there is input. */
 static int wait_for_events(int wants_input, uint64_t due)
 {
     struct pollfd fds[2] = {{.fd = (int)ws_get_socket(conn)}, {.fd = wants_input ? input.fd : -1, .events = POLLIN}};
@@ -523,7 +523,7 @@ static void converse(void)
             result = FAILED;
             if (status == WS_ERR_ALREADY_CLOSED || status <= WS_ERR_INVALID_ARGUMENT)
                 break;
-            continue; /* the server is being told: read on, until CONNECTION_CLOSED */
+            continue; /* a Close with the reason is being sent: read on until CONNECTION_CLOSED */
         }
 
         send_input();
@@ -534,7 +534,7 @@ static void converse(void)
                 continue;
             }
         }
-        /* No more is read of the input than the server takes, and nothing is waited for where messages may be left. */
+        /* Input is only read as fast as the server takes it. Do not wait while there may be more messages. */
         has_input = wait_for_events(!leaving && !input.ended && input.from == input.to && ws_queued_bytes(conn) == 0,
                                     status == WS_OK ? 0 : due);
         if (has_input)

@@ -22,11 +22,11 @@
 enum {
     MAX_CLIENTS = 100000,
     MAX_MESSAGE = 64 << 10,
-    MAX_QUEUED = 256 << 10, /* bytes that wait for one client */
+    MAX_QUEUED = 256 << 10, /* bytes waiting for one client */
     CLOSE_MS = 2000,
-    TURN = 16,         /* messages read before the next client has its turn */
+    TURN = 16,         /* messages read before the next client's turn */
     LOOK_MS = 250,     /* how soon a signal is noticed */
-    INBOX = 1024,      /* messages that wait for the poller's thread */
+    INBOX = 1024,      /* messages waiting for the poller's thread */
     RECONNECT_MS = 250, /* between two attempts to reach the broker */
     FLUSH_MS = 1000
 };
@@ -36,7 +36,7 @@ struct client {
     size_t place;
 };
 
-static struct client *clients[MAX_CLIENTS]; /* without gaps, in no order */
+static struct client *clients[MAX_CLIENTS]; /* contiguous, unordered */
 static size_t client_count;
 static ws_poller *poller;
 
@@ -44,11 +44,11 @@ static natsConnection *broker;
 static natsSubscription *subscription;
 static char subject_text[256], subject_binary[256], subject_all[256];
 
-/* From the thread of NATS to that of the poller. */
+/* From NATS's thread to the poller's. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t room;
-    natsMsg *messages[INBOX]; /* a ring */
+    natsMsg *messages[INBOX]; /* a ring buffer */
     size_t first, count;
     int closed;
 } inbox = {.lock = PTHREAD_MUTEX_INITIALIZER, .room = PTHREAD_COND_INITIALIZER};
@@ -83,7 +83,7 @@ static void relay(int32_t kind, const void *data, size_t len)
     size_t i;
 
     if (ws_prepare_message(kind, data, len, &prepared) != WS_OK)
-        return; /* from elsewhere may come what is no text */
+        return; /* the broker may deliver text that is not UTF-8 */
     for (i = 0; i < client_count; i++)
         if (ws_write_prepared(clients[i]->conn, prepared) == WS_ERR_SEND_QUEUE_FULL)
             ws_close(clients[i]->conn, 1013, "too slow", strlen("too slow"));
@@ -95,7 +95,7 @@ static void publish(const ws_message *message)
     const char *subject = message->kind == WS_TEXT ? subject_text : subject_binary;
     natsStatus status = natsConnection_Publish(broker, subject, message->data, (int)message->len);
 
-    if (status != NATS_OK) /* it has been away for longer than it can be made up for */
+    if (status != NATS_OK) /* the broker was away for too long */
         fprintf(stderr, "cluster_chat: not relayed: %s\n", natsStatus_GetText(status));
 }
 
@@ -120,8 +120,8 @@ static void serve(struct client *client)
 
 /* The broker */
 
-/* In the thread of NATS. Where the poller's is behind, this one waits, and NATS keeps what comes, up to a limit of its own
- * (65536 messages), beyond which it drops it. */
+/* On NATS's thread. If the poller's thread is behind, this one waits, and NATS queues messages up to its own limit (65536)
+ * and drops further ones. */
 static void arrived(natsConnection *connection, natsSubscription *from, natsMsg *message, void *userdata)
 {
     (void)connection, (void)from, (void)userdata;
@@ -163,7 +163,7 @@ static void relay_arrived(void)
         natsMsg_Destroy(message);
     }
     if (turn == INBOX)
-        ws_poller_wake(poller); /* there may be more, after the clients' turn */
+        ws_poller_wake(poller); /* there may be more after the clients' turn */
 }
 
 static void tell(natsConnection *connection, void *what)
@@ -185,17 +185,17 @@ static void join(const char *url, const char *name)
 
     if (status == NATS_OK) status = natsOptions_SetURL(options, url);
     if (status == NATS_OK) status = natsOptions_SetNoEcho(options, true);
-    if (status == NATS_OK) status = natsOptions_SetMaxReconnect(options, -1); /* for ever */
+    if (status == NATS_OK) status = natsOptions_SetMaxReconnect(options, -1); /* no limit */
     if (status == NATS_OK) status = natsOptions_SetReconnectWait(options, RECONNECT_MS);
     if (status == NATS_OK) status = natsOptions_SetDisconnectedCB(options, tell, lost);
     if (status == NATS_OK) status = natsOptions_SetReconnectedCB(options, tell, again);
     if (status == NATS_OK) status = natsOptions_SetRetryOnFailedConnect(options, true, tell, connected);
     if (status == NATS_OK) status = natsConnection_Connect(&broker, options);
     if (status == NATS_OK) tell(broker, connected);
-    if (status == NATS_NOT_YET_CONNECTED) status = NATS_OK; /* what is subscribed to and sent now waits for it */
+    if (status == NATS_NOT_YET_CONNECTED) status = NATS_OK; /* subscriptions and messages wait until it is connected */
     if (status == NATS_OK) status = natsConnection_Subscribe(&subscription, broker, subject_all, arrived, NULL);
     if (status == NATS_OK && natsConnection_Status(broker) == NATS_CONN_STATUS_CONNECTED)
-        natsConnection_FlushTimeout(broker, FLUSH_MS); /* the first client comes when the others can be heard */
+        natsConnection_FlushTimeout(broker, FLUSH_MS); /* subscribe before the first client connects */
     if (status != NATS_OK)
         fail(url, natsStatus_GetText(status));
     natsOptions_Destroy(options);
@@ -211,7 +211,7 @@ static void leave(void)
     pthread_mutex_unlock(&inbox.lock);
     natsSubscription_Destroy(subscription);
     natsConnection_Destroy(broker);
-    nats_CloseAndWait(2000); /* until its threads are gone, which still use the poller */
+    nats_CloseAndWait(2000); /* until its threads have ended, which use the poller */
     while ((message = take()) != NULL)
         natsMsg_Destroy(message);
 }
@@ -267,7 +267,7 @@ int main(int argc, char **argv)
     }
     leave();
     while (client_count > 0) {
-        ws_close(clients[0]->conn, 1001, NULL, 0); /* going away; as far as the socket takes it */
+        ws_close(clients[0]->conn, 1001, NULL, 0); /* going away; sent if the socket accepts it */
         drop(clients[0]);
     }
     ws_listener_free(listener);

@@ -23,7 +23,7 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* Carries what one end has to send to the other; how many bytes that is. */
+/* Moves the pending output of one end to the other; returns its size in bytes. */
 static size_t carry(ws_conn *from, ws_conn *to)
 {
     const uint8_t *bytes;

@@ -1,4 +1,4 @@
-/* The option --deflate of the example programs: permessage-deflate with the parameters of RFC 7692, for instance
+/* The option --deflate of the example programs: permessage-deflate with the parameters of RFC 7692, for example
  * "server_no_context_takeover; client_max_window_bits=10". An empty text takes the defaults. */
 #ifndef DEFLATE_OPTION_H
 #define DEFLATE_OPTION_H
@@ -8,7 +8,7 @@
 
 #include <wsabi.h>
 
-/* Switches it on. Returns 0 where a parameter is not known, or has a value that it cannot have. */
+/* Enables it. Returns 0 if a parameter is unknown or has an invalid value. */
 static int set_deflate(ws_config *config, const char *parameters)
 {
     static const struct {

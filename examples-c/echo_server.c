@@ -22,8 +22,8 @@
 
 static const char HELP[] =
     "usage: echo_server [OPTION]... [URL]\n"
-    "Listens at ws://HOST:PORT/, wss://HOST:PORT/ or ws+unix://PATH:/, and echoes all messages. Port 0 takes a free\n"
-    "one; without a URL it is ws://127.0.0.1:9001/.\n"
+    "Listens on ws://HOST:PORT/, wss://HOST:PORT/ or ws+unix://PATH:/, and echoes all messages. Port 0 selects a\n"
+    "free port. The default URL is ws://127.0.0.1:9001/.\n"
     "\n"
     "  --cert FILE            the certificate chain for wss://, in PEM\n"
     "  --key FILE             its private key\n"
@@ -32,14 +32,14 @@ static const char HELP[] =
     "  --health PATH          answer plain requests such as \"GET PATH\" with 200, for health checks of a load balancer\n";
 
 enum {
-    TURN = 256,  /* messages echoed before the next client has its turn */
+    TURN = 256,  /* messages echoed before the next client's turn */
     TOKENS = 64, /* clients taken from the poller at once */
 };
 
 struct client {
     ws_conn *conn;
-    const ws_message *unsent; /* read, but its echo found no room yet; it stays valid until the next read */
-    int paused;               /* it is not read from */
+    const ws_message *unsent; /* read, but no room for its echo yet; valid until the next read */
+    int paused;               /* reading is stopped */
     struct client *prev, *next;
 };
 
@@ -49,7 +49,7 @@ static struct client clients = {.prev = &clients, .next = &clients}; /* the head
 static ws_listener *listener;
 static ws_poller *poller;
 static int stopping; /* set by another thread */
-static const char *health; /* the path that is asked for whether all is well; NULL where nobody asks */
+static const char *health; /* the path of health checks, or NULL */
 
 static ws_config *parse(int argc, char **argv, const char **url);
 static void listen_at(const char *url, const ws_config *config);
@@ -67,7 +67,7 @@ int main(int argc, char **argv)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* for all threads to come, too */
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* also for all threads created later */
 
     listen_at(url, config);
     ws_config_free(config);
@@ -135,7 +135,7 @@ static ws_config *parse(int argc, char **argv, const char **url)
     return config;
 }
 
-/* No function of the library may be called by a signal handler: a thread of its own takes the signals. */
+/* A signal handler may only call ws_poller_wake(): a separate thread waits for the signals. */
 static void *wait_for_signals(void *signals)
 {
     int number;
@@ -154,7 +154,7 @@ static void listen_at(const char *url, const ws_config *config)
     const char *host;
 
     if (status == WS_ERR_TLS)
-        fail(url, "wants --cert and --key");
+        fail(url, "needs --cert and --key");
     if (status != WS_OK)
         fail(url, ws_last_error_message());
     if (ws_poller_new(&poller) != WS_OK || ws_poller_add_listener(poller, listener, LISTENER) != WS_OK)
@@ -177,11 +177,11 @@ static void drop(struct client *client)
 {
     client->prev->next = client->next;
     client->next->prev = client->prev;
-    ws_free(client->conn); /* the poller forgets it */
+    ws_free(client->conn); /* also removes it from the poller */
     free(client);
 }
 
-/* Queues an echo. WS_ERR_WOULD_BLOCK: the client is to take others first. */
+/* Queues an echo. WS_ERR_WOULD_BLOCK: the client has to read others first. */
 static ws_status_t answer(struct client *client, const ws_message *message)
 {
     ws_status_t status;
@@ -197,8 +197,8 @@ static ws_status_t answer(struct client *client, const ws_message *message)
     return status;
 }
 
-/* Echoes what has come. WS_OK: there may be more. WS_ERR_WOULD_BLOCK: there is not, or the client is to take its
- * echoes first. Anything else: it is over. */
+/* Echoes what was received. WS_OK: there may be more. WS_ERR_WOULD_BLOCK: there is not, or the client has to read its
+ * echoes first. Any other status: the connection is over. */
 static ws_status_t echo(struct client *client)
 {
     ws_status_t status = client->unsent ? answer(client, client->unsent) : WS_OK;
@@ -210,13 +210,13 @@ static ws_status_t echo(struct client *client)
         case WS_OK:
             if (message->kind == WS_TEXT || message->kind == WS_BINARY)
                 status = answer(client, message);
-            break; /* a Close is answered already */
+            break; /* a Close has already been answered */
         case WS_ERR_PROTOCOL:
         case WS_ERR_UTF8:
         case WS_ERR_CAPACITY:
         case WS_ERR_HANDSHAKE:
         case WS_ERR_TIMEOUT:
-            status = WS_OK; /* the peer is being told: read on, until CONNECTION_CLOSED */
+            status = WS_OK; /* a Close with the reason is being sent: read on until CONNECTION_CLOSED */
         }
     }
     return status;
@@ -229,7 +229,7 @@ static ws_status_t decide(struct client *client)
     int ask_elsewhere;
 
     if (status == WS_ERR_WOULD_BLOCK || ws_get_state(client->conn) != WS_STATE_REQUEST)
-        return status == WS_ERR_WOULD_BLOCK ? status : WS_OK; /* where it has failed, reading leads to the end */
+        return status == WS_ERR_WOULD_BLOCK ? status : WS_OK; /* after a failure, reading leads to the end */
     if (ws_is_upgrade(client->conn))
         return ws_accept(client->conn, NULL);
     ask_elsewhere = strcmp(ws_request_target(client->conn), health) != 0;
@@ -237,7 +237,7 @@ static ws_status_t decide(struct client *client)
                          : ws_reject(client->conn, 200, "all is well\n", 12);
 }
 
-/* Gives a client its turn. Where there is more to do, the poller tells so again. */
+/* Gives a client its turn. If there is more to do, the poller reports it again. */
 static void serve(struct client *client)
 {
     ws_status_t status = health ? decide(client) : WS_OK;
@@ -269,10 +269,10 @@ static void welcome(ws_conn *conn)
     client->next = clients.next;
     client->prev = &clients;
     client->next->prev = clients.next = client;
-    serve(client); /* the first call starts the clock of its opening handshake */
+    serve(client); /* the first call starts the deadline of its opening handshake */
 }
 
-/* All of them */
+/* All clients */
 
 static void loop(void)
 {
@@ -296,7 +296,7 @@ static void loop(void)
 static void goodbye(void)
 {
     while (clients.next != &clients) {
-        ws_close(clients.next->conn, 1001, NULL, 0); /* going away; as far as the socket takes it */
+        ws_close(clients.next->conn, 1001, NULL, 0); /* going away; sent if the socket accepts it */
         drop(clients.next);
     }
     ws_listener_free(listener);

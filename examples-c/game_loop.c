@@ -17,7 +17,7 @@
 enum {
     FRAME_NS = 1000000000 / 60,
     READS = 16,     /* most messages read in one frame */
-    FAREWELL = 120, /* most frames for the closing handshake */
+    FAREWELL = 120, /* maximum number of frames for the closing handshake */
 };
 
 static long sent, received, skipped;
@@ -49,7 +49,7 @@ int main(int argc, char **argv)
         if (took > longest)
             longest = took;
 
-        /* here the world would move on, and be drawn */
+        /* here the game would be updated and drawn */
         sleep_until(next += FRAME_NS);
     }
     printf("%ld frames, %ld messages sent, %ld received, %ld skipped; the longest frame spent %ld us on the network\n",
@@ -68,7 +68,7 @@ static ws_conn *open_connection(const char *url)
     ws_status_t status;
 
     ws_config_set(config, WS_OPT_BLOCKING, 0);
-    status = ws_connect(config, url, &conn); /* before the loop, since it looks the name up */
+    status = ws_connect(config, url, &conn); /* does not wait either */
     ws_config_free(config);
     if (status != WS_OK) {
         fprintf(stderr, "game_loop: %s: %s\n", url, ws_last_error_message());
@@ -77,7 +77,7 @@ static ws_conn *open_connection(const char *url)
     return conn;
 }
 
-/* The network's share of a frame. WS_OK while there is a connection, or hope of one. */
+/* The network's part of a frame. WS_OK while connecting or connected. */
 static ws_status_t network(ws_conn *conn, long frame, int is_playing)
 {
     const ws_message *message;
@@ -86,7 +86,7 @@ static ws_status_t network(ws_conn *conn, long frame, int is_playing)
     int reads, length;
 
     for (reads = 0; reads < READS && status == WS_OK; reads++) {
-        status = ws_read_message(conn, &message); /* brings the handshake on, too */
+        status = ws_read_message(conn, &message); /* also continues the handshake */
         if (status == WS_OK && message->kind != WS_CLOSE)
             received++;
     }
@@ -94,7 +94,7 @@ static ws_status_t network(ws_conn *conn, long frame, int is_playing)
         return status;
 
     if (!is_playing)
-        ws_close(conn, 1000, NULL, 0); /* again and again, which is harmless */
+        ws_close(conn, 1000, NULL, 0); /* repeated calls have no effect */
     else if (ws_can_write(conn)) {
         length = snprintf(position, sizeof position, "{\"frame\": %ld, \"x\": %ld, \"y\": %ld}", frame, frame % 640,
                           frame % 480);
@@ -102,7 +102,7 @@ static ws_status_t network(ws_conn *conn, long frame, int is_playing)
         if (status == WS_OK)
             sent++;
         else
-            skipped++; /* where the queue is full, the next position is worth more than this one */
+            skipped++; /* the queue is full: a later position is worth more than this one */
     }
     status = ws_write_pending(conn);
     return status == WS_ERR_WOULD_BLOCK ? WS_OK : status;

@@ -22,7 +22,7 @@ static void check(int is_so, const char *condition, int line)
     }
 }
 
-/* Carries what one end has to send to the other. With a socket, send() would take the bytes. */
+/* Moves the pending output of one end to the other. With a socket, call send() here. */
 static size_t carry(ws_conn *from, ws_conn *to)
 {
     const uint8_t *bytes;
@@ -33,12 +33,12 @@ static size_t carry(ws_conn *from, ws_conn *to)
         CHECK(ws_output_advance(from, taken) == WS_OK);
         total += taken;
         if (taken < length)
-            break; /* the other end is full: it has to read first */
+            break; /* no room at the other end: it has to read first */
     }
     return total;
 }
 
-/* The same without a copy in between: the bytes are received right into the other end's buffer. */
+/* The same without an intermediate copy: bytes are received directly into the other end's buffer. */
 static size_t carry_into(ws_conn *from, ws_conn *to)
 {
     const uint8_t *bytes;
@@ -83,7 +83,7 @@ int main(void)
     CHECK(ws_http_status(client) == 101);
     CHECK(strcmp(ws_protocol(client), "chat") == 0);
 
-    /* Messages, several in one go. */
+    /* Messages, several at once. */
     CHECK(ws_queue_message(client, WS_TEXT, "h\xc3\xa9llo", 6) == WS_OK);
     CHECK(ws_queue_message(client, WS_BINARY, "\x00\x01\x02", 3) == WS_OK);
     printf("two messages: %zu bytes\n", carry(client, server));
@@ -97,7 +97,7 @@ int main(void)
     CHECK(ws_read_message(client, &message) == WS_OK);
     CHECK(message->kind == WS_BINARY && message->len == 3);
 
-    /* A Ping is answered by itself, as soon as the server reads. */
+    /* A Ping is answered automatically when the server reads. */
     CHECK(ws_write_message(client, WS_PING, "still there?", 12) == WS_OK);
     printf("a Ping: %zu bytes\n", carry(client, server));
     CHECK(ws_read_message(server, &message) == WS_OK);
@@ -106,7 +106,7 @@ int main(void)
     CHECK(ws_read_message(client, &message) == WS_OK);
     CHECK(is(message, WS_PONG, "still there?"));
 
-    /* The closing handshake. The server is done when its answer has left; the client, when the stream has ended. */
+    /* The closing handshake. The server is done when its answer has been sent, the client when the stream has ended. */
     CHECK(ws_close(client, 1000, "bye", 3) == WS_OK);
     CHECK(!ws_can_write(client) && ws_can_read(client));
     printf("a Close: %zu bytes\n", carry(client, server));
@@ -114,7 +114,7 @@ int main(void)
     CHECK(is(message, WS_CLOSE, "bye") && message->close_code == 1000);
     printf("its answer: %zu bytes\n", carry(server, client));
     CHECK(ws_read_message(server, &message) == WS_ERR_CONNECTION_CLOSED && message == NULL);
-    CHECK(ws_feed_eof(client) == WS_OK); /* as the server's socket is closed now */
+    CHECK(ws_feed_eof(client) == WS_OK); /* the server would close its socket now */
     CHECK(ws_read_message(client, &message) == WS_OK);
     CHECK(message->kind == WS_CLOSE && message->close_code == 1000);
     CHECK(ws_read_message(client, &message) == WS_ERR_CONNECTION_CLOSED);

@@ -1,4 +1,4 @@
-/* What the servers for many clients have in common beside serving: options, files, the listener, signals. */
+/* Shared by the servers for many clients: options, files, the listener, signals. */
 #ifndef SERVER_OPTIONS_H
 #define SERVER_OPTIONS_H
 
@@ -39,7 +39,7 @@ static size_t load(const char *path, uint8_t *buffer, size_t room)
     return length;
 }
 
-/* Whether this is one of SERVER_OPTIONS and has a value, which is set then. */
+/* Sets one of SERVER_OPTIONS. Returns 0 if it is not one of these or has no value. */
 static int server_option(ws_config *config, const char *name, const char *value)
 {
     static uint8_t cert[64 << 10], key[16 << 10];
@@ -68,7 +68,7 @@ static int server_option(ws_config *config, const char *name, const char *value)
     return 1;
 }
 
-/* Listens, and says where. Signals set `stopping`, every client may have its descriptor. */
+/* Listens and prints the address. Signals set `stopping`; the limit of open files is raised. */
 static ws_listener *open_listener(const ws_config *config, const char *url)
 {
     struct sigaction action = {.sa_handler = stop};

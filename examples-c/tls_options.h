@@ -1,4 +1,4 @@
-/* The options of the example programs that name PEM files: certificates to trust, and one to show with its key. */
+/* PEM files in options of the example programs: trusted certificates, and the own certificate with its key. */
 #ifndef TLS_OPTIONS_H
 #define TLS_OPTIONS_H
 
@@ -7,7 +7,7 @@
 
 #include <wsabi.h>
 
-/* All of a file, to be freed; NULL where it cannot be read. */
+/* Reads a whole file, to be freed; NULL if it cannot be read. */
 static uint8_t *read_pem(const char *path, size_t *len)
 {
     enum { MOST = 4 << 20 }; /* all roots of a system are a fraction of that */
@@ -24,7 +24,7 @@ static uint8_t *read_pem(const char *path, size_t *len)
     return bytes;
 }
 
-/* Trusts the certificates in this file and no others. NULL, or what is wrong. */
+/* Trusts only the certificates in this file. Returns NULL, or what is wrong. */
 static const char *trust(ws_config *config, const char *path)
 {
     size_t len;
@@ -37,7 +37,7 @@ static const char *trust(ws_config *config, const char *path)
     return status == WS_OK ? NULL : ws_config_error_message(config);
 }
 
-/* Shows the certificate of one file, with the key of the other. NULL, or what is wrong. */
+/* Sets the certificate in one file with the key in the other. Returns NULL, or what is wrong. */
 static const char *identify(ws_config *config, const char *certificate, const char *key)
 {
     size_t chain_len, key_len;

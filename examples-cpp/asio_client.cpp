@@ -55,7 +55,7 @@ int main(int argc, char **argv) {
       socket.connect(server);
       std::make_shared<speaker>(std::move(socket), *std::move(conn), text, messages)->pump();
     }
-    context.run(); // until all of them are over
+    context.run(); // until all connections are over
   } catch (const std::exception &error) {
     std::cerr << "asio_client: " << error.what() << '\n';
     return 1;

@@ -29,7 +29,7 @@ private:
   void accept() {
     acceptor_.async_accept([this](boost::system::error_code error, tcp::socket socket) {
       if (error == boost::asio::error::operation_aborted) return;
-      if (error) { // no descriptors to be had, for instance: some will be
+      if (error) { // for example, out of file descriptors: try again later
         pause_.expires_after(std::chrono::milliseconds(100));
         return pause_.async_wait([this](boost::system::error_code) { accept(); });
       }

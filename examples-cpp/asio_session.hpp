@@ -22,11 +22,11 @@ public:
     : conn_(std::move(conn)), socket_(std::move(socket)), timer_(socket_.get_executor()) {}
   virtual ~session() = default;
 
-  /// Does whatever can be done now, and has the rest done as the socket allows. Call it first, and after queueing
+  /// Does whatever can be done now, and the rest when the socket allows. Call it first, and after queueing
   /// messages from outside of opened() and received(). It keeps itself alive until the connection is over.
   void pump() {
     if (!socket_.is_open()) return;
-    (void)conn_.tick(ws::now()); // where a deadline has passed, reading says so
+    (void)conn_.tick(ws::now()); // if a deadline has passed, reading reports it
     if (!read_messages()) return finish();
     receive();
     send();
@@ -34,26 +34,26 @@ public:
   }
 
 protected:
-  /// The opening handshake is done.
+  /// The opening handshake is complete.
   virtual void opened() {}
 
-  /// A message has come. errc::send_queue_full: its answer found no room, and it is handed out again later.
+  /// A message was received. errc::send_queue_full: there was no room for its answer, and it is passed again later.
   virtual ws::result<void> received(ws::message message) = 0;
 
-  /// The connection is over; connection().close_code() tells how.
+  /// The connection is over; see connection().close_code().
   virtual void closed() {}
 
   ws::connection &connection() { return conn_; }
 
 private:
-  /// Hands messages out, as far as there are any and their answers find room. False: the connection is over.
+  /// Passes on messages as long as there are any and there is room for their answers. False: the connection is over.
   bool read_messages() {
     for (;;) {
       if (unanswered_) {
         if (received(*unanswered_).error() == ws::errc::send_queue_full) return true;
         unanswered_.reset();
       }
-      const auto message = conn_.read_message(); // does the opening handshake, too
+      const auto message = conn_.read_message(); // also performs the opening handshake
       if (!is_open_ && conn_.state() == ws::state::open) {
         is_open_ = true;
         opened();
@@ -61,7 +61,7 @@ private:
       if (message && message->kind() != ws::kind::close) unanswered_ = *message;
       if (message.error() == ws::errc::would_block) return true;
       if (message.error() == ws::errc::connection_closed || message.error() == ws::errc::already_closed) return false;
-      // Another error: the peer is being told why. Read on, until connection_closed.
+      // Another error: a Close with the reason is being sent. Read on until connection_closed.
     }
   }
 
@@ -88,20 +88,20 @@ private:
     socket_.async_write_some(boost::asio::buffer(bytes->data(), bytes->size()),
                              [self = shared_from_this()](boost::system::error_code error, std::size_t n) {
                                self->is_sending_ = false;
-                               if (error) return self->finish(); // nobody is there any more
+                               if (error) return self->finish(); // the peer is gone
                                (void)self->conn_.output_advance(n);
                                self->pump();
                              });
   }
 
-  /// Has the clock looked at when the next deadline comes. A timer that is set for an earlier one is left alone.
+  /// Checks the clock at the next deadline. A timer that is set for an earlier one is kept.
   void wait() {
     const auto deadline = conn_.next_deadline();
     if (!deadline || (waiting_for_ && *waiting_for_ <= *deadline)) return;
     waiting_for_ = deadline;
     timer_.expires_after(*deadline - ws::now());
     timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
-      if (error) return; // it is set anew, or the connection is over
+      if (error) return; // it has been set again, or the connection is over
       self->waiting_for_.reset();
       self->pump();
     });
@@ -115,10 +115,10 @@ private:
     closed();
   }
 
-  ws::connection conn_; // the buffers of what is under way are its own
+  ws::connection conn_; // owns the buffers of reads and writes in progress
   tcp::socket socket_;
   boost::asio::steady_timer timer_;
-  std::optional<ws::message> unanswered_; // stays until the next read
+  std::optional<ws::message> unanswered_; // valid until the next read
   std::optional<ws::milliseconds> waiting_for_;
   bool is_open_ = false, is_receiving_ = false, is_sending_ = false;
 };

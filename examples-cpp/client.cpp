@@ -20,7 +20,7 @@ static int fail(std::string_view what, std::error_code error, std::string_view s
   return 1;
 }
 
-/// Shows what comes, until the connection has ended. Whether it has ended well.
+/// Prints what it receives until the connection has ended. Returns whether it was closed normally.
 static bool show(ws::connection &conn) {
   ws::result<ws::message> message = conn.read_message();
   for (; message; message = conn.read_message())
@@ -48,7 +48,7 @@ int main(int argc, char **argv) {
   ws::result<void> sent;
   for (std::string line; sent && std::getline(std::cin, line);) sent = conn->write_text(line);
   if (!sent) fail("writing", sent.error(), sent.sentence());
-  (void)conn->close(); // where that fails there is nothing to close any more, and the reader says why
+  (void)conn->close(); // if this fails, the connection has already ended, and the reader reports why
   reader.join();
   return sent && ended_well ? 0 : 1;
 }

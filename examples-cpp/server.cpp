@@ -19,12 +19,12 @@
 
 struct client {
   ws::connection conn;
-  std::optional<ws::message> unsent = {}; // read, but its echo found no room yet; it stays until the next read
-  bool paused = false;                    // it is not read from
+  std::optional<ws::message> unsent = {}; // read, but no room for its echo yet; valid until the next read
+  bool paused = false;                    // reading is stopped
 };
 
 constexpr std::uint64_t LISTENER = 0; // its token; a client's is its number
-constexpr int TURN = 256;             // messages echoed before the next client has its turn
+constexpr int TURN = 256;             // messages echoed before the next client's turn
 
 static ws::poller poller;
 static std::atomic<bool> stopping{false};
@@ -39,7 +39,7 @@ static void stop(int) {
   (void)poller.wake(); // which a signal handler may call
 }
 
-/// Queues an echo. errc::would_block: the client is to take others first.
+/// Queues an echo. errc::would_block: the client has to read others first.
 static ws::result<void> answer(client &client, ws::message message) {
   client.unsent = message;
   for (;;) {
@@ -50,25 +50,25 @@ static ws::result<void> answer(client &client, ws::message message) {
   }
 }
 
-/// Echoes what has come. Done: there may be more. errc::would_block: there is not, or the client is to take its echoes
-/// first. Anything else: it is over.
+/// Echoes what was received. Success: there may be more. errc::would_block: there is not, or the client has to read its
+/// echoes first. Any other error: the connection is over.
 static ws::result<void> echo(client &client) {
   if (client.unsent)
     if (auto answered = answer(client, *client.unsent); !answered) return answered;
   for (int turn = 0; turn < TURN; turn++) {
     auto message = client.conn.read_message();
-    if (message && message->kind() != ws::kind::close) { // a Close is answered already
+    if (message && message->kind() != ws::kind::close) { // a Close has already been answered
       if (auto answered = answer(client, *message); !answered) return answered;
     }
     const std::error_code error = message.error();
     if (error == ws::errc::would_block || error == ws::errc::connection_closed || error == ws::errc::already_closed)
       return message.take_failure();
-    // Other errors: the peer is being told. Read on, until connection_closed.
+    // Other errors: a Close with the reason is being sent. Read on until connection_closed.
   }
   return {};
 }
 
-/// Gives a client its turn. Whether it goes on; where there is more to do, the poller tells so again.
+/// Gives a client its turn. Returns whether the connection continues; if there is more to do, the poller reports it again.
 static bool serve(client &client) {
   auto served = echo(client);
   const bool is_full = client.unsent.has_value();
@@ -105,16 +105,16 @@ int main(int argc, char **argv) {
     if (!ready) return fail("poller", ready.error());
     for (const std::uint64_t token : *ready) {
       if (token != LISTENER) {
-        if (!serve(clients.at(token))) clients.erase(token); // the poller forgets it
+        if (!serve(clients.at(token))) clients.erase(token); // also removes it from the poller
         continue;
       }
       while (auto conn = listener->accept()) {
         client &added = clients.emplace(next, client{*std::move(conn)}).first->second;
-        if (!poller.add(added.conn, next) || !serve(added)) clients.erase(next); // the first call starts its clock
+        if (!poller.add(added.conn, next) || !serve(added)) clients.erase(next); // the first call starts its deadlines
         next++;
       }
     }
   }
-  for (auto &entry : clients) (void)entry.second.conn.close(1001); // going away; as far as the sockets take it
+  for (auto &entry : clients) (void)entry.second.conn.close(1001); // going away; sent if the sockets accept it
   return 0;
 }

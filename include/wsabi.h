@@ -710,7 +710,8 @@ void ws_listener_free(ws_listener *listener);
 ///   names no usable proxy.
 /// - WS_ERR_TIMEOUT: WS_OPT_HANDSHAKE_TIMEOUT_MS or WS_OPT_CONNECT_TIMEOUT_MS has passed.
 /// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
-/// - WS_ERR_CONNECTION_CLOSED, WS_ERR_ALREADY_CLOSED: the handshake has failed before.
+/// - WS_ERR_CONNECTION_CLOSED, WS_ERR_ALREADY_CLOSED: the handshake has failed before, or the
+///   connection is over.
 /// - WS_ERR_MISUSE: another thread is inside a read.
 /// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL.
 ws_status_t ws_handshake(ws_conn *conn);
@@ -777,6 +778,7 @@ ws_status_t ws_add_header(ws_conn *conn,
 ///   waits.
 /// - WS_ERR_MISUSE: there is no request, or it is not a WebSocket request (see ws_is_upgrade());
 ///   the request still waits.
+/// - WS_ERR_ALREADY_CLOSED: WS_ERR_CONNECTION_CLOSED has been returned before.
 /// - WS_ERR_IO, WS_ERR_TLS: the transport failed.
 /// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
 ws_status_t ws_accept(ws_conn *conn, const char *protocol);
@@ -793,6 +795,7 @@ ws_status_t ws_accept(ws_conn *conn, const char *protocol);
 /// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, `body` is NULL although `len` is not 0, or the
 ///   status is not allowed; the request still waits.
 /// - WS_ERR_MISUSE: there is no request.
+/// - WS_ERR_ALREADY_CLOSED: WS_ERR_CONNECTION_CLOSED has been returned before.
 /// - WS_ERR_IO, WS_ERR_TLS: the transport failed.
 /// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
 ws_status_t ws_reject(ws_conn *conn, int32_t http_status, const char *body, size_t len);
@@ -883,7 +886,7 @@ ws_status_t ws_write_message(ws_conn *conn, int32_t kind, const void *data, size
 ///
 /// Returns the statuses of ws_write_message(). WS_ERR_SEND_QUEUE_FULL: there was no room for the
 /// message after the first `*accepted` ones; call ws_write_pending(), then continue with that
-/// message.
+/// message. WS_ERR_INVALID_ARGUMENT also: `accepted` or a message is NULL.
 ws_status_t ws_write_messages(ws_conn *conn,
                               const ws_message *const *messages,
                               size_t count,
@@ -913,7 +916,7 @@ void ws_prepared_free(ws_prepared *prepared);
 /// has to queue them, all connections share them. A client has to copy and mask them. The message
 /// is sent uncompressed. Any number of threads may send the same prepared message.
 ///
-/// Returns the statuses of ws_write_message().
+/// Returns the statuses of ws_write_message(). WS_ERR_INVALID_ARGUMENT also: `prepared` is NULL.
 ws_status_t ws_write_prepared(ws_conn *conn,
                               const ws_prepared *prepared);
 
@@ -922,7 +925,8 @@ ws_status_t ws_write_prepared(ws_conn *conn,
 /// Close may be sent between fragments, other messages may not.
 ///
 /// Returns the statuses of ws_write_message(). WS_ERR_MISUSE also: the kind differs from that of
-/// the first fragment. WS_ERR_INVALID_ARGUMENT also: `is_final` is neither 0 nor 1.
+/// the first fragment. WS_ERR_INVALID_ARGUMENT also: the kind is neither WS_TEXT nor WS_BINARY, or
+/// `is_final` is neither 0 nor 1.
 ws_status_t ws_write_fragment(ws_conn *conn,
                               int32_t kind,
                               const void *data,
@@ -932,7 +936,8 @@ ws_status_t ws_write_fragment(ws_conn *conn,
 /// Sends what is pending.
 ///
 /// Returns WS_OK when nothing is left to send. Otherwise:
-/// - WS_ERR_WOULD_BLOCK: the transport does not accept all of it.
+/// - WS_ERR_WOULD_BLOCK: the transport does not accept all of it; in memory mode: ws_output() has
+///   more.
 /// - WS_ERR_CONNECTION_CLOSED: after a Close: the connection is over, as from ws_read_message(),
 ///   returned once. Also after a failed write: there may still be messages to read.
 /// - WS_ERR_ALREADY_CLOSED: WS_ERR_CONNECTION_CLOSED has been returned before, and the connection

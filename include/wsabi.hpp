@@ -832,8 +832,8 @@ public:
   /// the configuration that was offered.
   ///
   /// errc::invalid_argument: the subprotocol was not offered, and the request still waits; errc::misuse: there is no
-  /// request, or it is not a WebSocket request (see is_upgrade()) and still waits; errc::io, errc::tls,
-  /// errc::no_memory.
+  /// request, or it is not a WebSocket request (see is_upgrade()) and still waits; errc::already_closed; errc::io,
+  /// errc::tls, errc::no_memory.
   result<void> accept() noexcept { return done(ws_accept(get(), nullptr)); }
   result<void> accept(std::string_view protocol) noexcept {
     const detail::c_string c_protocol(protocol);
@@ -846,7 +846,7 @@ public:
   /// answers to HEAD).
   ///
   /// errc::invalid_argument: the status is not allowed, and the request still waits; errc::misuse: there is no request;
-  /// errc::io, errc::tls, errc::no_memory.
+  /// errc::already_closed; errc::io, errc::tls, errc::no_memory.
   result<void> reject(std::int32_t http_status, std::string_view body = {}) noexcept {
     return done(ws_reject(get(), http_status, body.data(), body.size()));
   }

@@ -10,7 +10,7 @@ command=$1
 prefix=$2
 destdir=${3:-}
 case $prefix in
-'' | '~'*) echo "install.sh: PREFIX=$prefix is no directory" >&2 && exit 1 ;;
+'' | '~'*) echo "install.sh: PREFIX=$prefix is not a directory" >&2 && exit 1 ;;
 /*) ;;
 *) prefix=$PWD/$prefix ;;
 esac
@@ -23,7 +23,7 @@ shared=libwsabi.so.$abi.$version
 
 install_all() {
     if [ -n "$(find Cargo.toml Cargo.lock build.rs src -newer build/lib/.built-from 2>/dev/null)" ]; then
-        echo 'note: the sources have changed since the library was built; `make` builds it again'
+        echo 'note: the sources have changed since the library was built; run `make` to rebuild it'
     fi
     new=$(mktemp)
     trap 'write_list; rm -f "$new"' EXIT # also where it fails halfway

@@ -37,7 +37,7 @@ main() {
 take_debug_information_out() {
     objcopy=${OBJCOPY:-objcopy}
     command -v "$objcopy" >/dev/null || {
-        echo "library.sh: there is no $objcopy (of binutils): debug information stays in the libraries" >&2
+        echo "library.sh: $objcopy (binutils) not found: debug information stays in the libraries" >&2
         return
     }
     "$objcopy" --only-keep-debug --compress-debug-sections "$work/$name" "$work/$name.debug"
@@ -52,9 +52,9 @@ why_not() {
     # shellcheck disable=SC2086
     here=$(${CARGO:-cargo} --version 2>/dev/null | cut -d ' ' -f 2) || :
     if [ -z "$here" ]; then
-        echo "wsabi: Rust $needed or newer is needed to build the library, and there is no cargo in PATH" >&2
+        echo "wsabi: Rust $needed or newer is needed to build the library, but there is no cargo in PATH" >&2
     elif [ "$(printf '%s\n' "$needed" "$here" | sort -V | head -n 1)" != "$needed" ]; then
-        echo "wsabi: Rust $needed or newer is needed to build the library, and cargo is of $here" >&2
+        echo "wsabi: Rust $needed or newer is needed to build the library, but cargo is version $here" >&2
     fi
     exit 1
 }

@@ -42,7 +42,7 @@ def main() -> int:
         return 0
     if NOTICES.is_file() and NOTICES.read_text(encoding="utf-8") == text:
         return 0
-    print(f"{NOTICES.name} is not up to date: `make notices` writes it", file=sys.stderr)
+    print(f"{NOTICES.name} is out of date: run `make notices`", file=sys.stderr)
     return 1
 
 

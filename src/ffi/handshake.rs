@@ -26,7 +26,8 @@ use std::ptr;
 ///   names no usable proxy.
 /// - WS_ERR_TIMEOUT: WS_OPT_HANDSHAKE_TIMEOUT_MS or WS_OPT_CONNECT_TIMEOUT_MS has passed.
 /// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
-/// - WS_ERR_CONNECTION_CLOSED, WS_ERR_ALREADY_CLOSED: the handshake has failed before.
+/// - WS_ERR_CONNECTION_CLOSED, WS_ERR_ALREADY_CLOSED: the handshake has failed before, or the
+///   connection is over.
 /// - WS_ERR_MISUSE: another thread is inside a read.
 /// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL.
 ///
@@ -215,6 +216,7 @@ pub unsafe extern "C" fn ws_add_header(
 ///   waits.
 /// - WS_ERR_MISUSE: there is no request, or it is not a WebSocket request (see ws_is_upgrade());
 ///   the request still waits.
+/// - WS_ERR_ALREADY_CLOSED: WS_ERR_CONNECTION_CLOSED has been returned before.
 /// - WS_ERR_IO, WS_ERR_TLS: the transport failed.
 /// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
 ///
@@ -243,6 +245,7 @@ pub unsafe extern "C" fn ws_accept(conn: *mut ws_conn, protocol: *const c_char) 
 /// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, `body` is NULL although `len` is not 0, or the
 ///   status is not allowed; the request still waits.
 /// - WS_ERR_MISUSE: there is no request.
+/// - WS_ERR_ALREADY_CLOSED: WS_ERR_CONNECTION_CLOSED has been returned before.
 /// - WS_ERR_IO, WS_ERR_TLS: the transport failed.
 /// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
 ///

@@ -158,7 +158,7 @@ pub unsafe extern "C" fn ws_write_message(
 ///
 /// Returns the statuses of ws_write_message(). WS_ERR_SEND_QUEUE_FULL: there was no room for the
 /// message after the first `*accepted` ones; call ws_write_pending(), then continue with that
-/// message.
+/// message. WS_ERR_INVALID_ARGUMENT also: `accepted` or a message is NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `messages` is NULL or points to `count` messages that the
@@ -274,7 +274,7 @@ pub unsafe extern "C" fn ws_prepared_free(prepared: *mut ws_prepared) {
 /// has to queue them, all connections share them. A client has to copy and mask them. The message
 /// is sent uncompressed. Any number of threads may send the same prepared message.
 ///
-/// Returns the statuses of ws_write_message().
+/// Returns the statuses of ws_write_message(). WS_ERR_INVALID_ARGUMENT also: `prepared` is NULL.
 ///
 /// # Safety
 /// `conn` is NULL or a connection, `prepared` is NULL or a prepared message, that have not been freed.
@@ -294,7 +294,8 @@ pub unsafe extern "C" fn ws_write_prepared(conn: *mut ws_conn, prepared: *const 
 /// Close may be sent between fragments, other messages may not.
 ///
 /// Returns the statuses of ws_write_message(). WS_ERR_MISUSE also: the kind differs from that of
-/// the first fragment. WS_ERR_INVALID_ARGUMENT also: `is_final` is neither 0 nor 1.
+/// the first fragment. WS_ERR_INVALID_ARGUMENT also: the kind is neither WS_TEXT nor WS_BINARY, or
+/// `is_final` is neither 0 nor 1.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed; `data` is NULL or has `len` bytes.
@@ -323,7 +324,8 @@ pub unsafe extern "C" fn ws_write_fragment(
 /// Sends what is pending.
 ///
 /// Returns WS_OK when nothing is left to send. Otherwise:
-/// - WS_ERR_WOULD_BLOCK: the transport does not accept all of it.
+/// - WS_ERR_WOULD_BLOCK: the transport does not accept all of it; in memory mode: ws_output() has
+///   more.
 /// - WS_ERR_CONNECTION_CLOSED: after a Close: the connection is over, as from ws_read_message(),
 ///   returned once. Also after a failed write: there may still be messages to read.
 /// - WS_ERR_ALREADY_CLOSED: WS_ERR_CONNECTION_CLOSED has been returned before, and the connection

@@ -344,7 +344,7 @@ def faulty_link():
 
 
 @test
-def a_cut_cable_is_noticed_at_both_ends():
+def a_cut_link_is_noticed_at_both_ends():
     url = "ws://%s:9001/" % namespaces.SERVER
     with faulty_link() as wire, program(*wire.server, BIN / "faulty_link", "server", url, "500", "1000") as server:
         server.wait_for("listening on")
