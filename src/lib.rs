@@ -13,18 +13,19 @@
 //! and rules, without I/O). An arrow is never reversed.
 
 #![deny(unsafe_code)]
+#![warn(unreachable_pub)]
 
 mod config;
 mod driver;
 mod error;
 #[allow(unsafe_code)]
-pub mod ffi;
+mod ffi;
 mod head;
 mod http;
 mod message;
-pub mod net;
+mod net;
 mod opening;
-pub mod proto;
+mod proto;
 #[allow(unsafe_code)]
 mod simd;
 #[cfg(feature = "net")]
@@ -51,3 +52,24 @@ pub use websocket::WebSocket;
 #[cfg(all(doctest, feature = "net"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What the tests and the benchmarks need: not part of the API, and without any promise.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::net::setup::{Settings, Setup};
+    pub use crate::net::shared::SharedConnection;
+    #[cfg(feature = "net")]
+    pub use crate::net::{
+        poller::{Poller, Source},
+        socket::Socket,
+        stream::Stream,
+    };
+    pub use crate::proto::connection::{Connection, Opening, Phase};
+    pub use crate::proto::handshake::{ClientHandshake, ServerHandshake, accept_key};
+    pub use crate::proto::inbound::Received;
+
+    /// The C API.
+    pub mod ffi {
+        pub use crate::ffi::*;
+    }
+}

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::ptr;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use wsabi::ffi::{self, ws_status};
+use wsabi::internals::ffi::{self, ws_status};
 use wsabi::{CloseCode, CloseFrame, ConnectOptions, Deadline, Error, Message, ProxyError, Stream, WebSocket};
 
 /// A server of the C ABI's that takes one connection and echoes.

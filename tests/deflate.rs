@@ -3,12 +3,13 @@
 
 use flate2::{Compress, Compression, FlushCompress};
 use std::sync::Arc;
-use wsabi::proto::connection::{Connection, Opening};
-use wsabi::proto::handshake::{ClientHandshake, HandshakeOptions, ServerHandshake, Url};
+use wsabi::internals::{ClientHandshake, ServerHandshake};
+use wsabi::internals::{Connection, Opening};
 use wsabi::{
     CapacityError, CloseCode, DeflateConfig, Enqueue, Error, Kind, Outgoing, ProtocolError, Role,
     WebSocketConfig,
 };
+use wsabi::{HandshakeOptions, Url};
 
 mod counting;
 use counting::Counting;

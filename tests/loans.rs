@@ -8,7 +8,7 @@ use common::wire;
 use std::ffi::c_void;
 use std::ptr;
 use wsabi::Role;
-use wsabi::ffi::{self, ws_option, ws_status};
+use wsabi::internals::ffi::{self, ws_option, ws_status};
 
 const OK: i32 = ws_status::WS_OK as i32;
 const WOULD_BLOCK: i32 = ws_status::WS_ERR_WOULD_BLOCK as i32;

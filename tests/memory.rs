@@ -11,10 +11,10 @@ use counting::Counting;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
-use wsabi::net::setup::Setup;
-use wsabi::net::shared::SharedConnection;
-use wsabi::proto::connection::Connection;
-use wsabi::proto::handshake::ServerHandshake;
+use wsabi::internals::Connection;
+use wsabi::internals::ServerHandshake;
+use wsabi::internals::Setup;
+use wsabi::internals::SharedConnection;
 use wsabi::{CapacityError, Decision, Enqueue, Error, Kind, Outgoing, Prepared, WebSocket, WebSocketConfig};
 
 #[global_allocator]
@@ -765,10 +765,10 @@ mod over_sockets {
     use super::*;
     use std::os::unix::net::UnixStream;
     use wsabi::DeflateConfig;
-    use wsabi::net::poller::{Poller, Source};
-    use wsabi::net::setup::Settings;
-    use wsabi::net::socket::Socket;
-    use wsabi::net::stream::Stream;
+    use wsabi::internals::Settings;
+    use wsabi::internals::Socket;
+    use wsabi::internals::Stream;
+    use wsabi::internals::{Poller, Source};
 
     /// What many connections that compress come to while a poller waits for them: their buffers are lent by the poller, which
     /// has a few for all. Each has received a message, and is then to hold less than `most` bytes.

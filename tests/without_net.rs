@@ -5,7 +5,7 @@
 use std::ffi::{CStr, c_char};
 use std::io::{self, Read, Write};
 use std::ptr;
-use wsabi::ffi::{self, ws_status};
+use wsabi::internals::ffi::{self, ws_status};
 use wsabi::{Message, Role, WebSocket};
 
 const OK: i32 = ws_status::WS_OK as i32;

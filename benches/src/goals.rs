@@ -6,7 +6,7 @@ use crate::samples::samples;
 use crate::{accept, deflate, median, size_name, time};
 use std::hint::black_box;
 use std::io::{self, Read, Write};
-use wsabi::ffi;
+use wsabi::internals::ffi;
 
 const ROUNDS: usize = 7;
 /// Bytes of payload that one measurement moves.

@@ -6,7 +6,7 @@
 mod receive;
 mod send;
 
-pub use self::send::MANY;
+pub(crate) use self::send::MANY;
 
 use crate::error::{ProtocolError, Result};
 use crate::proto::connection::{Connection, Opening, Phase};
@@ -18,7 +18,7 @@ const MAX_SLICES: usize = 64;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Driver {
+pub(crate) struct Driver {
     /// The connection, for what needs no stream.
     pub connection: Connection,
     /// Bytes were written since the stream was last flushed.
@@ -27,18 +27,18 @@ pub struct Driver {
 
 impl Driver {
     /// Drives this connection.
-    pub fn new(connection: Connection) -> Self {
+    pub(crate) fn new(connection: Connection) -> Self {
         Self { connection, unflushed: false }
     }
 
     /// Whether nothing goes on (see [`Connection::is_parkable`]).
     #[inline]
-    pub fn is_parkable(&self) -> bool {
+    pub(crate) fn is_parkable(&self) -> bool {
         !self.unflushed && self.connection.is_parkable()
     }
 
     /// Sends what is pending. After a Close this ends in [`ConnectionClosed`](crate::Error::ConnectionClosed), as reading does.
-    pub fn write_pending(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
+    pub(crate) fn write_pending(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
         match self.connection.phase() {
             // Nothing is pending, and never will be; the end comes when all is read.
             Phase::SendFailed => Err(ProtocolError::SendAfterClosing.into()),
@@ -49,12 +49,12 @@ impl Driver {
 
     /// Whether something waits to be sent, here or in the stream.
     #[inline]
-    pub fn has_output(&self) -> bool {
+    pub(crate) fn has_output(&self) -> bool {
         self.connection.has_output() || self.unflushed
     }
 
     /// Drives the opening handshake until a server has a request to decide on, or messages can flow.
-    pub fn handshake(&mut self, stream: &mut (impl Read + Write)) -> Result<Opening> {
+    pub(crate) fn handshake(&mut self, stream: &mut (impl Read + Write)) -> Result<Opening> {
         loop {
             let mut broken = None;
             self.flush_before_reading(stream, &mut broken);
@@ -72,7 +72,7 @@ impl Driver {
     }
 
     /// Server: takes the request (see [`Connection::accept`]) and sends what it can of the response.
-    pub fn accept(
+    pub(crate) fn accept(
         &mut self,
         stream: &mut (impl Read + Write),
         protocol: Option<&str>,
@@ -87,7 +87,7 @@ impl Driver {
 
     /// Server: refuses a request that is not for WebSocket (see [`Connection::refuse_plain`]) and sends what it can of the
     /// answer.
-    pub fn refuse_plain(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
+    pub(crate) fn refuse_plain(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
         self.connection.refuse_plain().inspect_err(|_| {
             let _ = self.flush_quietly(stream);
         })
@@ -128,7 +128,7 @@ impl Driver {
 
     /// Sends what is pending. Where the stream does not take it all: `WouldBlock`.
     #[inline]
-    pub fn flush(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
+    pub(crate) fn flush(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
         self.try_flush(stream).or_else(|error| match error.kind() {
             io::ErrorKind::WouldBlock => Err(error.into()),
             _ => self.send_failed(error),
@@ -137,7 +137,7 @@ impl Driver {
 
     /// [`flush`](Self::flush), where it does not matter yet that the stream does not take it all.
     #[inline]
-    pub fn flush_quietly(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
+    pub(crate) fn flush_quietly(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
         // As a rule nothing waits, and there is no result to look at.
         if !self.has_output() {
             return Ok(());

@@ -10,7 +10,7 @@ impl Driver {
     /// A short message that lies there, where nothing else has to be done first: most calls come to no more than
     /// this. It is a sixth of the instructions of [`receive`](Self::receive).
     #[inline(always)]
-    pub fn take_whole(&mut self) -> Option<WholeMessage> {
+    pub(crate) fn take_whole(&mut self) -> Option<WholeMessage> {
         match self.has_output() && !self.connection.is_corked() {
             true => None,
             false => self.connection.poll_whole(),
@@ -20,7 +20,7 @@ impl Driver {
     /// [`take_whole`](Self::take_whole), where that found nothing: the stream is asked, if nothing has to be done
     /// before.
     #[inline]
-    pub fn receive_whole(&mut self, stream: &mut (impl Read + Write)) -> Result<Option<WholeMessage>> {
+    pub(crate) fn receive_whole(&mut self, stream: &mut (impl Read + Write)) -> Result<Option<WholeMessage>> {
         if self.has_output() || !self.connection.begin_message() {
             return Ok(None);
         }
@@ -30,14 +30,14 @@ impl Driver {
 
     /// What [`take_whole`](Self::take_whole) returned last.
     #[inline(always)]
-    pub fn whole_view(&self, whole: WholeMessage) -> MessageView<'_> {
+    pub(crate) fn whole_view(&self, whole: WholeMessage) -> MessageView<'_> {
         let data = self.connection.whole_payload(whole);
         MessageView { kind: whole.kind, data, close_code: None, is_final: true }
     }
 
     /// The next message, whatever it takes.
     #[inline(never)]
-    pub fn receive(&mut self, stream: &mut (impl Read + Write)) -> Result<Received> {
+    pub(crate) fn receive(&mut self, stream: &mut (impl Read + Write)) -> Result<Received> {
         if let Some(whole) = self.receive_whole(stream)? {
             return Ok(whole.into());
         }
@@ -63,7 +63,7 @@ impl Driver {
 
     /// The payload and more of what [`receive`](Self::receive) returned last.
     #[inline]
-    pub fn view(&self, received: &Received) -> MessageView<'_> {
+    pub(crate) fn view(&self, received: &Received) -> MessageView<'_> {
         MessageView {
             kind: received.kind,
             data: self.connection.payload(received),
@@ -107,7 +107,7 @@ impl Driver {
 
     /// Receives what there is, once, without looking at it: before the silence of the peer is judged. False where there is no
     /// room for it.
-    pub fn receive_unread(&mut self, stream: &mut (impl Read + Write)) -> Result<bool> {
+    pub(crate) fn receive_unread(&mut self, stream: &mut (impl Read + Write)) -> Result<bool> {
         if self.connection.has_ended() || self.connection.ignores_input() {
             return Ok(true);
         }

@@ -10,12 +10,16 @@ use crate::proto::sizing::DIRECT;
 use std::io::{self, IoSlice, Read, Write};
 
 /// Most messages for [`Driver::send_many`].
-pub const MANY: usize = MAX_SLICES / 2;
+pub(crate) const MANY: usize = MAX_SLICES / 2;
 
 impl Driver {
     /// Sends or queues a message; a refused one leaves everything as it was.
     #[inline]
-    pub fn send(&mut self, stream: &mut (impl Read + Write), message: &Outgoing<'_>) -> Result<Enqueue> {
+    pub(crate) fn send(
+        &mut self,
+        stream: &mut (impl Read + Write),
+        message: &Outgoing<'_>,
+    ) -> Result<Enqueue> {
         let (kind, payload) = match *message {
             Outgoing::Text(text) => (Kind::Text, text.as_bytes()),
             Outgoing::Binary(data) => (Kind::Binary, data),
@@ -157,7 +161,7 @@ impl Driver {
     /// Sends or queues messages, [`MANY`] at most, that leave with the next flush if not at once; how many of them were
     /// accepted. The first that finds no room ends it. Long ones go right from the caller's memory, short ones are copied
     /// behind one another.
-    pub fn send_many(
+    pub(crate) fn send_many(
         &mut self,
         stream: &mut (impl Read + Write),
         messages: &[Outgoing<'_>],
@@ -251,7 +255,7 @@ impl Driver {
     }
 
     /// Sends or queues a message that is framed already.
-    pub fn send_prepared(
+    pub(crate) fn send_prepared(
         &mut self,
         stream: &mut (impl Read + Write),
         prepared: &Prepared,
@@ -275,7 +279,7 @@ impl Driver {
     }
 
     /// Sends or queues a fragment of a message.
-    pub fn send_fragment(
+    pub(crate) fn send_fragment(
         &mut self,
         stream: &mut (impl Read + Write),
         kind: Kind,

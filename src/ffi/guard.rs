@@ -11,7 +11,7 @@ use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What remembers the words of its errors.
-pub trait Handle {
+pub(super) trait Handle {
     /// Keeps the words of an error, and says its status.
     fn remember(&self, error: &Error) -> ws_status;
     /// A panic went through it.
@@ -19,13 +19,13 @@ pub trait Handle {
 }
 
 /// The same, for what one thread at a time uses.
-pub trait ConfigHandle {
+pub(super) trait ConfigHandle {
     /// Keeps the words of an error.
     fn remember(&mut self, error: &Error);
 }
 
 /// Runs a call that has no connection to remember its error: the thread does, and errno says why the system refused.
-pub fn call(body: impl FnOnce() -> Result<()>) -> ws_status_t {
+pub(super) fn call(body: impl FnOnce() -> Result<()>) -> ws_status_t {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => ws_status::WS_OK as i32,
         Ok(Err(error)) => failed(&error),
@@ -37,7 +37,7 @@ pub fn call(body: impl FnOnce() -> Result<()>) -> ws_status_t {
 ///
 /// # Safety
 /// `config` is NULL or a configuration that has not been freed.
-pub unsafe fn call_on_config<C: ConfigHandle>(
+pub(super) unsafe fn call_on_config<C: ConfigHandle>(
     config: *mut C,
     body: impl FnOnce(&mut C) -> Result<()>,
 ) -> ws_status_t {
@@ -61,7 +61,7 @@ fn failed(error: &Error) -> ws_status_t {
 ///
 /// # Safety
 /// `conn` is NULL or a handle that has not been freed.
-pub unsafe fn call_on<C: Handle>(conn: *const C, body: impl FnOnce(&C) -> Result<()>) -> ws_status_t {
+pub(super) unsafe fn call_on<C: Handle>(conn: *const C, body: impl FnOnce(&C) -> Result<()>) -> ws_status_t {
     // SAFETY: passed on from the caller.
     let Some(conn) = (unsafe { conn.as_ref() }) else { return no_connection() };
     match catch_unwind(AssertUnwindSafe(|| body(conn))) {
@@ -78,14 +78,17 @@ pub unsafe fn call_on<C: Handle>(conn: *const C, body: impl FnOnce(&C) -> Result
 ///
 /// # Safety
 /// `conn` is NULL or a handle that has not been freed.
-pub unsafe fn call_on_both<C: Handle>(conn: *const C, body: impl FnOnce(&C) -> Result<()>) -> ws_status_t {
+pub(super) unsafe fn call_on_both<C: Handle>(
+    conn: *const C,
+    body: impl FnOnce(&C) -> Result<()>,
+) -> ws_status_t {
     // SAFETY: passed on from the caller.
     unsafe { call_on(conn, |conn| body(conn).inspect_err(sentence::keep)) }
 }
 
 /// The status of a call on NULL.
 #[cold]
-pub fn no_connection() -> ws_status_t {
+pub(super) fn no_connection() -> ws_status_t {
     failed(&Error::InvalidArgument("the connection is NULL"))
 }
 
@@ -93,7 +96,11 @@ pub fn no_connection() -> ws_status_t {
 ///
 /// # Safety
 /// `conn` is NULL or a handle that has not been freed.
-pub unsafe fn ask<C: Handle, R>(conn: *const C, otherwise: R, body: impl FnOnce(&C) -> Result<R>) -> R {
+pub(super) unsafe fn ask<C: Handle, R>(
+    conn: *const C,
+    otherwise: R,
+    body: impl FnOnce(&C) -> Result<R>,
+) -> R {
     // SAFETY: passed on from the caller.
     let Some(conn) = (unsafe { conn.as_ref() }) else { return otherwise };
     match catch_unwind(AssertUnwindSafe(|| body(conn))) {
@@ -110,7 +117,7 @@ pub unsafe fn ask<C: Handle, R>(conn: *const C, otherwise: R, body: impl FnOnce(
 ///
 /// # Safety
 /// `data` is NULL or points to `len` readable bytes that stay until the call returns.
-pub unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8]> {
+pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8]> {
     // SAFETY: passed on from the caller.
     unsafe { values(data, len) }
 }
@@ -119,7 +126,7 @@ pub unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8]> {
 ///
 /// # Safety
 /// `values` is NULL or points to `len` values that stay until the call returns.
-pub unsafe fn values<'a, T>(values: *const T, len: usize) -> Result<&'a [T]> {
+pub(super) unsafe fn values<'a, T>(values: *const T, len: usize) -> Result<&'a [T]> {
     match (values.is_null(), len) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(Error::InvalidArgument("a pointer is NULL although its length is not 0")),
@@ -135,7 +142,7 @@ pub unsafe fn values<'a, T>(values: *const T, len: usize) -> Result<&'a [T]> {
 ///
 /// # Safety
 /// `room` is NULL or points to `len` writable values that nobody else uses until the call returns.
-pub unsafe fn room<'a, T>(room: *mut T, len: usize) -> Result<&'a mut [T]> {
+pub(super) unsafe fn room<'a, T>(room: *mut T, len: usize) -> Result<&'a mut [T]> {
     match (room.is_null(), len) {
         (_, 0) => Ok(&mut []),
         (true, _) => Err(Error::InvalidArgument("a pointer is NULL although its length is not 0")),
@@ -151,7 +158,7 @@ pub unsafe fn room<'a, T>(room: *mut T, len: usize) -> Result<&'a mut [T]> {
 ///
 /// # Safety
 /// As for [`bytes`].
-pub unsafe fn text<'a>(data: *const u8, len: usize) -> Result<&'a str> {
+pub(super) unsafe fn text<'a>(data: *const u8, len: usize) -> Result<&'a str> {
     // SAFETY: passed on from the caller.
     let bytes = unsafe { bytes(data, len) }?;
     match utf8::is_valid(bytes) {
@@ -165,7 +172,7 @@ pub unsafe fn text<'a>(data: *const u8, len: usize) -> Result<&'a str> {
 ///
 /// # Safety
 /// `string` is NULL or points to a NUL-terminated string that stays until the call returns.
-pub unsafe fn string<'a>(string: *const c_char) -> Result<&'a str> {
+pub(super) unsafe fn string<'a>(string: *const c_char) -> Result<&'a str> {
     if string.is_null() {
         return Err(Error::InvalidArgument("a string is NULL"));
     }
@@ -179,7 +186,7 @@ pub unsafe fn string<'a>(string: *const c_char) -> Result<&'a str> {
 ///
 /// # Safety
 /// As for [`string`].
-pub unsafe fn optional_string<'a>(pointer: *const c_char) -> Result<Option<&'a str>> {
+pub(super) unsafe fn optional_string<'a>(pointer: *const c_char) -> Result<Option<&'a str>> {
     if pointer.is_null() {
         return Ok(None);
     }
@@ -191,7 +198,7 @@ pub unsafe fn optional_string<'a>(pointer: *const c_char) -> Result<Option<&'a s
 ///
 /// # Safety
 /// `out` is NULL or points to a writable `T` that nobody else uses until the call returns.
-pub unsafe fn out<'a, T>(out: *mut T) -> Result<&'a mut T> {
+pub(super) unsafe fn out<'a, T>(out: *mut T) -> Result<&'a mut T> {
     // SAFETY: passed on from the caller.
     match unsafe { out.as_mut() } {
         Some(out) => Ok(out),
@@ -204,7 +211,7 @@ pub unsafe fn out<'a, T>(out: *mut T) -> Result<&'a mut T> {
 ///
 /// # Safety
 /// As for [`out`].
-pub unsafe fn null_first<T>(out: *mut *mut T) {
+pub(super) unsafe fn null_first<T>(out: *mut *mut T) {
     if !out.is_null() {
         // SAFETY: not NULL, and writable by the caller's word.
         unsafe { out.write(std::ptr::null_mut()) };

@@ -17,7 +17,7 @@ thread_local! {
 
 /// Keeps the words of an error. "Not now" has none.
 #[cold]
-pub fn keep(error: &Error) {
+pub(super) fn keep(error: &Error) {
     let mut text = Text { bytes: [0; ROOM], len: 0 };
     if !error.is_would_block() {
         // It fails where the text is cut.
@@ -27,7 +27,7 @@ pub fn keep(error: &Error) {
 }
 
 /// Where the words are.
-pub fn last() -> *const c_char {
+pub(super) fn last() -> *const c_char {
     LAST.with(|last| last.as_ptr().cast())
 }
 

@@ -32,17 +32,17 @@ const TABLE: &[(ws_status, &CStr, &CStr)] = &[
 ];
 
 /// Its name, for instance `WS_ERR_IO`.
-pub fn name(status: i32) -> &'static CStr {
+pub(super) fn name(status: i32) -> &'static CStr {
     find(status).map_or(c"unknown status", |(_, name, _)| name)
 }
 
 /// Its meaning in a few words.
-pub fn meaning(status: i32) -> &'static CStr {
+pub(super) fn meaning(status: i32) -> &'static CStr {
     find(status).map_or(c"unknown status", |(_, _, meaning)| meaning)
 }
 
 /// The status that an error is reported as.
-pub fn of(error: &Error) -> ws_status {
+pub(super) fn of(error: &Error) -> ws_status {
     match error {
         error if error.is_would_block() => WS_ERR_WOULD_BLOCK,
         Error::ConnectionClosed => WS_ERR_CONNECTION_CLOSED,

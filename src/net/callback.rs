@@ -4,9 +4,9 @@ use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 
 /// Receives into the slice: how many bytes, 0 at the end of the stream.
-pub type Receive = Box<dyn FnMut(&mut [u8]) -> io::Result<usize> + Send>;
+pub(crate) type Receive = Box<dyn FnMut(&mut [u8]) -> io::Result<usize> + Send>;
 /// Sends from the slice: how many bytes were taken.
-pub type Transmit = Box<dyn FnMut(&[u8]) -> io::Result<usize> + Send>;
+pub(crate) type Transmit = Box<dyn FnMut(&[u8]) -> io::Result<usize> + Send>;
 
 /// See the module.
 pub struct Callback {

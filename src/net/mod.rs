@@ -7,23 +7,23 @@
 // Without sockets nobody calls what is for them alone.
 #![cfg_attr(not(feature = "net"), allow(dead_code))]
 
-pub mod callback;
-pub mod clock;
+pub(crate) mod callback;
+pub(crate) mod clock;
 #[cfg_attr(not(feature = "net"), path = "connect/none.rs")]
-pub mod connect;
+pub(crate) mod connect;
 #[cfg_attr(not(feature = "net"), path = "listener/none.rs")]
-pub mod listener;
+pub(crate) mod listener;
 #[cfg_attr(not(feature = "net"), path = "poller/none.rs")]
-pub mod poller;
-pub mod pool;
-pub mod proxy;
-pub mod readiness;
-pub mod registry;
-pub mod setup;
-pub mod shared;
-pub mod signal;
-pub mod socket;
-pub mod stream;
+pub(crate) mod poller;
+pub(crate) mod pool;
+pub(crate) mod proxy;
+pub(crate) mod readiness;
+pub(crate) mod registry;
+pub(crate) mod setup;
+pub(crate) mod shared;
+pub(crate) mod signal;
+pub(crate) mod socket;
+pub(crate) mod stream;
 #[cfg_attr(not(feature = "tls"), path = "tls/none.rs")]
-pub mod tls;
-pub mod wait;
+pub(crate) mod tls;
+pub(crate) mod wait;

@@ -7,14 +7,14 @@ use std::sync::Mutex;
 
 /// A connection on which something goes on.
 #[derive(Debug)]
-pub struct Active {
+pub(crate) struct Active {
     pub(in crate::net) driver: Driver,
     /// There from the first message that is lent to its end.
     pub(in crate::net) room: Option<Box<MessageSlots>>,
 }
 
 /// Memory for what a reader has to note about the messages that are lent to it: there as long as they are.
-pub type MessageSlots = [MaybeUninit<u64>; 120];
+pub(crate) type MessageSlots = [MaybeUninit<u64>; 120];
 
 impl Active {
     pub(in crate::net) fn new(driver: Driver) -> Box<Self> {

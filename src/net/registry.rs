@@ -16,7 +16,7 @@ pub(in crate::net) const PLACE_BITS: u32 = if usize::BITS == 64 { 32 } else { 20
 
 /// Names a source of a poller. A key is never given twice, so that what is said of a source that is gone concerns nobody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key(usize);
+pub(crate) struct Key(usize);
 
 impl Key {
     pub(in crate::net) fn new(place: usize, generation: usize) -> Self {
@@ -38,7 +38,7 @@ impl Key {
 
 /// What a source says of itself.
 #[derive(Debug, Clone, Copy)]
-pub struct SourceStatus {
+pub(crate) struct SourceStatus {
     /// A call has something to do right now.
     pub ready: bool,
     /// When it will, at the latest; [`NEVER`](crate::proto::deadline::NEVER) if nothing happens.
@@ -47,7 +47,7 @@ pub struct SourceStatus {
 
 /// What to watch a descriptor for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sides {
+pub(crate) enum Sides {
     /// Something to receive, or to accept.
     Read,
     /// Room to send, too.
@@ -55,14 +55,14 @@ pub enum Sides {
 }
 
 /// The sources of a poller by their keys.
-pub trait Sources: Debug + Send + Sync {
+pub(crate) trait Sources: Debug + Send + Sync {
     /// Forgets one.
     fn remove(&self, key: Key);
 }
 
 /// See the module.
 #[derive(Debug)]
-pub struct Registry {
+pub(crate) struct Registry {
     watcher: Watcher,
     /// In the child of a fork() the system has the same list of descriptors: that of this process.
     opener: Process,

@@ -82,7 +82,7 @@ impl Setup {
 }
 
 /// The URL of the proxy that the environment names for this URL, if it does.
-pub fn proxy_url_for(url: &Url) -> Result<Option<String>> {
+pub(crate) fn proxy_url_for(url: &Url) -> Result<Option<String>> {
     match url.socket_path() {
         Some(_) => Ok(None),
         None => Proxy::url_from_environment(url.secure(), url.host(), url.port(), variable),

@@ -52,7 +52,7 @@ impl Events {
 
 /// What a value says of itself when its lock is let go, for those who do not take the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Published(u32);
+pub(crate) struct Published(u32);
 
 impl Published {
     /// It waits for its transport and for nothing else: an event that there is something to receive is all there is to know.
@@ -63,7 +63,7 @@ impl Published {
 
     /// See the constants.
     #[inline]
-    pub fn new(idle: bool, batch_valid: bool) -> Self {
+    pub(crate) fn new(idle: bool, batch_valid: bool) -> Self {
         Self(if idle { Self::IDLE } else { 0 } | if batch_valid { Self::BATCH_VALID } else { 0 })
     }
 }
@@ -72,7 +72,7 @@ impl Published {
 const LOOK: u32 = 32;
 
 /// What a [`Monitor`] asks of the value that it protects.
-pub trait Monitored {
+pub(crate) trait Monitored {
     /// Whether whoever has the lock may come to want it once more: calls of the caller's are made under it.
     fn may_reenter(&self) -> bool;
     /// The lock has been taken, and these events have come meanwhile.
@@ -87,7 +87,7 @@ pub trait Monitored {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Monitor<T> {
+pub(crate) struct Monitor<T> {
     value: Mutex<T>,
     word: AtomicU32,
     /// The thread that has the lock, where it may reenter.
@@ -96,27 +96,27 @@ pub struct Monitor<T> {
 
 impl<T: Monitored> Monitor<T> {
     /// Protects this value.
-    pub fn new(value: T) -> Self {
+    pub(crate) fn new(value: T) -> Self {
         Self { value: Mutex::new(value), word: AtomicU32::new(0), owner: AtomicUsize::new(0) }
     }
 
     /// Whether this very thread has the lock, and would wait for itself. Known only where it
     /// [may reenter](Monitored::may_reenter).
     #[inline]
-    pub fn is_held_here(&self) -> bool {
+    pub(crate) fn is_held_here(&self) -> bool {
         let owner = self.owner.load(Ordering::Relaxed);
         owner != 0 && is_this_thread(owner)
     }
 
     /// Takes the lock; `None` where a panic has left the value in an unknown state.
     #[inline]
-    pub fn lock(&self) -> Option<Held<'_, T>> {
+    pub(crate) fn lock(&self) -> Option<Held<'_, T>> {
         self.lock_and(|_| {})
     }
 
     /// [`lock`](Self::lock), and does this to the value first.
     #[inline(always)]
-    pub fn lock_and(&self, prepare: impl FnOnce(&mut T)) -> Option<Held<'_, T>> {
+    pub(crate) fn lock_and(&self, prepare: impl FnOnce(&mut T)) -> Option<Held<'_, T>> {
         let mut value = self.value.lock().ok()?;
         self.note_events(&mut value);
         if value.may_reenter() {
@@ -127,13 +127,13 @@ impl<T: Monitored> Monitor<T> {
     }
 
     /// Takes the lock where a panic has left the value in an unknown state, and whatever comes of it is told nobody.
-    pub fn lock_dead(&self) -> Option<MutexGuard<'_, T>> {
+    pub(crate) fn lock_dead(&self) -> Option<MutexGuard<'_, T>> {
         self.value.lock().err().map(PoisonError::into_inner)
     }
 
     /// Takes the lock if nobody has it. Otherwise `Err(Busy)`, and whoever has it will call
     /// [`mark_dirty`](Monitored::mark_dirty).
-    pub fn look(&self) -> Result<Held<'_, T>, Busy> {
+    pub(crate) fn look(&self) -> Result<Held<'_, T>, Busy> {
         match self.try_lock() {
             Err(Busy::Taken) => {
                 // Those who let the lock go from now on see this; those who did so before have let it go.
@@ -149,20 +149,20 @@ impl<T: Monitored> Monitor<T> {
     /// Leaves events for whoever takes the lock next, without taking it. True where they are all there is to know: the value
     /// was idle, and now there is something to receive.
     #[inline]
-    pub fn leave_events(&self, events: Events) -> bool {
+    pub(crate) fn leave_events(&self, events: Events) -> bool {
         let before = self.word.fetch_or(events.0, Ordering::AcqRel);
         events.read() && before & Published::IDLE != 0
     }
 
     /// Whether it waits for its transport, which has told of nothing, and for nothing else.
     #[inline]
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.word.load(Ordering::Acquire) & (Published::IDLE | Events::ALL) == Published::IDLE
     }
 
     /// Whether what was read ahead may be handed out.
     #[inline(always)]
-    pub fn is_batch_valid(&self) -> bool {
+    pub(crate) fn is_batch_valid(&self) -> bool {
         self.word.load(Ordering::Relaxed) & Published::BATCH_VALID != 0
     }
 
@@ -228,7 +228,7 @@ fn this_thread() -> usize {
 
 /// Why a lock could not be had at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Busy {
+pub(crate) enum Busy {
     /// Somebody has it.
     Taken,
     /// A panic has left the value in an unknown state.
@@ -237,7 +237,7 @@ pub enum Busy {
 
 /// The lock of a [`Monitor`], held.
 #[derive(Debug)]
-pub struct Held<'a, T: Monitored> {
+pub(crate) struct Held<'a, T: Monitored> {
     // Dropped in this order: the lock is let go before it is looked whether a poller has come meanwhile.
     value: MutexGuard<'a, T>,
     released: Released<'a, T>,
@@ -289,11 +289,11 @@ impl<T: Monitored> Drop for Released<'_, T> {
 
 /// What wakes the thread that waits in a poller.
 #[derive(Debug, Default)]
-pub struct Doorbell(AtomicU32);
+pub(crate) struct Doorbell(AtomicU32);
 
 /// What a [`Doorbell`] was rung for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rung {
+pub(crate) struct Rung {
     /// Sources have been marked dirty.
     pub dirty: bool,
     /// The wait is to return.
@@ -309,22 +309,22 @@ impl Doorbell {
     const WOKEN: u32 = 4;
 
     /// Something was added to the list of the dirty. Whether the system's waker is needed.
-    pub fn ring_dirty(&self) -> bool {
+    pub(crate) fn ring_dirty(&self) -> bool {
         self.ring(Self::DIRTY)
     }
 
     /// The wait is to return. Whether the system's waker is needed.
-    pub fn ring_wake(&self) -> bool {
+    pub(crate) fn ring_wake(&self) -> bool {
         self.ring(Self::WOKEN)
     }
 
     /// The thread is about to wait: from now on whoever rings wakes it. What it was rung for until now.
-    pub fn before_wait(&self) -> Rung {
+    pub(crate) fn before_wait(&self) -> Rung {
         Self::rung(self.0.swap(Self::WAITING, Ordering::AcqRel))
     }
 
     /// The wait is over. What the bell was rung for meanwhile.
-    pub fn after_wait(&self) -> Rung {
+    pub(crate) fn after_wait(&self) -> Rung {
         Self::rung(self.0.swap(0, Ordering::AcqRel))
     }
 

@@ -22,7 +22,7 @@ pub struct Interest {
 
 /// How a wait has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waited {
+pub(crate) enum Waited {
     /// The socket has something.
     Ready,
     /// Something may have changed: look again.
@@ -99,7 +99,7 @@ fn kept() -> MutexGuard<'static, Kept> {
 }
 
 /// Waits until the socket is ready or the waker called, or until then.
-pub fn wait(
+pub(crate) fn wait(
     socket: RawSocket,
     interest: Interest,
     until: Option<Instant>,
@@ -122,7 +122,7 @@ pub fn wait(
 }
 
 /// Waits for a socket that no other thread changes anything about; false where `until` came first.
-pub fn wait_alone(socket: RawSocket, interest: Interest, until: Option<Instant>) -> io::Result<bool> {
+pub(crate) fn wait_alone(socket: RawSocket, interest: Interest, until: Option<Instant>) -> io::Result<bool> {
     sys::look();
     loop {
         let left = left(until);
@@ -138,7 +138,7 @@ pub fn wait_alone(socket: RawSocket, interest: Interest, until: Option<Instant>)
 }
 
 /// Whether the socket has something to read right now, be it its end.
-pub fn is_readable(socket: RawSocket) -> io::Result<bool> {
+pub(crate) fn is_readable(socket: RawSocket) -> io::Result<bool> {
     wait_alone(socket, Interest { read: true, write: false }, Some(Instant::now()))
 }
 

@@ -6,7 +6,7 @@ use crate::error::Deadline;
 use std::time::Duration;
 
 /// The time at which nothing is due.
-pub const NEVER: u64 = u64::MAX;
+pub(crate) const NEVER: u64 = u64::MAX;
 
 /// Which deadlines can run, given how far the connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Stage {
 
 /// What has become due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
+pub(crate) enum Due {
     /// Send a Ping.
     Ping,
     /// Give up.
@@ -32,7 +32,7 @@ pub enum Due {
 
 /// When bytes that arrived, or that the transport took, since the last time was handed in count as having done so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dating {
+pub(crate) enum Dating {
     /// At that time: it is handed in right before bytes are moved, by whoever moves them.
     Back,
     /// At the next time that is handed in: the caller moves bytes, then hands the time in.
@@ -41,7 +41,7 @@ pub enum Dating {
 
 /// See the module.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Deadlines {
+pub(crate) struct Deadlines {
     /// The newest time handed in, and whether there was one.
     now: Option<u64>,
     /// Since when the stage has lasted.
@@ -67,12 +67,12 @@ pub struct Deadlines {
 
 impl Deadlines {
     /// The newest time handed in.
-    pub fn now(&self) -> Option<u64> {
+    pub(crate) fn now(&self) -> Option<u64> {
         self.now
     }
 
     /// Takes the time, and whether frames wait for the transport (a Ping that has just become due is none). A clock that goes backwards stands still.
-    pub fn set_now(&mut self, now: u64, dating: Dating, output_waits: bool) {
+    pub(crate) fn set_now(&mut self, now: u64, dating: Dating, output_waits: bool) {
         let before = self.now.unwrap_or(now);
         let now = now.max(before);
         if self.now.is_none() {
@@ -84,18 +84,18 @@ impl Deadlines {
     }
 
     /// The clock starts again after nobody looked at it: nothing is late.
-    pub fn restart(&mut self, now: u64) {
+    pub(crate) fn restart(&mut self, now: u64) {
         self.set_now(now, Dating::Ahead, false);
         (self.last_received, self.last_ping, self.unanswered_since) = (now, now, None);
     }
 
     /// What is in the Ping that has become due.
-    pub fn ping_payload(&self) -> [u8; 8] {
+    pub(crate) fn ping_payload(&self) -> [u8; 8] {
         self.last_ping.to_be_bytes()
     }
 
     /// A Pong has arrived. One that answers the newest Ping tells how long that took.
-    pub fn received_pong(&mut self, payload: &[u8]) {
+    pub(crate) fn received_pong(&mut self, payload: &[u8]) {
         if let Some(now) = self.now
             && self.awaits_pong
             && payload == self.ping_payload()
@@ -106,24 +106,24 @@ impl Deadlines {
     }
 
     /// How long the answer to a Ping took last, in milliseconds.
-    pub fn latency(&self) -> Option<u64> {
+    pub(crate) fn latency(&self) -> Option<u64> {
         self.latency
     }
 
     /// Bytes have arrived: the peer lives.
     #[inline(always)]
-    pub fn received(&mut self) {
+    pub(crate) fn received(&mut self) {
         self.received = true;
     }
 
     /// The transport has taken bytes that had been waiting for it: the peer lives, though it may not have seen a Ping.
     #[inline(always)]
-    pub fn progressed(&mut self) {
+    pub(crate) fn progressed(&mut self) {
         self.progressed = true;
     }
 
     /// The first thing that is due now. A Ping is counted as sent. Ask again until there is nothing.
-    pub fn due(&mut self, stage: Stage, config: &WebSocketConfig) -> Option<Due> {
+    pub(crate) fn due(&mut self, stage: Stage, config: &WebSocketConfig) -> Option<Due> {
         self.enter(stage);
         let now = self.now?;
         let (at, due) = self.first(config);
@@ -140,13 +140,13 @@ impl Deadlines {
 
     /// When [`due`](Self::due) will have something next, or [`NEVER`]. Before a first time was handed in: at once, so
     /// that one is.
-    pub fn next(&self, stage: Stage, config: &WebSocketConfig) -> u64 {
+    pub(crate) fn next(&self, stage: Stage, config: &WebSocketConfig) -> u64 {
         let at = self.at(stage).first(config).0;
         if self.now.is_none() && at != NEVER { 0 } else { at }
     }
 
     /// When the connection would be given up for the silence of its peer, or [`NEVER`].
-    pub fn silence(&self, stage: Stage, config: &WebSocketConfig) -> u64 {
+    pub(crate) fn silence(&self, stage: Stage, config: &WebSocketConfig) -> u64 {
         match stage {
             Stage::Open => self.at(stage).idle(config).min(self.at(stage).pong(config)),
             _ => NEVER,

@@ -6,12 +6,12 @@ use crate::message::{Kind, Role};
 use crate::simd::mask::MaskKey;
 
 /// Longest header: two bytes, a 64-bit length, a masking key.
-pub const MAX_HEADER: usize = 14;
+pub(crate) const MAX_HEADER: usize = 14;
 /// Longest payload of a control frame (RFC 6455 section 5.5).
-pub const MAX_CONTROL: usize = 125;
+pub(crate) const MAX_CONTROL: usize = 125;
 
 /// Longest header of what is sent to this role.
-pub fn longest_header(role: Role) -> usize {
+pub(crate) fn longest_header(role: Role) -> usize {
     match role {
         Role::Server => MAX_HEADER,
         Role::Client => MAX_HEADER - size_of::<MaskKey>(),
@@ -29,7 +29,7 @@ pub enum Opcode {
 
 /// A frame header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub(crate) struct Header {
     /// The last frame of its message.
     pub fin: bool,
     /// RSV1 on the first frame: the message is compressed (RFC 7692 section 6).
@@ -44,7 +44,7 @@ pub struct Header {
 
 /// What a header is held to.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// Ours: the header is the other side's.
     pub role: Role,
     /// A server takes frames that are not masked.
@@ -56,7 +56,7 @@ pub struct Rules {
 /// Reads the header at the start of `bytes`, sent by the peer; with it, its length. `None`:
 /// it has not arrived whole.
 #[inline]
-pub fn parse(bytes: &[u8], rules: Rules) -> Result<Option<(Header, usize)>, ProtocolError> {
+pub(crate) fn parse(bytes: &[u8], rules: Rules) -> Result<Option<(Header, usize)>, ProtocolError> {
     let Some(&first) = bytes.first() else { return Ok(None) };
     let compressed = first & 0x70 == 0x40 && rules.compression && matches!(first & 0x0f, 1 | 2);
     if first & 0x70 != 0 && !compressed {

@@ -7,22 +7,22 @@
 //! bytes, [`connection::Phase`] says what may still be done, [`deadline`] what is due when, [`handshake`] how it begins.
 
 #[deny(unsafe_code)]
-pub mod connection;
+pub(crate) mod connection;
 #[deny(unsafe_code)]
-pub mod deadline;
+pub(crate) mod deadline;
 #[deny(unsafe_code)]
-pub mod deflate;
+pub(crate) mod deflate;
 #[deny(unsafe_code)]
-pub mod frame;
+pub(crate) mod frame;
 #[deny(unsafe_code)]
-pub mod handshake;
+pub(crate) mod handshake;
 #[deny(unsafe_code)]
-pub mod inbound;
+pub(crate) mod inbound;
 #[deny(unsafe_code)]
-pub mod outbound;
+pub(crate) mod outbound;
 #[deny(unsafe_code)]
-pub mod prepared;
+pub(crate) mod prepared;
 #[deny(unsafe_code)]
-pub mod sizing;
+pub(crate) mod sizing;
 #[deny(unsafe_code)]
-pub mod utf8;
+pub(crate) mod utf8;

@@ -8,18 +8,18 @@ const LONG: usize = 512;
 
 /// Text that has been seen so far: valid, but for a character that may be incomplete at its end.
 #[derive(Debug, Default, Clone)]
-pub struct Utf8Stream {
+pub(crate) struct Utf8Stream {
     tail: [u8; 4],
     tail_len: u8,
 }
 
 /// The text is not, and whatever follows cannot become, UTF-8.
 #[derive(Debug, PartialEq, Eq)]
-pub struct InvalidUtf8;
+pub(crate) struct InvalidUtf8;
 
 impl Utf8Stream {
     /// Takes the next piece.
-    pub fn push(&mut self, mut piece: &[u8]) -> Result<(), InvalidUtf8> {
+    pub(crate) fn push(&mut self, mut piece: &[u8]) -> Result<(), InvalidUtf8> {
         while self.tail_len > 0 {
             let Some((first, rest)) = piece.split_first() else { return Ok(()) };
             self.tail[usize::from(self.tail_len)] = *first;
@@ -46,17 +46,17 @@ impl Utf8Stream {
     }
 
     /// Takes a piece that is known to be ASCII.
-    pub fn push_ascii(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
+    pub(crate) fn push_ascii(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
         if self.tail_len > 0 && !piece.is_empty() { Err(InvalidUtf8) } else { Ok(()) }
     }
 
     /// How many bytes at the end belong to a character that is not complete yet: 0 to 3.
-    pub fn incomplete(&self) -> usize {
+    pub(crate) fn incomplete(&self) -> usize {
         usize::from(self.tail_len)
     }
 
     /// The text is over: it must not end inside a character. Ready for the next text.
-    pub fn finish(&mut self) -> Result<(), InvalidUtf8> {
+    pub(crate) fn finish(&mut self) -> Result<(), InvalidUtf8> {
         if std::mem::take(&mut self.tail_len) > 0 { Err(InvalidUtf8) } else { Ok(()) }
     }
 }
@@ -77,7 +77,7 @@ fn unfinished(piece: &[u8]) -> usize {
 
 /// Whether all of it is UTF-8. Most text is ASCII, or is at its front, which is found out in half the time or less.
 #[inline]
-pub fn is_valid(text: &[u8]) -> bool {
+pub(crate) fn is_valid(text: &[u8]) -> bool {
     if text.len() < LONG {
         return is_ascii(text) || simdutf8::basic::from_utf8(text).is_ok();
     }
@@ -87,7 +87,7 @@ pub fn is_valid(text: &[u8]) -> bool {
 
 /// Whether it is ASCII, and so short that it takes no time to find out.
 #[inline]
-pub fn is_short_ascii(text: &[u8]) -> bool {
+pub(crate) fn is_short_ascii(text: &[u8]) -> bool {
     text.len() < LONG && is_ascii(text)
 }
 

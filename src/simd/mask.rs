@@ -63,7 +63,7 @@ impl From<[u8; 4]> for MaskKey {
 
 /// XORs `data` in place; returns whether the result has a byte over 127, that is, whether it is not ASCII.
 #[inline(always)]
-pub fn apply(data: &mut [u8], key: MaskKey) -> bool {
+pub(crate) fn apply(data: &mut [u8], key: MaskKey) -> bool {
     if data.len() <= 2 * SMALL {
         return apply_small(data, key);
     }
@@ -71,7 +71,7 @@ pub fn apply(data: &mut [u8], key: MaskKey) -> bool {
 }
 
 /// How many bytes at the front have been seen to be ASCII: all of them, or a multiple of 64 before the first that is not.
-pub fn ascii_prefix(data: &[u8]) -> usize {
+pub(crate) fn ascii_prefix(data: &[u8]) -> usize {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         if is_x86_feature_detected!("avx512bw") {
@@ -86,7 +86,7 @@ pub fn ascii_prefix(data: &[u8]) -> usize {
 
 /// Writes the XOR of `source` to `target`, which has the same length.
 #[inline(always)]
-pub fn copy(target: &mut [u8], source: &[u8], key: MaskKey) {
+pub(crate) fn copy(target: &mut [u8], source: &[u8], key: MaskKey) {
     if source.len() <= 2 * SMALL {
         target.copy_from_slice(source);
         apply_small(target, key);
@@ -99,7 +99,7 @@ pub fn copy(target: &mut [u8], source: &[u8], key: MaskKey) {
 
 /// Writes the XOR of `source` behind what is in `target`, in one pass.
 #[inline]
-pub fn append(target: &mut Vec<u8>, source: &[u8], key: MaskKey) {
+pub(crate) fn append(target: &mut Vec<u8>, source: &[u8], key: MaskKey) {
     let start = target.len();
     if source.len() <= 2 * SMALL {
         target.extend_from_slice(source);

@@ -7,11 +7,11 @@
 use std::arch::x86_64 as x86;
 
 /// Bytes that a [`Map`] is of at most.
-pub const MAX: usize = 1 << 10;
+pub(crate) const MAX: usize = 1 << 10;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Map {
+pub(crate) struct Map {
     controls: Bits,
     others: Bits,
 }
@@ -23,12 +23,12 @@ const WORD: usize = 64;
 
 impl Map {
     /// Of nothing.
-    pub const EMPTY: Self = Self { controls: [0; _], others: [0; _] };
+    pub(crate) const EMPTY: Self = Self { controls: [0; _], others: [0; _] };
 
     /// Of the first [`MAX`] bytes, where it was of nothing. Made in its place: what is moved right after it has been written
     /// is waited for.
     #[inline]
-    pub fn fill(&mut self, bytes: &[u8]) {
+    pub(crate) fn fill(&mut self, bytes: &[u8]) {
         let words = self.controls.iter_mut().zip(&mut self.others);
         for ((controls, others), bytes) in words.zip(bytes.chunks(WORD)) {
             (*controls, *others) = match bytes.try_into() {
@@ -44,7 +44,7 @@ impl Map {
 
     /// Where control characters are, DEL included; the last ones may be behind the end.
     #[inline]
-    pub fn controls(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn controls(&self) -> impl Iterator<Item = usize> {
         let mut index = 0;
         let mut word = self.controls[0];
         std::iter::from_fn(move || {
@@ -60,7 +60,7 @@ impl Map {
 
     /// Where the first byte is at or behind `from` that is neither a letter nor a hyphen, perhaps behind the end.
     #[inline]
-    pub fn other(&self, from: usize) -> usize {
+    pub(crate) fn other(&self, from: usize) -> usize {
         let mut at = from;
         while let Some(word) = self.others.get(at / WORD) {
             match word >> (at % WORD) {

@@ -49,8 +49,8 @@ compile_error!("wsabi has no directory in src/sys for this platform");
 mod none;
 
 #[cfg(not(feature = "net"))]
-pub use self::none::*;
-pub use self::platform::*;
-pub use self::process::{Process, look};
+pub(crate) use self::none::*;
+pub(crate) use self::platform::*;
+pub(crate) use self::process::{Process, look};
 #[cfg(feature = "net")]
-pub use self::thread::Thread;
+pub(crate) use self::thread::Thread;

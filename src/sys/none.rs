@@ -22,7 +22,7 @@ pub struct BorrowedSocket<'a>(Never, PhantomData<&'a ()>);
 enum Never {}
 
 /// What would be a socket.
-pub trait NoSocket {
+pub(crate) trait NoSocket {
     /// Never called.
     fn never(&self) -> !;
 }
@@ -40,17 +40,17 @@ impl NoSocket for BorrowedSocket<'_> {
 }
 
 /// Never called.
-pub fn raw(socket: &impl NoSocket) -> RawSocket {
+pub(crate) fn raw(socket: &impl NoSocket) -> RawSocket {
     socket.never()
 }
 
 /// Never called.
-pub fn lend(socket: &impl NoSocket) -> BorrowedSocket<'_> {
+pub(crate) fn lend(socket: &impl NoSocket) -> BorrowedSocket<'_> {
     socket.never()
 }
 
 /// The number of none.
-pub fn number(_socket: RawSocket) -> isize {
+pub(crate) fn number(_socket: RawSocket) -> isize {
     -1
 }
 
@@ -58,67 +58,67 @@ pub fn number(_socket: RawSocket) -> isize {
 ///
 /// # Safety
 /// None is needed.
-pub unsafe fn borrow(_number: isize) -> Result<BorrowedSocket<'static>> {
+pub(crate) unsafe fn borrow(_number: isize) -> Result<BorrowedSocket<'static>> {
     Err(Error::NO_SOCKETS)
 }
 
 /// Fails: there is no such socket.
-pub fn recv(_socket: RawSocket, _space: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn recv(_socket: RawSocket, _space: &mut [u8]) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Fails: there is no such socket.
-pub fn send(_socket: RawSocket, _bytes: &[u8]) -> io::Result<usize> {
+pub(crate) fn send(_socket: RawSocket, _bytes: &[u8]) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Fails: there is no such socket.
-pub fn send_vectored(_socket: RawSocket, _slices: &[IoSlice<'_>]) -> io::Result<usize> {
+pub(crate) fn send_vectored(_socket: RawSocket, _slices: &[IoSlice<'_>]) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Never called.
-pub fn end_sending(socket: &OwnedSocket) -> io::Result<()> {
+pub(crate) fn end_sending(socket: &OwnedSocket) -> io::Result<()> {
     socket.never()
 }
 
 /// What is never waited for.
-pub type PollEntry = ();
+pub(crate) type PollEntry = ();
 
 /// Nothing to wait for.
-pub fn poll_entry(_socket: Option<RawSocket>, _readable: bool, _writable: bool) -> PollEntry {}
+pub(crate) fn poll_entry(_socket: Option<RawSocket>, _readable: bool, _writable: bool) -> PollEntry {}
 
 /// Never.
-pub fn is_ready(_entry: &PollEntry) -> bool {
+pub(crate) fn is_ready(_entry: &PollEntry) -> bool {
     false
 }
 
 /// Fails: there is nothing to wait for.
-pub fn poll(_entries: &mut [PollEntry], _timeout: Option<Duration>) -> io::Result<()> {
+pub(crate) fn poll(_entries: &mut [PollEntry], _timeout: Option<Duration>) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 /// What a poller would watch.
 #[derive(Debug)]
-pub struct Watch(());
+pub(crate) struct Watch(());
 
 /// Cannot be.
 #[derive(Debug)]
-pub enum Watcher {}
+pub(crate) enum Watcher {}
 
 impl Watcher {
     /// Never called.
-    pub fn watch(&self, _socket: RawSocket, _token: usize, _both: bool) -> io::Result<Watch> {
+    pub(crate) fn watch(&self, _socket: RawSocket, _token: usize, _both: bool) -> io::Result<Watch> {
         match *self {}
     }
 
     /// Never called.
-    pub fn end(&self, _watch: &mut Watch) {
+    pub(crate) fn end(&self, _watch: &mut Watch) {
         match *self {}
     }
 
     /// Never called.
-    pub fn wake(&self) -> io::Result<()> {
+    pub(crate) fn wake(&self) -> io::Result<()> {
         match *self {}
     }
 }

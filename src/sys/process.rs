@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// A process, as far as it can be told from those that it was forked from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Process(u32);
+pub(crate) struct Process(u32);
 
 impl Process {
     /// No process at all.
-    pub const NONE: Self = Self(u32::MAX);
+    pub(crate) const NONE: Self = Self(u32::MAX);
 
     /// This one.
-    pub fn current() -> Self {
+    pub(crate) fn current() -> Self {
         look();
         match PAGE.current.load(Ordering::Relaxed) {
             0 => Self(begin()),
@@ -27,12 +27,12 @@ impl Process {
 
     /// Whether this is the one, as far as is known without asking the system.
     #[inline(always)]
-    pub fn is_current(self) -> bool {
+    pub(crate) fn is_current(self) -> bool {
         PAGE.current.load(Ordering::Relaxed) == self.0
     }
 
     /// The same in fewer bits, for those who have few. Only a process 65,536 forks away has the same ones.
-    pub fn short(self) -> u16 {
+    pub(crate) fn short(self) -> u16 {
         self.0 as u16
     }
 }
@@ -40,7 +40,7 @@ impl Process {
 /// Asks the system for the process id, where nothing else tells of a fork: with each wait, and when something is opened or
 /// closed.
 #[inline]
-pub fn look() {
+pub(crate) fn look() {
     if ASKS.load(Ordering::Relaxed) {
         PAGE.current.store(std::process::id(), Ordering::Relaxed);
     }

@@ -11,7 +11,7 @@ use std::mem::ManuallyDrop;
 /// std's threads leave a destructor behind in the thread that starts one, which would keep the library from being
 /// unloaded for as long as that lives.
 #[derive(Debug)]
-pub struct Thread {
+pub(crate) struct Thread {
     id: ThreadId,
     /// In the child of a fork() there is no such thread.
     process: Process,
@@ -19,12 +19,12 @@ pub struct Thread {
 
 impl Thread {
     /// Starts one, with a stack of this many bytes.
-    pub fn start(stack: usize, work: Work) -> io::Result<Self> {
+    pub(crate) fn start(stack: usize, work: Work) -> io::Result<Self> {
         Ok(Self { id: platform::start_thread(stack, work)?, process: Process::current() })
     }
 
     /// Waits until it has ended.
-    pub fn join(self) {
+    pub(crate) fn join(self) {
         let thread = ManuallyDrop::new(self);
         if thread.process == Process::current() {
             // SAFETY: it has been started in this process, and is neither joined nor detached elsewhere.

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::ptr;
 use std::time::Duration;
-use wsabi::ffi::{self, ws_option, ws_status};
+use wsabi::internals::ffi::{self, ws_option, ws_status};
 use wsabi::{Decision, DeflateConfig, HandshakeOptions, Kind, Role, WebSocketConfig};
 
 /// A connection handle and what moves its bytes.

@@ -4,10 +4,11 @@ use crate::common::end::{Beginning, End, Event, Fault, Outcome, Seen};
 use crate::common::link::ScriptedStream;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
+use wsabi::Enqueue;
 use wsabi::Outgoing;
-use wsabi::proto::connection::{Connection, Enqueue, Opening};
-use wsabi::proto::handshake::{ClientHandshake, ServerHandshake};
-use wsabi::proto::inbound::Received;
+use wsabi::internals::Received;
+use wsabi::internals::{ClientHandshake, ServerHandshake};
+use wsabi::internals::{Connection, Opening};
 use wsabi::{CloseCode, Decision, HandshakeError, Kind, Url, WebSocketConfig};
 
 pub struct SansIo {

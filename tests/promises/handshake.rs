@@ -27,7 +27,7 @@ fn request(extra: &str) -> String {
 fn response_to(request: &[u8]) -> String {
     let request = str::from_utf8(request).unwrap();
     let key = request.split("Sec-WebSocket-Key: ").nth(1).unwrap().split("\r\n").next().unwrap();
-    let accept = wsabi::proto::handshake::accept_key(key.as_bytes().try_into().unwrap());
+    let accept = wsabi::internals::accept_key(key.as_bytes().try_into().unwrap());
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {}\r\n\r\n",

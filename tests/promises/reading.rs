@@ -5,7 +5,7 @@ use crate::common::{
     Block, Fault, Harness, Role, Script, SharedConnection, Transport, binary, close, config, everywhere,
     everywhere_on, ping, plain, pong, text,
 };
-use wsabi::proto::connection::Connection;
+use wsabi::internals::Connection;
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 

@@ -13,7 +13,7 @@ const MAX_ADDRESSES: usize = 32;
 
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub(crate) enum Family {
     /// IPv6, which is tried first.
     V6,
     /// IPv4.
@@ -22,7 +22,7 @@ pub enum Family {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct HappyEyeballs {
+pub(crate) struct HappyEyeballs {
     v6: Answer,
     v4: Answer,
     /// The family of the attempt begun last.
@@ -41,12 +41,17 @@ struct Answer {
 
 impl HappyEyeballs {
     /// Both lookups are still to answer.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// A lookup has answered, perhaps with nothing; the best address comes first.
-    pub fn found(&mut self, family: Family, addresses: impl IntoIterator<Item = SocketAddr>, now: u64) {
+    pub(crate) fn found(
+        &mut self,
+        family: Family,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+        now: u64,
+    ) {
         let answer = self.answer(family);
         answer.has_come = true;
         answer.addresses.extend(addresses.into_iter().take(MAX_ADDRESSES));
@@ -59,7 +64,7 @@ impl HappyEyeballs {
     }
 
     /// An address to begin with now, if any. Ask again until there is none.
-    pub fn next(&mut self, now: u64) -> Option<SocketAddr> {
+    pub(crate) fn next(&mut self, now: u64) -> Option<SocketAddr> {
         if now < self.not_before {
             return None;
         }
@@ -75,19 +80,19 @@ impl HappyEyeballs {
     }
 
     /// An attempt has failed: nothing speaks against the next one.
-    pub fn failed(&mut self) {
+    pub(crate) fn failed(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
         self.not_before = 0;
     }
 
     /// When [`next`](Self::next) will have an address, going by what is known; `None` where it has none.
-    pub fn due(&self) -> Option<u64> {
+    pub(crate) fn due(&self) -> Option<u64> {
         let waits = !self.v6.addresses.is_empty() || !self.v4.addresses.is_empty();
         waits.then_some(self.not_before)
     }
 
     /// Nothing is under way and nothing more will come.
-    pub fn is_hopeless(&self) -> bool {
+    pub(crate) fn is_hopeless(&self) -> bool {
         self.under_way == 0
             && [&self.v6, &self.v4].iter().all(|answer| answer.has_come && answer.addresses.is_empty())
     }

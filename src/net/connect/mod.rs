@@ -2,9 +2,9 @@
 //! ([`happy_eyeballs`] says which is next), a proxy is asked for a tunnel, TLS is put on top. Each call goes as far as it can.
 //! All that is waited for is gathered behind one descriptor. Knows no rule of WebSocket.
 
-pub mod happy_eyeballs;
+pub(crate) mod happy_eyeballs;
 mod race;
-pub mod resolve;
+pub(crate) mod resolve;
 
 use self::happy_eyeballs::{Family, HappyEyeballs};
 use self::race::{Race, begin};

@@ -28,7 +28,7 @@ const STACK: usize = 512 << 10;
 
 /// What a thread has found.
 #[derive(Debug)]
-pub enum Completion {
+pub(crate) enum Completion {
     /// The addresses of a name, of one family.
     Addresses(Family, io::Result<Vec<SocketAddr>>),
     /// What TLS needs to begin.
@@ -37,7 +37,7 @@ pub enum Completion {
 
 /// Where it is left. Dropped, nobody waits for it any more.
 #[derive(Debug)]
-pub struct Completions {
+pub(crate) struct Completions {
     shared: Arc<Shared>,
 }
 
@@ -50,12 +50,12 @@ struct Shared {
 
 impl Completions {
     /// An empty one; `waker` is called when something comes.
-    pub fn new(waker: Waker) -> Self {
+    pub(crate) fn new(waker: Waker) -> Self {
         Self { shared: Arc::new(Shared { found: Mutex::default(), waker }) }
     }
 
     /// What has come.
-    pub fn take(&mut self) -> Vec<Completion> {
+    pub(crate) fn take(&mut self) -> Vec<Completion> {
         let found = std::mem::take(&mut *self.shared.found());
         let completion = |(completion, thread): (Completion, Option<Thread>)| {
             // It has nothing left to do but to end, and then does not keep the library.
@@ -66,7 +66,7 @@ impl Completions {
     }
 
     /// Lets a thread find something out, when its turn comes.
-    pub fn spawn(&mut self, find: impl FnOnce() -> Completion + Send + 'static) -> io::Result<()> {
+    pub(crate) fn spawn(&mut self, find: impl FnOnce() -> Completion + Send + 'static) -> io::Result<()> {
         let asker = Arc::downgrade(&self.shared);
         Queue::add(Question { asker, find: Box::new(find) })
     }
@@ -195,7 +195,7 @@ fn answer_all(number: usize, mut question: Question) {
 }
 
 /// Looks up the addresses of a name, of one family.
-pub fn look_up(host: &str, port: u16, family: Family) -> io::Result<Vec<SocketAddr>> {
+pub(crate) fn look_up(host: &str, port: u16, family: Family) -> io::Result<Vec<SocketAddr>> {
     let hints = dns_lookup::AddrInfoHints {
         address: match family {
             Family::V6 => Domain::IPV6.into(),
@@ -215,7 +215,7 @@ pub fn look_up(host: &str, port: u16, family: Family) -> io::Result<Vec<SocketAd
 }
 
 /// The address that is written out in `host`, if one is; its family says which lookup it stands for.
-pub fn literal(host: &str, port: u16) -> Option<SocketAddr> {
+pub(crate) fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     host.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port))
 }
 

@@ -9,36 +9,36 @@ use std::time::Instant;
 
 /// Cannot be.
 #[derive(Debug)]
-pub enum Listener {}
+pub(crate) enum Listener {}
 
 impl Listener {
     /// Refused: there are no sockets in this build.
-    pub fn bind(_url: &Url, _setup: &Setup) -> Result<Self> {
+    pub(crate) fn bind(_url: &Url, _setup: &Setup) -> Result<Self> {
         Err(Error::NO_SOCKETS)
     }
 
     /// Never called.
-    pub fn accept(&self) -> Result<Stream> {
+    pub(crate) fn accept(&self) -> Result<Stream> {
         match *self {}
     }
 
     /// Never called.
-    pub fn accept_until(&self, _until: Option<Instant>) -> Result<Stream> {
+    pub(crate) fn accept_until(&self, _until: Option<Instant>) -> Result<Stream> {
         match *self {}
     }
 
     /// Never called.
-    pub fn raw_socket(&self) -> RawSocket {
+    pub(crate) fn raw_socket(&self) -> RawSocket {
         match *self {}
     }
 
     /// Never called.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         match *self {}
     }
 
     /// Never called.
-    pub fn leave_poller(&self) {
+    pub(crate) fn leave_poller(&self) {
         match *self {}
     }
 }

@@ -15,14 +15,14 @@ const TURN_DELAY: Duration = Duration::from_millis(5);
 
 /// The file that a listener has made. While its socket is open no other file can have the same numbers.
 #[derive(Debug)]
-pub struct SocketFile {
+pub(super) struct SocketFile {
     path: PathBuf,
     id: FileId,
 }
 
 impl SocketFile {
     /// Removes it, unless something else is at its path by now.
-    pub fn remove(&self) {
+    pub(super) fn remove(&self) {
         if sys::file_at(&self.path).is_ok_and(|(now, _)| now == self.id) {
             // Somebody may be faster.
             let _ = fs::remove_file(&self.path);
@@ -34,7 +34,7 @@ impl SocketFile {
 ///
 /// A socket that a listener left behind is replaced. Otherwise what is in the way stays: EADDRINUSE, where that is a
 /// socket, else EEXIST.
-pub fn bind(
+pub(super) fn bind(
     path: &[u8],
     listen: impl Fn(Socket) -> io::Result<Socket>,
 ) -> Result<(Socket, Option<SocketFile>)> {

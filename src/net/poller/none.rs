@@ -8,11 +8,11 @@ use std::time::Duration;
 
 /// Cannot be.
 #[derive(Debug)]
-pub enum Poller {}
+pub(crate) enum Poller {}
 
 /// What would be waited for.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub(crate) enum Source {
     /// A connection.
     Connection(Arc<SharedConnection>),
     /// A listening socket.
@@ -21,27 +21,27 @@ pub enum Source {
 
 impl Poller {
     /// Refused: there are no sockets in this build.
-    pub fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         Err(Error::NO_SOCKETS)
     }
 
     /// Never called.
-    pub fn add(&self, _source: Source, _token: u64) -> Result<()> {
+    pub(crate) fn add(&self, _source: Source, _token: u64) -> Result<()> {
         match *self {}
     }
 
     /// Never called.
-    pub fn remove(&self, _connection: &SharedConnection) -> Result<()> {
+    pub(crate) fn remove(&self, _connection: &SharedConnection) -> Result<()> {
         match *self {}
     }
 
     /// Never called.
-    pub fn wake(&self) -> Result<()> {
+    pub(crate) fn wake(&self) -> Result<()> {
         match *self {}
     }
 
     /// Never called.
-    pub fn wait(&self, _tokens: &mut [u64], _timeout: Option<Duration>) -> Result<usize> {
+    pub(crate) fn wait(&self, _tokens: &mut [u64], _timeout: Option<Duration>) -> Result<usize> {
         match *self {}
     }
 }

@@ -16,7 +16,7 @@ mod http;
 mod socks;
 mod url;
 
-pub use self::url::Proxy;
+pub(crate) use self::url::Proxy;
 
 use self::url::{Kind, invalid, is_host};
 use crate::error::{Error, ProxyError};

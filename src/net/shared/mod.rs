@@ -29,9 +29,9 @@ mod waiters;
 mod waiting;
 mod writing;
 
-pub use self::inner::Inner;
-pub use self::transport::Transport;
-pub use self::view::View;
+pub(crate) use self::inner::Inner;
+pub(crate) use self::transport::Transport;
+pub(crate) use self::view::View;
 
 use self::slot::Slot;
 use crate::driver::Driver;

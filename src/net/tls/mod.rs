@@ -12,5 +12,5 @@ mod session;
 mod tests;
 mod verify;
 
-pub use self::options::{ClientTls, ServerTls, TlsOptions};
-pub use self::session::Tls;
+pub(crate) use self::options::{ClientTls, ServerTls, TlsOptions};
+pub(crate) use self::session::Tls;

@@ -27,11 +27,12 @@ mod reading;
 mod timers;
 mod writing;
 
-pub use self::ending::Failure;
+pub(crate) use self::ending::Failure;
 pub use self::opening::Opening;
-pub use self::parked::Parked;
-pub use self::phase::{OPEN, Phase};
-pub use self::writing::{Enqueue, MAX_REASON};
+pub(crate) use self::parked::Parked;
+pub(crate) use self::phase::OPEN;
+pub use self::phase::Phase;
+pub use self::writing::Enqueue;
 
 use self::compression::Compression;
 use self::parked::Cold;

@@ -38,7 +38,7 @@ pub enum Phase {
 }
 
 /// What a parked connection is in.
-pub static OPEN: Phase = Phase::Open;
+pub(crate) static OPEN: Phase = Phase::Open;
 
 impl Phase {
     /// Whether messages flow both ways.

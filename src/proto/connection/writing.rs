@@ -8,7 +8,7 @@ use crate::proto::frame::{FrameStart, MAX_CONTROL, Opcode};
 use crate::proto::utf8::Utf8Stream;
 
 /// Longest reason of a Close, in bytes.
-pub const MAX_REASON: usize = MAX_CONTROL - 2;
+pub(super) const MAX_REASON: usize = MAX_CONTROL - 2;
 
 /// What became of a message that was to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,7 +27,7 @@ const ROOM: usize = 64;
 
 /// Compresses the messages of one direction.
 #[derive(Debug)]
-pub struct Deflater {
+pub(crate) struct Deflater {
     level: u32,
     window_bits: u8,
     source: Source,
@@ -36,7 +36,7 @@ pub struct Deflater {
 
 /// Inflates the messages of one direction.
 #[derive(Debug)]
-pub struct Inflater {
+pub(crate) struct Inflater {
     window_bits: u8,
     source: Source,
     context: Option<Box<Decoder>>,
@@ -51,7 +51,7 @@ pub struct Inflater {
 /// What became of some bytes that were to be inflated.
 #[derive(Debug)]
 #[must_use]
-pub struct Inflated {
+pub(crate) struct Inflated {
     /// How many of them were used.
     pub used: usize,
     /// How many bytes they gave.
@@ -71,13 +71,13 @@ enum Source {
 
 impl Deflater {
     /// A compressor of this level (1 to 9) and window (8 to 15 bits), which is kept between messages or not.
-    pub fn new(level: u32, window_bits: u8, takeover: bool) -> Self {
+    pub(crate) fn new(level: u32, window_bits: u8, takeover: bool) -> Self {
         Self { level, window_bits, source: Source::new(takeover), context: None }
     }
 
     /// Appends the compressed form of the next part of a message to `out`; `is_final` ends the message. After an error
     /// the context is lost, and with it the connection.
-    pub fn compress(&mut self, mut input: &[u8], is_final: bool, out: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn compress(&mut self, mut input: &[u8], is_final: bool, out: &mut Vec<u8>) -> Result<()> {
         if is_final && input.is_empty() {
             out.push(EMPTY);
             self.end_message();
@@ -117,7 +117,7 @@ impl Deflater {
 
 impl Inflater {
     /// An inflater for a window of 8 to 15 bits, which is kept between messages or not.
-    pub fn new(window_bits: u8, takeover: bool) -> Self {
+    pub(crate) fn new(window_bits: u8, takeover: bool) -> Self {
         let source = Source::new(takeover);
         Self { window_bits, source, context: None, has_more: false, is_between_blocks: true, last_len: 0 }
     }
@@ -125,7 +125,7 @@ impl Inflater {
     /// Inflates from `input` into `room`. All of the input has been used, and all that it gives has been written, when
     /// [`is_drained`](Self::is_drained) says so; otherwise it wants more room. After an error the context is lost, and
     /// with it the connection.
-    pub fn inflate(&mut self, input: &[u8], room: &mut [u8]) -> Inflated {
+    pub(crate) fn inflate(&mut self, input: &[u8], room: &mut [u8]) -> Inflated {
         let context = self.context.get_or_insert_with(|| {
             let shelved = self.source.take(|shelf| &mut shelf.decompressors, (0, self.window_bits));
             shelved.unwrap_or_else(|| Box::new(Decoder::new(self.window_bits)))
@@ -159,18 +159,18 @@ impl Inflater {
     }
 
     /// Whether no more comes without more input.
-    pub fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         !self.has_more
     }
 
     /// Length of the last message: the next is likely to have the same.
-    pub fn last_len(&self) -> usize {
+    pub(crate) fn last_len(&self) -> usize {
         self.last_len
     }
 
     /// The message is over, and all of its `len` bytes have been written. It has to end where a block does, once the tail is
     /// put behind it (section 7.2.2): what is left of one would be taken for the beginning of the next message.
-    pub fn finish(&mut self, len: u64) -> Result<()> {
+    pub(crate) fn finish(&mut self, len: u64) -> Result<()> {
         let ends = self.is_between_blocks || self.context.as_mut().is_some_and(|context| context.take_tail());
         if !ends {
             return Err(ProtocolError::TruncatedDeflate.into());

@@ -2,7 +2,7 @@
 //! queues or sockets.
 
 mod codec;
-pub mod negotiate;
+pub(crate) mod negotiate;
 
-pub use codec::{Deflater, Inflated, Inflater};
-pub use negotiate::Agreed;
+pub(crate) use codec::{Deflater, Inflated, Inflater};
+pub(crate) use negotiate::Agreed;

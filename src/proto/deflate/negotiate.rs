@@ -32,7 +32,7 @@ impl Agreed {
 }
 
 /// Client: the value of `Sec-WebSocket-Extensions` that asks for permessage-deflate.
-pub fn offer(config: &DeflateConfig) -> String {
+pub(crate) fn offer(config: &DeflateConfig) -> String {
     let offer = Parameters {
         client_max_window_bits: Some(in_range(config.client_max_window_bits)),
         server_max_window_bits: below_max(in_range(config.server_max_window_bits)),
@@ -47,7 +47,7 @@ pub fn offer(config: &DeflateConfig) -> String {
 /// says so. The first offer that can be accepted is: one with an unknown parameter, with one that is there twice, or with a
 /// value that it cannot have is declined (RFC 7692 section 7.1), and other extensions are passed over. What is no list
 /// of extensions at all is an error.
-pub fn respond<'a>(
+pub(crate) fn respond<'a>(
     values: impl Iterator<Item = &'a [u8]>,
     config: &DeflateConfig,
 ) -> Result<Option<(Agreed, String)>, HandshakeError> {
@@ -70,7 +70,7 @@ pub fn respond<'a>(
 
 /// Client: what the values of the server's `Sec-WebSocket-Extensions` headers agree to, given that [`offer`] was sent, or
 /// nothing where there is no configuration.
-pub fn verify<'a>(
+pub(crate) fn verify<'a>(
     values: impl Iterator<Item = &'a [u8]>,
     offered: Option<&DeflateConfig>,
 ) -> Result<Option<Agreed>, HandshakeError> {

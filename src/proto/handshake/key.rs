@@ -10,7 +10,7 @@ use std::io;
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// A new random key: 16 bytes, written in base64. Fails only where the system provides no random bytes.
-pub fn generate_key() -> Result<[u8; 24], Error> {
+pub(super) fn generate_key() -> Result<[u8; 24], Error> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),

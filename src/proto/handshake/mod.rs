@@ -17,9 +17,10 @@ mod server;
 mod url;
 
 pub use client::ClientHandshake;
-pub use key::{accept_key, generate_key};
+pub use key::accept_key;
 pub use options::HandshakeOptions;
-pub use server::{Acceptance, ServerHandshake, is_upgrade};
+pub(crate) use server::Acceptance;
+pub use server::{ServerHandshake, is_upgrade};
 pub use url::Url;
 pub(crate) use url::split as split_url;
 

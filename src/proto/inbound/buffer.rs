@@ -6,7 +6,7 @@ use crate::proto::sizing::{FEW, LARGEST_INPUT, REUSED, SMALLEST_HEAD, SMALLEST_I
 
 /// See the module. All of `bytes` is initialised; `start..end` has been received and not been consumed.
 #[derive(Debug, Default)]
-pub struct Buffer {
+pub(super) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
@@ -18,37 +18,37 @@ pub struct Buffer {
 
 impl Buffer {
     /// A buffer that holds `part`.
-    pub fn with_received(part: Vec<u8>) -> Self {
+    pub(super) fn with_received(part: Vec<u8>) -> Self {
         Self { end: part.len(), bytes: part, ..Self::default() }
     }
 
     /// What has been received and not been consumed.
     #[inline]
-    pub fn filled(&self) -> &[u8] {
+    pub(super) fn filled(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
     /// [`filled`](Self::filled), to be unmasked where it lies.
     #[inline]
-    pub fn filled_mut(&mut self) -> &mut [u8] {
+    pub(super) fn filled_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..self.end]
     }
 
     /// Position of the first byte of [`filled`](Self::filled), for [`at`](Self::at).
     #[inline]
-    pub fn position(&self) -> usize {
+    pub(super) fn position(&self) -> usize {
         self.start
     }
 
     /// Bytes at a position remembered earlier; there until the next [`space`](Self::space) that may move them.
     #[inline]
-    pub fn at(&self, position: usize, len: usize) -> &[u8] {
+    pub(super) fn at(&self, position: usize, len: usize) -> &[u8] {
         &self.bytes[position..position + len]
     }
 
     /// Drops the first `n` bytes of [`filled`](Self::filled).
     #[inline]
-    pub fn consume(&mut self, n: usize) {
+    pub(super) fn consume(&mut self, n: usize) {
         debug_assert!(n <= self.end - self.start);
         self.start += n;
     }
@@ -57,7 +57,7 @@ impl Buffer {
     /// been handed out stays put and the room may be empty. Moving costs no more than receiving did: few bytes
     /// are moved, or no more than have been consumed. The buffer has room for `least` bytes in all, as far as that is
     /// allowed, and no more than `most` of it are given out.
-    pub fn space(&mut self, may_move: bool, least: usize, most: usize) -> Result<&mut [u8]> {
+    pub(super) fn space(&mut self, may_move: bool, least: usize, most: usize) -> Result<&mut [u8]> {
         let filled = self.end - self.start;
         if may_move
             && self.start > 0
@@ -83,7 +83,7 @@ impl Buffer {
 
     /// [`space`](Self::space) while nothing lies in the buffer and nothing is known of what comes.
     #[inline]
-    pub fn space_anew(&mut self) -> Result<&mut [u8]> {
+    pub(super) fn space_anew(&mut self) -> Result<&mut [u8]> {
         debug_assert!(self.filled().is_empty());
         (self.start, self.end) = (0, 0);
         let wanted = (SMALLEST_INPUT << self.doublings).min(LARGEST_INPUT);
@@ -96,7 +96,7 @@ impl Buffer {
 
     /// [`space_anew`](Self::space_anew), so much of it.
     #[inline]
-    pub fn space_of(&mut self, wanted: usize) -> Result<&mut [u8]> {
+    pub(super) fn space_of(&mut self, wanted: usize) -> Result<&mut [u8]> {
         debug_assert!(self.filled().is_empty());
         (self.start, self.end) = (0, 0);
         if self.bytes.len() < wanted {
@@ -107,7 +107,7 @@ impl Buffer {
     }
 
     /// Room for a thing that must be in the buffer whole: grows where that is `wanted`.
-    pub fn space_for_whole(&mut self, wanted: bool) -> Result<&mut [u8]> {
+    pub(super) fn space_for_whole(&mut self, wanted: bool) -> Result<&mut [u8]> {
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -121,7 +121,7 @@ impl Buffer {
 
     /// The first `n` bytes of the room have been received.
     #[inline]
-    pub fn commit(&mut self, n: usize) {
+    pub(super) fn commit(&mut self, n: usize) {
         debug_assert!(n <= self.bytes.len() - self.end);
         self.end += n;
         if n == self.room && self.end >= SMALLEST_INPUT && SMALLEST_INPUT << self.doublings < LARGEST_INPUT {
@@ -130,7 +130,7 @@ impl Buffer {
     }
 
     /// Starts anew, with the memory there is where it is not much.
-    pub fn reuse(&mut self) {
+    pub(super) fn reuse(&mut self) {
         let Self { bytes, start, end, doublings, room } = self;
         if bytes.len() > REUSED {
             *bytes = Vec::new();
@@ -139,7 +139,7 @@ impl Buffer {
     }
 
     /// Gives the memory back where nothing lies in it.
-    pub fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         if self.start == self.end {
             self.bytes = Vec::new();
             (self.start, self.end) = (0, 0);

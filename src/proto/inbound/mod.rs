@@ -22,7 +22,7 @@ mod inflate;
 mod room;
 mod whole;
 
-pub use self::whole::WholeMessage;
+pub(crate) use self::whole::WholeMessage;
 
 use self::assembly::Assembly;
 use self::buffer::Buffer;
@@ -62,7 +62,7 @@ enum Place {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Receiver {
+pub(crate) struct Receiver {
     input: Buffer,
     message: Assembly,
     frame: Option<DataFrame>,
@@ -112,28 +112,23 @@ struct Hidden {
 
 impl Receiver {
     /// A receiver that has received `part` already.
-    pub fn with_received(part: Vec<u8>) -> Self {
+    pub(crate) fn with_received(part: Vec<u8>) -> Self {
         Self { input: Buffer::with_received(part), ..Self::default() }
     }
 
-    /// A receiver of messages, so many bytes into the stream.
-    pub fn at(offset: u64, config: &WebSocketConfig) -> Self {
-        Self { offset, whole_len: whole_len_of(config), ..Self::default() }
-    }
-
     /// Length in bytes of the last frame, header included, as far as 32 bits tell: the next is likely to have the same.
-    pub fn last_frame(&self) -> u32 {
+    pub(crate) fn last_frame(&self) -> u32 {
         u32::try_from(self.last_frame).unwrap_or(u32::MAX)
     }
 
     /// Bytes of the stream that have been looked at.
-    pub fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// Whether there is nothing in it but memory.
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.input.filled().is_empty()
             && self.lent.is_none()
             && self.frame.is_none()
@@ -145,7 +140,7 @@ impl Receiver {
     /// [`is_empty`](Self::is_empty), and, where the configuration is another one, after [`forget_whole_len`](Self::forget_whole_len).
     /// A field that is added has to be thought of.
     #[inline]
-    pub fn reuse(&mut self, new_offset: u64, new_last_frame: u32, config: &WebSocketConfig) {
+    pub(crate) fn reuse(&mut self, new_offset: u64, new_last_frame: u32, config: &WebSocketConfig) {
         let Self {
             input,
             message,
@@ -175,48 +170,48 @@ impl Receiver {
     }
 
     /// From now on messages may be compressed.
-    pub fn inflate_with(&mut self, inflater: Box<Inflater>) {
+    pub(crate) fn inflate_with(&mut self, inflater: Box<Inflater>) {
         self.inflater = Some(inflater);
     }
 
     /// The inflater, where messages may be compressed: for a connection that is parked.
-    pub fn take_inflater(&mut self) -> Option<Box<Inflater>> {
+    pub(crate) fn take_inflater(&mut self) -> Option<Box<Inflater>> {
         self.inflater.take()
     }
 
     /// The first `n` bytes of the room last given out have been received.
     #[inline]
-    pub fn commit(&mut self, n: usize) {
+    pub(crate) fn commit(&mut self, n: usize) {
         if self.direct { self.message.commit(n) } else { self.input.commit(n) }
     }
 
     /// What has been received and not been looked at.
-    pub fn buffered(&self) -> &[u8] {
+    pub(crate) fn buffered(&self) -> &[u8] {
         self.input.filled()
     }
 
     /// Drops bytes from the front of [`buffered`](Self::buffered): the HTTP head.
-    pub fn skip(&mut self, n: usize) {
+    pub(crate) fn skip(&mut self, n: usize) {
         self.input.consume(n);
         self.offset += n as u64;
     }
 
     /// How much has been taken since the last message without giving one, in frames that cost about as much.
-    pub fn hidden_frames(&self, is_socket: bool) -> u64 {
+    pub(crate) fn hidden_frames(&self, is_socket: bool) -> u64 {
         // Where it is not a socket it may be one that blocks: whoever waits for a long message is not to be disturbed.
         let kept = if is_socket { self.message.len.saturating_sub(self.message.seen) / KEPT } else { 0 };
         u64::from(self.hidden.frames) + u64::from(self.hidden.barren / BARREN) + kept as u64
     }
 
     /// The caller has had a turn.
-    pub fn forget_hidden(&mut self) {
+    pub(crate) fn forget_hidden(&mut self) {
         self.hidden = Hidden::default();
         self.message.seen = self.message.len;
     }
 
     /// Drops everything that has arrived: nothing after a Close or a broken rule is looked at. The memory stays, for
     /// somebody may be receiving into it or looking at what was lent.
-    pub fn discard(&mut self) {
+    pub(crate) fn discard(&mut self) {
         self.forget_whole_len();
         self.frame = None;
         self.fault = None;
@@ -227,12 +222,12 @@ impl Receiver {
     }
 
     /// What was lent is not looked at any more.
-    pub fn end_loan(&mut self) {
+    pub(crate) fn end_loan(&mut self) {
         self.lent = None;
     }
 
     /// Gives back the memory that nothing lies in.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if self.lent.is_none() {
             self.input.release();
             if self.message.kind.is_none() {
@@ -242,18 +237,18 @@ impl Receiver {
     }
 
     /// Whether bytes of an unfinished frame or message have arrived.
-    pub fn is_mid_message(&self) -> bool {
+    pub(crate) fn is_mid_message(&self) -> bool {
         self.frame.is_some() || self.message.kind.is_some() || !self.input.filled().is_empty()
     }
 
     /// Bytes of the stream, counted from its first, before the frame that was looked at last.
-    pub fn frame_offset(&self) -> u64 {
+    pub(crate) fn frame_offset(&self) -> u64 {
         self.frame_offset
     }
 
     /// The payload of what [`next`](Self::next) returned last; there until it is called again.
     #[inline]
-    pub fn payload(&self, received: &Received) -> &[u8] {
+    pub(crate) fn payload(&self, received: &Received) -> &[u8] {
         match received.place {
             Place::Input => self.input.at(received.start, received.len),
             Place::Message => &self.message.bytes[received.start..received.start + received.len],
@@ -262,7 +257,7 @@ impl Receiver {
 
     /// Takes the next message, part or control frame out of what has arrived; `None`: more bytes are needed.
     /// After an error only [`discard`](Self::discard) makes sense.
-    pub fn next(&mut self, role: Role, config: &WebSocketConfig) -> Result<Option<Received>> {
+    pub(crate) fn next(&mut self, role: Role, config: &WebSocketConfig) -> Result<Option<Received>> {
         if self.has_prefetched() {
             return Ok(self.next_prefetched(role, config)?.map(Received::from));
         }

@@ -11,7 +11,7 @@ use crate::proto::sizing::{
 impl Receiver {
     /// Room to receive into; empty only while a lent view is in the way or whole messages wait to be read.
     #[inline]
-    pub fn space(&mut self, role: Role, is_socket: bool) -> Result<&mut [u8]> {
+    pub(crate) fn space(&mut self, role: Role, is_socket: bool) -> Result<&mut [u8]> {
         if self.frame.is_none() && self.lent.is_none() && self.input.filled().is_empty() {
             // A frame begins, and nothing is known of it, or how much to receive: a quarter of the instructions.
             self.direct = false;
@@ -63,7 +63,7 @@ impl Receiver {
     }
 
     /// Room for an HTTP head of `max` bytes at most, which is parsed whole; empty once so much has arrived.
-    pub fn space_for_head(&mut self, max: usize) -> Result<&mut [u8]> {
+    pub(crate) fn space_for_head(&mut self, max: usize) -> Result<&mut [u8]> {
         self.direct = false;
         let left = max.saturating_sub(self.input.filled().len());
         let space = self.input.space_for_whole(left > 0)?;

@@ -37,7 +37,7 @@ impl Receiver {
     /// Whether nothing has arrived of the next message, and nothing stands in its way; what was lent is then not looked at
     /// any more. What [`next`](Self::next) would find out, where there is no more to it.
     #[inline]
-    pub fn begin_message(&mut self) -> bool {
+    pub(crate) fn begin_message(&mut self) -> bool {
         let begins = self.whole_len > 0 && self.input.filled().is_empty();
         if begins {
             self.lent = None;
@@ -48,7 +48,7 @@ impl Receiver {
     /// The common case by itself: a text or binary message in one frame that has arrived whole, masked as it should be,
     /// within the limits. Everything else is not for here, and `None`: [`next`](Self::next) takes it.
     #[inline(always)]
-    pub fn next_whole(&mut self, role: Role) -> Option<WholeMessage> {
+    pub(crate) fn next_whole(&mut self, role: Role) -> Option<WholeMessage> {
         match role {
             Role::Server => self.next_whole_for(Role::Server),
             Role::Client => self.next_whole_for(Role::Client),
@@ -106,13 +106,13 @@ impl Receiver {
 
     /// The payload of what [`next_whole`](Self::next_whole) returned last.
     #[inline(always)]
-    pub fn whole_payload(&self, whole: WholeMessage) -> &[u8] {
+    pub(crate) fn whole_payload(&self, whole: WholeMessage) -> &[u8] {
         self.input.at(whole.start, whole.len)
     }
 
     /// Where in the input the next message begins.
     #[inline]
-    pub fn input_position(&self) -> usize {
+    pub(crate) fn input_position(&self) -> usize {
         match self.has_prefetched() {
             true => self.prefetched.start,
             false => self.input.position(),
@@ -122,32 +122,32 @@ impl Receiver {
     /// The messages that were taken from this position of the input on count as not read: they are the next ones. Where they
     /// are handed out otherwise, [`drop_prefetched`](Self::drop_prefetched) says so.
     #[inline]
-    pub fn prefetch(&mut self, start: usize) {
+    pub(crate) fn prefetch(&mut self, start: usize) {
         debug_assert!(self.lent == Some(Place::Input));
         self.prefetched = Prefetched { start, end: self.input.position() };
     }
 
     /// Whether messages have been prefetched that are not read yet.
     #[inline]
-    pub fn has_prefetched(&self) -> bool {
+    pub(crate) fn has_prefetched(&self) -> bool {
         self.prefetched.start < self.prefetched.end
     }
 
     /// Whether they may be handed out just as they are: nothing has changed by which they were found good.
     #[inline]
-    pub fn is_prefetch_valid(&self) -> bool {
+    pub(crate) fn is_prefetch_valid(&self) -> bool {
         self.has_prefetched() && self.whole_len > 0
     }
 
     /// They have all been handed out.
     #[inline]
-    pub fn end_prefetch(&mut self) {
+    pub(crate) fn end_prefetch(&mut self) {
         self.prefetched = Prefetched::default();
     }
 
     /// The first `count` of them have been handed out; the others are the next messages.
     #[cold]
-    pub fn drop_prefetched(&mut self, count: u16, role: Role) {
+    pub(crate) fn drop_prefetched(&mut self, count: u16, role: Role) {
         for _ in 0..count {
             if let Some(message) = self.first_prefetched(role) {
                 self.prefetched.start = message.start + message.len;
@@ -159,7 +159,11 @@ impl Receiver {
 
     /// The next of them, where the configuration still allows it.
     #[cold]
-    pub fn next_prefetched(&mut self, role: Role, config: &WebSocketConfig) -> Result<Option<WholeMessage>> {
+    pub(crate) fn next_prefetched(
+        &mut self,
+        role: Role,
+        config: &WebSocketConfig,
+    ) -> Result<Option<WholeMessage>> {
         let Prefetched { start, end } = self.prefetched;
         let Some(message) = self.first_prefetched(role) else { return Ok(None) };
         self.frame_offset = self.offset - (self.input.position() - start) as u64;
@@ -187,7 +191,7 @@ impl Receiver {
     }
 
     /// What was known of the next message does not hold any more; [`next`](Self::next) finds out again.
-    pub fn forget_whole_len(&mut self) {
+    pub(crate) fn forget_whole_len(&mut self) {
         self.whole_len = 0;
     }
 }

@@ -13,18 +13,18 @@ const MAX_CONTROL_BYTES: usize = BURST + 4 * (MAX_CONTROL + 6);
 
 impl Sender {
     /// Queues the Pong to a Ping. Where too many wait, it replaces all that have not begun to be sent.
-    pub fn answer_ping(&mut self, payload: &[u8]) -> Result<()> {
+    pub(crate) fn answer_ping(&mut self, payload: &[u8]) -> Result<()> {
         let replaces = self.control.len() + payload.len() > BURST;
         self.put_control(Kind::Pong, payload, replaces)
     }
 
     /// Queues a Pong of the caller's. It replaces all that have not begun to be sent.
-    pub fn queue_pong(&mut self, payload: &[u8]) -> Result<()> {
+    pub(crate) fn queue_pong(&mut self, payload: &[u8]) -> Result<()> {
         self.put_control(Kind::Pong, payload, true)
     }
 
     /// Queues a Ping that jumps the queue.
-    pub fn queue_urgent_ping(&mut self, payload: &[u8]) -> Result<()> {
+    pub(crate) fn queue_urgent_ping(&mut self, payload: &[u8]) -> Result<()> {
         self.ping = Some(payload.to_vec());
         self.put_waiting_ping()
     }

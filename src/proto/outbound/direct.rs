@@ -9,10 +9,10 @@ use crate::proto::sizing::SENT_PIECE;
 use crate::simd::mask::{self, MaskKey};
 
 /// Room for a frame whose length fits into its second byte.
-pub type ShortFrame = [u8; 2 + 4 + SHORT];
+pub(crate) type ShortFrame = [u8; 2 + 4 + SHORT];
 
 /// Longest payload of such a frame.
-pub const SHORT: usize = 125;
+pub(crate) const SHORT: usize = 125;
 
 /// A frame that is on its way out, masked: what is to follow the chunk at hand.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Sender {
     /// Writes a whole message of at most 125 bytes in wire form, to be sent at once; its length. What the stream does not
     /// take goes to [`queue_rest`](Self::queue_rest).
     #[inline(always)]
-    pub fn write_short(&self, kind: Kind, payload: &[u8], frame: &mut ShortFrame) -> Result<usize> {
+    pub(crate) fn write_short(&self, kind: Kind, payload: &[u8], frame: &mut ShortFrame) -> Result<usize> {
         let (key, mut at) = (self.key()?, 0);
         FrameStart::whole(kind).encode(payload.len().min(SHORT), key, |piece| {
             frame[at..at + piece.len()].copy_from_slice(piece);
@@ -51,13 +51,13 @@ impl Sender {
     /// The header for a whole message that may be sent right from the caller's memory: nothing waits before it and
     /// it needs no mask. What the stream then does not take goes to [`queue_rest`](Self::queue_rest).
     #[inline]
-    pub fn direct_header(&self, start: FrameStart, len: usize) -> HeaderBytes {
+    pub(crate) fn direct_header(&self, start: FrameStart, len: usize) -> HeaderBytes {
         debug_assert!(self.is_empty() && self.role == Role::Server);
         HeaderBytes::new(start, len, None)
     }
 
     /// Queues what is left of a frame of which `sent` bytes have left directly.
-    pub fn queue_rest(&mut self, header: &[u8], payload: &[u8], sent: usize) -> Result<()> {
+    pub(crate) fn queue_rest(&mut self, header: &[u8], payload: &[u8], sent: usize) -> Result<()> {
         let total = header.len() + payload.len();
         if sent >= total {
             return Ok(());
@@ -78,7 +78,11 @@ impl Sender {
     /// [`chunk`](Self::chunk) returns. Once that has left, [`next_chunk`](Self::next_chunk) goes on; what the stream does
     /// not take goes to the queue with [`queue_masked`](Self::queue_masked).
     #[inline]
-    pub fn begin_masked<'a>(&mut self, start: FrameStart, payload: &'a [u8]) -> Result<MaskedChunk<'a>> {
+    pub(crate) fn begin_masked<'a>(
+        &mut self,
+        start: FrameStart,
+        payload: &'a [u8],
+    ) -> Result<MaskedChunk<'a>> {
         debug_assert!(self.is_empty() && self.role == Role::Client);
         let key = MaskKey::random()?;
         let header = HeaderBytes::new(start, payload.len(), Some(key));
@@ -91,13 +95,13 @@ impl Sender {
 
     /// The piece that is to be sent.
     #[inline]
-    pub fn chunk(&self) -> &[u8] {
+    pub(crate) fn chunk(&self) -> &[u8] {
         self.blocks.back().map_or(&[], |block| block)
     }
 
     /// The chunk has left whole; whether there is another. It is no longer, so that it needs no memory.
     #[inline]
-    pub fn next_chunk(&mut self, masked: &mut MaskedChunk<'_>) -> bool {
+    pub(crate) fn next_chunk(&mut self, masked: &mut MaskedChunk<'_>) -> bool {
         self.empty_last_block();
         match self.blocks.back_mut() {
             Some(Block::Own(block)) if !masked.rest.is_empty() => {
@@ -113,7 +117,7 @@ impl Sender {
 
     /// Of the chunk `sent` bytes have left: queues the rest of the frame. Where there is no memory for that, nothing
     /// is left of it.
-    pub fn queue_masked(&mut self, masked: MaskedChunk<'_>, sent: usize) -> Result<()> {
+    pub(crate) fn queue_masked(&mut self, masked: MaskedChunk<'_>, sent: usize) -> Result<()> {
         let MaskedChunk { key, rest, total } = masked;
         let left_before = total - rest.len() - self.chunk().len();
         if rest.is_empty() {

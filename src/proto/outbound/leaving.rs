@@ -15,7 +15,7 @@ pub(super) enum Source {
 impl Sender {
     /// The next bytes to send, in one piece; empty when nothing waits. They stay where they are until
     /// [`advance_output`](Self::advance_output), whatever is queued meanwhile.
-    pub fn output(&mut self) -> &[u8] {
+    pub(crate) fn output(&mut self) -> &[u8] {
         let source = self.lent.or_else(|| self.source());
         self.lent = source;
         match source {
@@ -25,13 +25,13 @@ impl Sender {
     }
 
     /// Whether [`output`](Self::output) has lent something.
-    pub fn is_lent(&self) -> bool {
+    pub(crate) fn is_lent(&self) -> bool {
         self.lent.is_some()
     }
 
     /// The first `n` bytes that [`output`](Self::output) lent have been sent; false where it did not lend so many. `ends`: no
     /// control frame may follow what is queued, for that ends in a Close.
-    pub fn advance_output(&mut self, n: usize, ends: bool) -> bool {
+    pub(crate) fn advance_output(&mut self, n: usize, ends: bool) -> bool {
         let lent = self.lent.map_or(0, |source| self.bytes(source).len());
         if n > lent {
             return false;
@@ -46,7 +46,7 @@ impl Sender {
 
     /// All bytes to send, where they lie in one piece.
     #[inline]
-    pub fn one_piece(&self) -> Option<&[u8]> {
+    pub(crate) fn one_piece(&self) -> Option<&[u8]> {
         match self.blocks.len() {
             1 if self.control.is_empty() => Some(&self.blocks[0][self.block_sent..]),
             _ => None,
@@ -54,7 +54,7 @@ impl Sender {
     }
 
     /// Fills `slices` with the bytes to send, in their order; returns how many it used.
-    pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    pub(crate) fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut used = 0;
         let at_most = slices.len();
         let mut put = |bytes: &'a [u8]| {
@@ -83,7 +83,7 @@ impl Sender {
 
     /// The first `n` bytes that [`gather`](Self::gather) gave have been sent. `ends` as for
     /// [`advance_output`](Self::advance_output).
-    pub fn advance(&mut self, mut n: usize, ends: bool) {
+    pub(crate) fn advance(&mut self, mut n: usize, ends: bool) {
         if n as u64 == self.queued_bytes && self.blocks.len() == 1 && self.is_plain() {
             // The most common case: all of it left in one piece.
             self.empty_last_block();

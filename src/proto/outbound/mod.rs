@@ -16,7 +16,7 @@ mod control;
 mod direct;
 mod leaving;
 
-pub use self::direct::{MaskedChunk, SHORT, ShortFrame};
+pub(crate) use self::direct::{MaskedChunk, SHORT, ShortFrame};
 
 use self::block::Block;
 use self::leaving::Source;
@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Sender {
+pub(crate) struct Sender {
     role: Role,
     /// Whole frames (and, at first, an HTTP head), one behind another, in blocks that never move.
     blocks: VecDeque<Block>,
@@ -54,7 +54,7 @@ pub struct Sender {
 
 impl Sender {
     /// Nothing to send yet.
-    pub fn new(role: Role) -> Self {
+    pub(crate) fn new(role: Role) -> Self {
         Self {
             role,
             blocks: VecDeque::new(),
@@ -71,7 +71,7 @@ impl Sender {
 
     /// Whether a message of `len` bytes may be queued now.
     #[inline]
-    pub fn has_room(&self, len: usize, config: &WebSocketConfig) -> bool {
+    pub(crate) fn has_room(&self, len: usize, config: &WebSocketConfig) -> bool {
         self.frames.is_empty()
             || (config.max_send_queue.is_none_or(|max| self.frames.len() < max)
                 && config
@@ -80,7 +80,7 @@ impl Sender {
     }
 
     /// Queues one frame. Bounds are the caller's to check.
-    pub fn queue(&mut self, start: FrameStart, payload: &[u8]) -> Result<()> {
+    pub(crate) fn queue(&mut self, start: FrameStart, payload: &[u8]) -> Result<()> {
         let len = self.encode(start, payload)?;
         self.frames.push_back(len);
         self.queued_bytes += len as u64;
@@ -91,7 +91,7 @@ impl Sender {
     /// `longer`, for as long as there is room, behind others in a block and without a mask. How many. That takes 60 % of the
     /// instructions of one by one.
     #[inline]
-    pub fn queue_short(
+    pub(crate) fn queue_short(
         &mut self,
         messages: &[Outgoing<'_>],
         longer: usize,
@@ -131,14 +131,14 @@ impl Sender {
     }
 
     /// Queues a Close: `payload` is empty, or a code in network order and a reason.
-    pub fn queue_close(&mut self, payload: &[u8]) -> Result<()> {
+    pub(crate) fn queue_close(&mut self, payload: &[u8]) -> Result<()> {
         self.queue(FrameStart::whole(Kind::Close), payload)?;
         self.ping = None;
         Ok(())
     }
 
     /// Queues the bytes of the opening handshake.
-    pub fn queue_raw(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn queue_raw(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -149,7 +149,7 @@ impl Sender {
     }
 
     /// Queues a frame that is ready and belongs to many, of which `sent` bytes have left directly. A server's only.
-    pub fn queue_shared(&mut self, frame: &Arc<Vec<u8>>, sent: usize) {
+    pub(crate) fn queue_shared(&mut self, frame: &Arc<Vec<u8>>, sent: usize) {
         if sent >= frame.len() {
             return;
         }
@@ -164,25 +164,25 @@ impl Sender {
 
     /// Whether nothing waits to be sent.
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.control.is_empty()
     }
 
     /// Whether frames wait that are not control frames which jump the queue.
     #[inline]
-    pub fn has_frames_waiting(&self) -> bool {
+    pub(crate) fn has_frames_waiting(&self) -> bool {
         !self.frames.is_empty()
     }
 
     /// Whether there is nothing in it but memory.
     #[inline]
-    pub fn holds_nothing(&self) -> bool {
+    pub(crate) fn holds_nothing(&self) -> bool {
         self.is_empty() && self.ping.is_none() && self.lent.is_none()
     }
 
     /// Goes on with another stream, and keeps the memory where that is not much. Only where it
     /// [`holds_nothing`](Self::holds_nothing). A field that is added has to be thought of.
-    pub fn reuse(&mut self, new_role: Role) {
+    pub(crate) fn reuse(&mut self, new_role: Role) {
         let Self {
             role,
             blocks,
@@ -206,18 +206,18 @@ impl Sender {
     }
 
     /// Bytes that wait to be sent, or the most that can be said.
-    pub fn queued_bytes(&self) -> usize {
+    pub(crate) fn queued_bytes(&self) -> usize {
         let control = self.control.len() - self.control_sent;
         usize::try_from(self.queued_bytes).map_or(usize::MAX, |queued| queued.saturating_add(control))
     }
 
     /// Nobody will take the bytes any more: drops them.
-    pub fn discard(&mut self) {
+    pub(crate) fn discard(&mut self) {
         *self = Self::new(self.role);
     }
 
     /// Gives back memory that nothing waits in.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if self.frames.is_empty() && self.lent.is_none() {
             self.blocks = VecDeque::new();
             self.frames = VecDeque::new();

@@ -6,10 +6,10 @@ mod net;
 mod thread;
 
 #[cfg(feature = "net")]
-pub use self::{net::*, thread::*};
+pub(crate) use self::{net::*, thread::*};
 
 /// Sets the errno of this thread.
-pub fn set_errno(code: i32) {
+pub(crate) fn set_errno(code: i32) {
     #[cfg(any(target_os = "linux", target_os = "emscripten"))]
     // SAFETY: it points at this thread's errno, which is always there.
     unsafe {
@@ -28,7 +28,7 @@ pub fn set_errno(code: i32) {
 }
 
 /// Writes the system's words for an error, and a NUL, without taking memory. There are some for unknown numbers, too.
-pub fn describe_error(code: i32, room: &mut [u8]) {
+pub(crate) fn describe_error(code: i32, room: &mut [u8]) {
     // SAFETY: the pointer and length are those of a live, writable slice.
     unsafe { libc::strerror_r(code, room.as_mut_ptr().cast(), room.len()) };
 }
@@ -38,7 +38,7 @@ pub fn describe_error(code: i32, room: &mut [u8]) {
 /// # Safety
 /// It is a whole number of pages, stays for ever, and has a meaning where it is zero, also while it is used.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub unsafe fn wipe_on_fork(start: *mut libc::c_void, len: usize) -> bool {
+pub(crate) unsafe fn wipe_on_fork(start: *mut libc::c_void, len: usize) -> bool {
     // SAFETY: by the caller's word the memory is nobody else's, and may become zero in a child.
     let advise = |advice: libc::c_int| unsafe { libc::madvise(start, len, advice) == 0 };
     // Some emulators say yes to everything.

@@ -14,25 +14,25 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A socket by its number.
-pub type RawSocket = RawFd;
+pub(crate) type RawSocket = RawFd;
 /// A socket that is closed when this is dropped.
-pub type OwnedSocket = std::os::fd::OwnedFd;
+pub(crate) type OwnedSocket = std::os::fd::OwnedFd;
 /// A socket that somebody else keeps open.
-pub type BorrowedSocket<'a> = BorrowedFd<'a>;
+pub(crate) type BorrowedSocket<'a> = BorrowedFd<'a>;
 
 /// The number of a socket.
 #[inline(always)]
-pub fn raw(socket: &impl AsFd) -> RawSocket {
+pub(crate) fn raw(socket: &impl AsFd) -> RawSocket {
     socket.as_fd().as_raw_fd()
 }
 
 /// The same socket, for as long as this one lives.
-pub fn lend(socket: &impl AsFd) -> BorrowedSocket<'_> {
+pub(crate) fn lend(socket: &impl AsFd) -> BorrowedSocket<'_> {
     socket.as_fd()
 }
 
 /// The number as C has it.
-pub fn number(socket: RawSocket) -> isize {
+pub(crate) fn number(socket: RawSocket) -> isize {
     socket as isize
 }
 
@@ -40,7 +40,7 @@ pub fn number(socket: RawSocket) -> isize {
 ///
 /// # Safety
 /// It stays open for as long as what this returns is used.
-pub unsafe fn borrow(number: isize) -> Result<BorrowedSocket<'static>> {
+pub(crate) unsafe fn borrow(number: isize) -> Result<BorrowedSocket<'static>> {
     let fd = RawFd::try_from(number).ok().filter(|fd| *fd >= 0);
     let fd = fd.ok_or(Error::InvalidArgument("not a socket"))?;
     // SAFETY: it is not -1, and stays open by the caller's word.
@@ -72,7 +72,7 @@ macro_rules! as_socket {
 pub(crate) use as_socket;
 
 /// Receives without blocking.
-pub fn recv(socket: RawSocket, space: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn recv(socket: RawSocket, space: &mut [u8]) -> io::Result<usize> {
     // SAFETY: the pointer and length are those of a live, writable slice.
     let n = unsafe { libc::recv(socket, space.as_mut_ptr().cast(), space.len(), libc::MSG_DONTWAIT) };
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
@@ -84,14 +84,14 @@ const SEND: libc::c_int = libc::MSG_DONTWAIT; // SO_NOSIGPIPE is set on the sock
 const SEND: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 /// Sends without blocking and without SIGPIPE.
-pub fn send(socket: RawSocket, bytes: &[u8]) -> io::Result<usize> {
+pub(crate) fn send(socket: RawSocket, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: the pointer and length are those of a live slice.
     let n = unsafe { libc::send(socket, bytes.as_ptr().cast(), bytes.len(), SEND) };
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 
 /// Sends several pieces without blocking and without SIGPIPE.
-pub fn send_vectored(socket: RawSocket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+pub(crate) fn send_vectored(socket: RawSocket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     // SAFETY: an all-zero msghdr is a valid one: no address, no data, no control messages.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     // IoSlice is guaranteed to have the layout of iovec; sendmsg does not write through it.
@@ -103,23 +103,23 @@ pub fn send_vectored(socket: RawSocket, slices: &[IoSlice<'_>]) -> io::Result<us
 }
 
 /// Ends the stream for the peer: nothing more will be sent.
-pub fn end_sending(socket: &OwnedSocket) -> io::Result<()> {
+pub(crate) fn end_sending(socket: &OwnedSocket) -> io::Result<()> {
     SockRef::from(socket).shutdown(std::net::Shutdown::Write)
 }
 
 /// Whether a connect() that does not wait has begun.
-pub fn is_in_progress(error: &io::Error) -> bool {
+pub(crate) fn is_in_progress(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EINPROGRESS)
 }
 
 /// A listener may take a port whose last one is gone; with `reuse_port`, beside others that have this set.
-pub fn share_address(socket: &socket2::Socket, reuse_port: bool) -> io::Result<()> {
+pub(crate) fn share_address(socket: &socket2::Socket, reuse_port: bool) -> io::Result<()> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(reuse_port)
 }
 
 /// The address of a Unix socket. A path that begins with `@` is a name in Linux's abstract namespace.
-pub fn unix_address(path: &[u8]) -> Result<SockAddr> {
+pub(crate) fn unix_address(path: &[u8]) -> Result<SockAddr> {
     let mut path = path.to_vec();
     if let Some(first) = path.first_mut().filter(|first| **first == b'@') {
         if !cfg!(any(target_os = "linux", target_os = "android")) {
@@ -132,44 +132,44 @@ pub fn unix_address(path: &[u8]) -> Result<SockAddr> {
 }
 
 /// The path that these bytes name.
-pub fn path(bytes: &[u8]) -> &Path {
+pub(crate) fn path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
 /// A file. While it is open, no other one has the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileId {
+pub(crate) struct FileId {
     device: u64,
     inode: u64,
 }
 
 /// What is at a path, a link being one: which file, and whether it is a socket.
-pub fn file_at(path: &Path) -> io::Result<(FileId, bool)> {
+pub(crate) fn file_at(path: &Path) -> io::Result<(FileId, bool)> {
     let file = std::fs::symlink_metadata(path)?;
     Ok((FileId { device: file.dev(), inode: file.ino() }, file.file_type().is_socket()))
 }
 
 /// The error of what must not be there.
-pub fn file_exists() -> io::Error {
+pub(crate) fn file_exists() -> io::Error {
     io::Error::from_raw_os_error(libc::EEXIST)
 }
 
 /// One thing to wait for.
-pub type PollEntry = libc::pollfd;
+pub(crate) type PollEntry = libc::pollfd;
 
 /// What [`poll`] can wait for; without a socket, nothing.
-pub fn poll_entry(socket: Option<RawSocket>, readable: bool, writable: bool) -> PollEntry {
+pub(crate) fn poll_entry(socket: Option<RawSocket>, readable: bool, writable: bool) -> PollEntry {
     let events = if readable { libc::POLLIN } else { 0 } | if writable { libc::POLLOUT } else { 0 };
     PollEntry { fd: socket.unwrap_or(-1), events, revents: 0 }
 }
 
 /// Whether [`poll`] found anything for this one: readiness, an error, the end.
-pub fn is_ready(entry: &PollEntry) -> bool {
+pub(crate) fn is_ready(entry: &PollEntry) -> bool {
     entry.revents != 0
 }
 
 /// Waits until one of `fds` is ready, or the time is over; `None` waits for ever. May return early.
-pub fn poll(fds: &mut [PollEntry], timeout: Option<Duration>) -> io::Result<()> {
+pub(crate) fn poll(fds: &mut [PollEntry], timeout: Option<Duration>) -> io::Result<()> {
     // Rounded up, so that a wait for the rest of a millisecond does not spin.
     let timeout = timeout
         .map_or(-1, |timeout| i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX));
@@ -186,14 +186,19 @@ pub fn poll(fds: &mut [PollEntry], timeout: Option<Duration>) -> io::Result<()> 
 
 /// What a mio poll tells changes of. Its descriptor is open for as long as this is used.
 #[derive(Debug)]
-pub struct Watch(RawSocket);
+pub(crate) struct Watch(RawSocket);
 
 impl Watch {
     /// Nothing.
     const NONE: Self = Self(-1);
 
     /// From now on the poll tells of changes, and first of all how it is.
-    pub fn new(registry: &Registry, socket: RawSocket, token: Token, interest: Interest) -> io::Result<Self> {
+    pub(crate) fn new(
+        registry: &Registry,
+        socket: RawSocket,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<Self> {
         registry.register(&mut SourceFd(&socket), token, interest)?;
         Ok(Self(socket))
     }
@@ -201,25 +206,25 @@ impl Watch {
 
 /// What a mio poll is told by, from any thread.
 #[derive(Debug)]
-pub struct Watcher {
+pub(crate) struct Watcher {
     registry: Registry,
     waker: Waker,
 }
 
 impl Watcher {
     /// A call of [`wake`](Self::wake) comes out of the poll as `waker`.
-    pub fn new(poll: &Poll, waker: Token) -> io::Result<Self> {
+    pub(crate) fn new(poll: &Poll, waker: Token) -> io::Result<Self> {
         Ok(Self { registry: poll.registry().try_clone()?, waker: Waker::new(poll.registry(), waker)? })
     }
 
     /// From now on the poll tells of changes, with this token: something to receive, and room to send where `both`.
-    pub fn watch(&self, socket: RawSocket, token: usize, both: bool) -> io::Result<Watch> {
+    pub(crate) fn watch(&self, socket: RawSocket, token: usize, both: bool) -> io::Result<Watch> {
         let interest = if both { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
         Watch::new(&self.registry, socket, Token(token), interest)
     }
 
     /// The poll tells of it no more.
-    pub fn end(&self, watch: &mut Watch) {
+    pub(crate) fn end(&self, watch: &mut Watch) {
         let Watch(socket) = std::mem::replace(watch, Watch::NONE);
         if socket >= 0 {
             // It fails where somebody else has closed it.
@@ -228,13 +233,13 @@ impl Watcher {
     }
 
     /// Ends the wait under way, or the next.
-    pub fn wake(&self) -> io::Result<()> {
+    pub(crate) fn wake(&self) -> io::Result<()> {
         self.waker.wake()
     }
 }
 
 /// What becomes readable when this poll has something to tell.
-pub fn lent(poll: &Poll) -> RawSocket {
+pub(crate) fn lent(poll: &Poll) -> RawSocket {
     poll.as_raw_fd()
 }
 

@@ -3,12 +3,12 @@
 use std::io;
 
 /// A thread that has been started.
-pub type ThreadId = libc::pthread_t;
+pub(crate) type ThreadId = libc::pthread_t;
 /// What it does.
-pub type Work = Box<dyn FnOnce() + Send>;
+pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
 /// Starts a thread that takes no signals, with a stack of this many bytes.
-pub fn start_thread(stack: usize, work: Work) -> io::Result<ThreadId> {
+pub(crate) fn start_thread(stack: usize, work: Work) -> io::Result<ThreadId> {
     extern "C" fn run(work: *mut libc::c_void) -> *mut libc::c_void {
         // SAFETY: it is what `start` made of a `Box<Work>`, and handed to this thread alone.
         let work = unsafe { Box::from_raw(work.cast::<Work>()) };
@@ -47,7 +47,7 @@ pub fn start_thread(stack: usize, work: Work) -> io::Result<ThreadId> {
 ///
 /// # Safety
 /// It has been started in this process, and neither been joined nor detached.
-pub unsafe fn join_thread(id: ThreadId) {
+pub(crate) unsafe fn join_thread(id: ThreadId) {
     // SAFETY: by the caller's word.
     unsafe { libc::pthread_join(id, std::ptr::null_mut()) };
 }
@@ -56,7 +56,7 @@ pub unsafe fn join_thread(id: ThreadId) {
 ///
 /// # Safety
 /// As for [`join_thread`].
-pub unsafe fn detach_thread(id: ThreadId) {
+pub(crate) unsafe fn detach_thread(id: ThreadId) {
     // SAFETY: by the caller's word.
     unsafe { libc::pthread_detach(id) };
 }
