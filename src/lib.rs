@@ -9,7 +9,7 @@
 //! Without the feature `net`, which is on by default, [`connect`](connect()), [`ConnectOptions`] and [`Stream`] are
 //! absent; everything else works over your own streams.
 //!
-//! The layers, each with one reason to change: `ffi` (C) → `net` (sockets, time, waiting) → [`proto`] (bytes
+//! The layers, each with one reason to change: `ffi` (C) → `net` (sockets, time, waiting) → `proto` (bytes
 //! and rules, without I/O). An arrow is never reversed.
 
 #![deny(unsafe_code)]

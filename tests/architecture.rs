@@ -400,3 +400,29 @@ fn string_length(text: &str) -> usize {
     }
     text.len()
 }
+
+/// How many functions and files each walk of docs/walks.md has, in its order: they are to become fewer.
+const WALKS: [(usize, usize); 4] = [(23, 12), (20, 12), (21, 9), (26, 11)];
+
+#[test]
+fn functions_that_the_walks_name_exist_and_no_walk_grows() {
+    let text = fs::read_to_string("docs/walks.md").unwrap();
+    let walks: Vec<_> = text.split("\n## ").skip(1).collect();
+    assert_eq!(walks.len(), WALKS.len());
+    for (walk, most) in walks.into_iter().zip(WALKS) {
+        let title = walk.lines().next().unwrap();
+        let (mut functions, mut files) = (0, 0);
+        for row in walk.lines().filter(|line| line.starts_with("| `")) {
+            let mut columns = row.trim_matches('|').split('|').map(ticked);
+            let (file, names) = (columns.next().unwrap().remove(0), columns.next().unwrap());
+            let code = fs::read_to_string(&file).unwrap_or_else(|_| panic!("{title}: there is no {file}"));
+            for name in &names {
+                let is_there = ["(", "<"].iter().any(|then| code.contains(&format!("fn {name}{then}")));
+                assert!(is_there, "{title}: there is no function {name} in {file}");
+            }
+            functions += names.len();
+            files += 1;
+        }
+        assert_eq!((functions, files), most, "{title}");
+    }
+}

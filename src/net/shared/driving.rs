@@ -200,7 +200,7 @@ impl Inner {
         Err(error)
     }
 
-    /// Server: takes the request (see [`Connection::accept`]) and sends what it can of the response.
+    /// Server: takes the request (see `Connection::accept`) and sends what it can of the response.
     pub fn accept(&mut self, protocol: Option<&str>) -> Result<()> {
         let options = Arc::clone(&self.setup.handshake);
         let (driver, transport) = self.driven();

@@ -51,7 +51,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 #[derive(Debug)]
 pub struct SharedConnection {
     monitor: Monitor<Inner>,
-    /// A [`BatchCursor`]: how many of the messages that were prefetched have been handed out without the lock. Written by the
+    /// A `BatchCursor`: how many of the messages that were prefetched have been handed out without the lock. Written by the
     /// one thread that reads.
     cursor: AtomicU32,
     /// A thread is inside a read, with the lock or without.

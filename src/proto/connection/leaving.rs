@@ -10,13 +10,13 @@ use crate::proto::prepared::Prepared;
 use std::io::IoSlice;
 
 impl Connection {
-    /// A short message in wire form (see [`Sender::write_short`]).
+    /// A short message in wire form (see `Sender::write_short`).
     #[inline(always)]
     pub fn write_short(&self, kind: Kind, payload: &[u8], frame: &mut ShortFrame) -> Result<usize> {
         self.sender.write_short(kind, payload, frame)
     }
 
-    /// The header of a message that may leave right from the caller's memory (see [`Sender::direct_header`]).
+    /// The header of a message that may leave right from the caller's memory (see `Sender::direct_header`).
     #[inline]
     pub fn direct_header(&self, kind: Kind, len: usize) -> HeaderBytes {
         self.sender.direct_header(FrameStart::whole(kind), len)
@@ -44,7 +44,7 @@ impl Connection {
     }
 
     /// The beginning of a client's message in wire form, to be sent at once; only where nothing waits (see
-    /// [`Sender::begin_masked`]).
+    /// `Sender::begin_masked`).
     #[inline]
     pub fn begin_masked<'a>(&mut self, kind: Kind, payload: &'a [u8]) -> Result<MaskedChunk<'a>> {
         self.sender.begin_masked(FrameStart::whole(kind), payload)

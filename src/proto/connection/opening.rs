@@ -77,7 +77,7 @@ impl Connection {
     }
 
     /// Server: refuses a request that waits and is not for WebSocket, as without
-    /// [`plain_requests`](WebSocketConfig::plain_requests). The answer is then among the bytes to send.
+    /// `plain_requests`. The answer is then among the bytes to send.
     #[inline]
     pub fn refuse_plain(&mut self) -> Result<()> {
         if self.config.plain_requests { self.refuse_if_plain() } else { Ok(()) }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Parked {
     role: Role,
-    /// See [`Receiver::last_frame`].
+    /// See `Receiver::last_frame`.
     last_frame: u32,
     /// Bytes of the stream so far.
     offset: u64,
@@ -83,7 +83,7 @@ impl Parked {
 }
 
 impl Connection {
-    /// Whether it is [`Parked`], but for memory.
+    /// Whether it is `Parked`, but for memory.
     #[inline]
     pub fn is_parkable(&self) -> bool {
         !self.unread

@@ -56,7 +56,7 @@ impl Connection {
         self.deadlines.restart(now);
     }
 
-    /// How long the peer took to answer the Ping of [`ping_interval`](WebSocketConfig::ping_interval) last, in
+    /// How long the peer took to answer the Ping of `ping_interval` last, in
     /// milliseconds.
     pub fn latency(&self) -> Option<u64> {
         self.deadlines.latency()
@@ -68,7 +68,7 @@ impl Connection {
         !self.phase.is_open() || self.config.ping_interval.is_some() || self.config.idle_timeout.is_some()
     }
 
-    /// When [`tick`](Self::tick) has something to do next, or [`NEVER`].
+    /// When [`tick`](Self::tick) has something to do next, or `NEVER`.
     pub fn next_deadline(&self) -> u64 {
         match self.phase.stage() {
             Stage::Over => NEVER,

@@ -63,7 +63,7 @@ impl ClientHandshake {
         Ok((handshake, write_request(url, options, &extensions, &key)))
     }
 
-    /// See [`Handshake::advance`](super::Handshake::advance). A response that is not a 101 ends in [`Error::Http`],
+    /// See `Handshake::advance`. A response that is not a 101 ends in [`Error::Http`],
     /// once its body is there or as much of it as is kept.
     pub fn advance(&mut self, received: &[u8], eof: bool) -> Result<(Progress, usize), Error> {
         let result = self.step(received, eof);

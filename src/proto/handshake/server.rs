@@ -81,7 +81,7 @@ impl ServerHandshake {
         self
     }
 
-    /// See [`Handshake::advance`](super::Handshake::advance). After an error, [`take_refusal`](Self::take_refusal) has
+    /// See `Handshake::advance`. After an error, [`take_refusal`](Self::take_refusal) has
     /// the response to it.
     pub fn advance(&mut self, received: &[u8], eof: bool) -> Result<(Progress, usize), Error> {
         let reader = match &mut self.state {
