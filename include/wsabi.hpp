@@ -1196,8 +1196,8 @@ inline result<connection> connect(const ws_config *config, std::string_view url)
 /// option::blocking is 0.
 ///
 /// errc::url; errc::invalid_argument: an empty configuration, a URL with a NUL or not in UTF-8, or a path that is too
-/// long; errc::unsupported: wss, but the library was built without TLS, or it was built without sockets; an error of the system, for example out of file
-/// descriptors; errc::no_memory, errc::abi_mismatch.
+/// long; errc::unsupported: wss, but the library was built without TLS, or it was built without sockets; an error of
+/// the system, for example out of file descriptors; errc::no_memory, errc::abi_mismatch.
 [[nodiscard]] inline result<connection> connect(std::string_view url) noexcept {
   if (auto abi = check_abi(); !abi) return abi.take_failure();
   return detail::connect(nullptr, url);

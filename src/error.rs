@@ -55,7 +55,7 @@ pub enum Error {
     /// The call is not allowed in the current state of the connection; nothing happened.
     #[error("{0}")]
     Misuse(&'static str),
-    /// This build of the library cannot do it; nothing happened.
+    /// The library was built without the feature; nothing happened.
     #[error("{0}")]
     Unsupported(&'static str),
     /// A bug in this library: the connection is dead.
@@ -74,9 +74,9 @@ impl From<io::Error> for Error {
 }
 
 impl Error {
-    /// What needs a socket says this where the feature `net` is off.
+    /// Returned by everything that needs a socket if the feature `net` is off.
     #[cfg(not(feature = "net"))]
-    pub(crate) const NO_SOCKETS: Self = Self::Unsupported("this build of the library has no sockets");
+    pub(crate) const NO_SOCKETS: Self = Self::Unsupported("the library was built without sockets");
 
     /// Whether this is [`io::ErrorKind::WouldBlock`] from the stream: not a failure, call again later.
     pub fn is_would_block(&self) -> bool {

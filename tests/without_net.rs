@@ -40,7 +40,7 @@ fn what_makes_a_socket_is_refused_with_a_sentence() {
         };
         assert_eq!(statuses, [UNSUPPORTED; 3], "{url:?}");
         assert!(conn.is_null() && listener.is_null() && poller.is_null());
-        assert_eq!(sentence(ffi::ws_last_error_message()), "this build of the library has no sockets");
+        assert_eq!(sentence(ffi::ws_last_error_message()), "the library was built without sockets");
     }
     // A URL that cannot be used is one here, too.
     // SAFETY: as above.
@@ -54,7 +54,7 @@ fn a_socket_of_the_callers_is_refused_and_the_connection_goes_on() {
     // SAFETY: the connection is alive until it is freed.
     unsafe {
         assert_eq!(ffi::ws_set_socket(conn, 0), UNSUPPORTED);
-        assert_eq!(sentence(ffi::ws_error_message(conn)), "this build of the library has no sockets");
+        assert_eq!(sentence(ffi::ws_error_message(conn)), "the library was built without sockets");
         assert_eq!(ffi::ws_get_socket(conn), -1);
         assert_eq!(ffi::ws_wait(conn, 0), MISUSE);
         assert_eq!(ffi::ws_poller_read(conn, 1), MISUSE);

@@ -1,4 +1,4 @@
-//! A connection that several threads may use: a [`Driver`] over a [`Transport`], behind a lock.
+//! A connection that several threads may use: a `Driver` over a [`Transport`], behind a lock.
 //!
 //! Calls are serialised; **a thread blocked on the peer never blocks the others**, for it waits outside the lock, and is
 //! woken when another thread changes what it waits for. One thread reads at a time. Blocking is here: a wait with a
