@@ -6,6 +6,7 @@
 //! [`connect`](connect()), which opens a [`Stream`], with [`client`] or [`accept`](accept()) over your own
 //! stream, or without an opening handshake with [`WebSocket::from_raw_socket`] and
 //! [`WebSocket::from_partially_read`].
+//!
 //! Without the feature `net`, which is on by default, [`connect`](connect()), [`ConnectOptions`] and [`Stream`] are
 //! absent; everything else works over your own streams.
 //!
