@@ -426,3 +426,19 @@ fn functions_that_the_walks_name_exist_and_no_walk_grows() {
         assert_eq!((functions, files), most, "{title}");
     }
 }
+
+#[test]
+fn files_are_short_or_say_why_not() {
+    let mut over = Vec::new();
+    for file in Source::read().files {
+        let text = fs::read_to_string(&file.path).unwrap();
+        let lines = text.lines().count();
+        assert!(lines <= 700, "{}: {lines} lines", file.path.display());
+        if lines > 400 {
+            let begins = text.split("\nuse ").next().unwrap();
+            assert!(begins.contains("Over 400 lines because"), "{}: {lines} lines", file.path.display());
+            over.push(file.path);
+        }
+    }
+    assert!(over.len() <= 6, "{over:?}");
+}

@@ -2,6 +2,7 @@
 //!
 //! Initial settings of a connection or listener. A configuration is copied when it is used; it may
 //! be changed or freed at any time afterwards. Only one thread at a time may use a configuration.
+// Over 400 lines because it is one chapter of the header, and most of it is that text.
 
 use crate::config::{DeflateConfig, WebSocketConfig};
 use crate::error::{Error, Result};

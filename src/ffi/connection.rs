@@ -9,6 +9,7 @@
 //! Any thread may call any function on a connection. Calls are serialised, and a thread blocked on
 //! the peer never blocks the others. One thread at a time reads: a second one gets WS_ERR_MISUSE.
 //! A read on any thread invalidates the messages of the previous read.
+// Over 400 lines because it is one chapter of the header, and most of it is that text.
 
 use crate::error::{Error, Result};
 use crate::ffi::batch::MessageBatch;

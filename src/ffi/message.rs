@@ -2,6 +2,7 @@
 //!
 //! Every read and write first tries to send what is pending. A received Ping or Close is answered
 //! automatically; the answer leaves with the next call at the latest, if the transport accepts it.
+// Over 400 lines because it is one chapter of the header, and most of it is that text.
 
 use crate::error::{Error, Result};
 use crate::ffi::batch::{BatchBuilder, MessageBatch};

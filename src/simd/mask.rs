@@ -1,5 +1,6 @@
 //! Masking (RFC 6455 section 5.3): the XOR, in variants for particular processors, and the keys for it; whether bytes are
 //! ASCII, which is seen on the way or, where nothing is masked, by itself.
+//! Over 400 lines because the variants of one loop are read side by side.
 //!
 //! Knows bytes and keys only. Loops over blocks of 16, 32 or 64 bytes: NEON (which is always there), AVX2 and AVX-512 (which
 //! are looked for); elsewhere two words, of which the compiler makes what it can.

@@ -1,4 +1,4 @@
-//! Sessions over socket pairs, with certificates made on the spot.
+//! Sessions over socket pairs, with certificates made on the spot. Over 400 lines because every session needs the same certificates and pairs.
 
 use super::options::{HTTP, provider};
 use super::session::OUTPUT_LIMIT;

@@ -1,4 +1,4 @@
-//! A server judges requests and answers them.
+//! A server judges requests and answers them. Over 400 lines because it is a list of requests, rule by rule.
 
 use super::*;
 use crate::error::CapacityError;
