@@ -28,7 +28,10 @@ SCALE := $(addprefix build/bin/,broadcast_server cluster_chat faulty_link idle)
 
 PYTHON := build/python/venv/bin/python
 
-.PHONY: help all lib examples examples-cpp demo check lint test test-rust test-loom test-tsan test-portable test-c test-known-faults test-cpp
+TESTS := setup-scale lint test-rust test-loom test-c test-known-faults test-cpp test-python test-peers test-scale
+TESTS_ALL := $(TESTS) test-portable
+
+.PHONY: help all lib examples examples-cpp demo check lint test test-all ci-steps test-rust test-loom test-tsan test-portable test-c test-known-faults test-cpp
 .PHONY: test-python test-peers test-scale setup-scale quick-lib quick-c
 .PHONY: setup-python bindings idle autobahn autobahn-full install uninstall notices sizes clean
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-ab bench-setup report
@@ -115,7 +118,14 @@ lint:
 	@CARGO='$(CARGO)' CFLAGS_ALL='$(CFLAGS_ALL)' CXXFLAGS_ALL='$(CXXFLAGS_ALL)' sh tests/lint.sh
 
 ## Run all tests except the conformance suite, which is `make autobahn`.
-test: setup-scale lint test-rust test-loom test-portable test-c test-known-faults test-cpp test-python test-peers test-scale
+test: $(TESTS)
+
+## Run all tests of `make test`, and those that unpack a Debian of their own.
+test-all: $(TESTS_ALL)
+
+# What .ci/run runs, step by step.
+ci-steps:
+	@echo $(TESTS_ALL) autobahn
 
 ## Run the tests in Rust.
 test-rust:

@@ -91,9 +91,11 @@ pub unsafe extern "C" fn ws_read_messages(
     // SAFETY: by the caller's word.
     unsafe {
         guard::null_first(out.cast::<*mut *const ws_message>());
+        if let Some(count) = count.as_mut() {
+            *count = 0;
+        }
         unless_nothing(conn, |conn| {
             let (out, count) = (guard::out(out)?, guard::out(count)?);
-            *count = 0;
             let mut loan = BatchBuilder::of(usize::MAX);
             let found = conn.alive()?.read_many(|room, view| loan.take(room, view))?;
             if found {
@@ -173,9 +175,11 @@ pub unsafe extern "C" fn ws_write_messages(
 ) -> ws_status_t {
     // SAFETY: by the caller's word.
     unsafe {
+        if let Some(accepted) = accepted.as_mut() {
+            *accepted = 0;
+        }
         unless_full(conn, |conn| {
             let accepted = guard::out(accepted)?;
-            *accepted = 0;
             let messages = guard::values(messages, count)?;
             let message = |place: usize, out: &mut Outgoing<'_>| {
                 let Some(message) = messages.get(place).and_then(|message| message.as_ref()) else {

@@ -69,6 +69,8 @@ static void free_of_null_does_nothing(void) {
 }
 
 static void a_null_handle_is_an_invalid_argument_everywhere(void) {
+  const ws_message *const *messages = (const ws_message *const *)1;
+  size_t count = 7;
   const ws_status_t refused = WS_ERR_INVALID_ARGUMENT;
   uint64_t value = 7;
   size_t len = 7;
@@ -108,6 +110,11 @@ static void a_null_handle_is_an_invalid_argument_everywhere(void) {
   CHECK_IS(ws_read_message(NULL, &message), refused);
   CHECK_IS(ws_latency(NULL), -1);
   CHECK(message == NULL);
+  CHECK_IS(ws_read_messages(NULL, &messages, &count), refused);
+  CHECK(messages == NULL && count == 0);
+  count = 7;
+  CHECK_IS(ws_write_messages(NULL, &message, 1, &count), refused);
+  CHECK(count == 0);
   CHECK_IS(ws_write_message(NULL, WS_TEXT, "a", 1), refused);
   CHECK_IS(ws_queue_message(NULL, WS_TEXT, "a", 1), refused);
   CHECK_IS(ws_write_fragment(NULL, WS_TEXT, "a", 1, 1), refused);
