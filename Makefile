@@ -32,7 +32,7 @@ TESTS := setup-scale lint test-rust test-loom test-c test-known-faults test-cpp 
 TESTS_ALL := $(TESTS) test-portable
 
 .PHONY: help all lib examples examples-cpp demo check lint test test-all ci-steps test-rust test-loom test-tsan test-portable test-c test-known-faults test-cpp
-.PHONY: test-python test-peers test-scale setup-scale quick-lib quick-c
+.PHONY: test-asan test-python test-peers test-scale setup-scale quick-lib quick-c
 .PHONY: setup-python bindings idle autobahn autobahn-full install uninstall notices sizes clean
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-ab bench-setup report
 
@@ -142,6 +142,11 @@ test-portable:
 ## Run the tests in C, also under valgrind and sanitizers; check the ABI, an installation, the examples.
 test-c: lib examples $(C_TESTS)
 	sh tests/c/run.sh
+
+# Not part of `make test`: each takes SECONDS_EACH, which are 600.
+## Run random API calls, hostile peers and poller schedules under AddressSanitizer, ten minutes of each.
+test-asan:
+	sh tests/asan.sh
 
 # Not part of `make test`: it builds the standard library, which takes minutes.
 ## Run the tests of threads under ThreadSanitizer.

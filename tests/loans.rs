@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::random::Random;
+use common::random::{Random, seeds};
 use common::wire;
 use std::ffi::c_void;
 use std::ptr;
@@ -300,7 +300,7 @@ struct Direction {
 #[test]
 fn loans_stay_as_they_are_whatever_is_called_and_nothing_is_lost_over_them() {
     let mut read = 0;
-    for seed in 0..40 {
+    for seed in seeds(0..40) {
         read += run_at_random(seed);
     }
     assert!(read > 1_000, "{read} messages came through");
@@ -309,7 +309,7 @@ fn loans_stay_as_they_are_whatever_is_called_and_nothing_is_lost_over_them() {
 #[test]
 fn loans_stay_as_they_are_when_the_connection_ends() {
     let mut kinds = [0; 6];
-    for seed in 1000..1040 {
+    for seed in seeds(1000..1040) {
         let mut random = Random::new(seed);
         let options = [
             (ws_option::WS_OPT_DEFLATE, random.below(2) as u64),

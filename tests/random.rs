@@ -5,7 +5,7 @@ mod common;
 
 use common::deflate::{self, Ending};
 use common::harness::shake;
-use common::random::Random;
+use common::random::{Random, seeds};
 use common::wire::{self, BINARY, CLOSE, PING, PONG, TEXT};
 use common::{
     Block, Event, Fault, Harness, Role, Script, SharedConnection, Transport, WebSocketConfig, config, plain,
@@ -183,7 +183,7 @@ fn check(random: &mut Random, role: Role, config: &WebSocketConfig, bytes: &[u8]
 #[test]
 fn an_orderly_peer_is_understood_the_same_way_however_its_bytes_are_cut() {
     let mut messages = 0;
-    for seed in 0..150 {
+    for seed in seeds(0..150) {
         let mut random = Random::new(seed);
         for role in ROLES {
             let config = random_config(&mut random);
@@ -197,7 +197,7 @@ fn an_orderly_peer_is_understood_the_same_way_however_its_bytes_are_cut() {
 #[test]
 fn a_corrupted_peer_is_refused_the_same_way_however_its_bytes_are_cut() {
     let mut seen = Vec::new();
-    for seed in 1000..1250 {
+    for seed in seeds(1000..1250) {
         let mut random = Random::new(seed);
         for role in ROLES {
             let config = random_config(&mut random);
@@ -214,7 +214,7 @@ fn a_corrupted_peer_is_refused_the_same_way_however_its_bytes_are_cut() {
 
 #[test]
 fn frames_in_any_order_and_without_any_sense_are_refused_the_same_way() {
-    for seed in 2000..2200 {
+    for seed in seeds(2000..2200) {
         let mut random = Random::new(seed);
         for role in ROLES {
             let config = random_config(&mut random);
@@ -267,7 +267,7 @@ fn random_payload(random: &mut Random, compressor: &mut Compress, data: &[u8]) -
 #[test]
 fn a_peer_that_compresses_is_judged_the_same_way_however_its_bytes_are_cut_and_as_the_rfc_has_it() {
     let mut seen = Vec::new();
-    for seed in 7000..7150 {
+    for seed in seeds(7000..7150) {
         let mut random = Random::new(seed);
         let (role, takeover, is_limited) = (*random.pick(&ROLES), random.one_in(2), random.one_in(2));
         let mut config = if is_limited { random_config(&mut random) } else { plain() };
@@ -348,7 +348,7 @@ fn fault_of(ending: Ending) -> (Fault, u16) {
 
 #[test]
 fn noise_is_refused_the_same_way() {
-    for seed in 3000..3200 {
+    for seed in seeds(3000..3200) {
         let mut random = Random::new(seed);
         let len = random.below(200);
         let bytes = random.bytes(len);
@@ -366,7 +366,7 @@ fn heads_that_were_tampered_with_are_judged_the_same_way_however_they_are_cut() 
         Sec-WebSocket-Protocol: a, b\r\n\r\n\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
     let response =
         b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: 11\r\n\r\nnot allowed";
-    for seed in 4000..4200 {
+    for seed in seeds(4000..4200) {
         let mut random = Random::new(seed);
         let as_server = random.one_in(2);
         let mut bytes = if as_server { request.to_vec() } else { response.to_vec() };
@@ -456,7 +456,7 @@ impl Side {
 
 #[test]
 fn two_ends_that_write_and_read_at_random_lose_and_repeat_nothing() {
-    for seed in 5000..5120 {
+    for seed in seeds(5000..5120) {
         let mut random = Random::new(seed);
         let transport = *random.pick(&Transport::ALL);
         let harness = Harness::new(transport, random_script(&mut random));
@@ -502,7 +502,7 @@ fn two_ends_that_write_and_read_at_random_lose_and_repeat_nothing() {
 
 #[test]
 fn two_strangers_meet_over_any_link() {
-    for seed in 6000..6100 {
+    for seed in seeds(6000..6100) {
         let mut random = Random::new(seed);
         let harness = Harness::new(*random.pick(&Transport::ALL), random_script(&mut random));
         let (mut client, mut server) = harness.strangers(

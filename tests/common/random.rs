@@ -1,5 +1,16 @@
 //! Random numbers that are the same in every run.
 
+use std::ops::Range;
+use std::time::{Duration, Instant, SystemTime};
+
+/// These seeds, and with RANDOM_SECONDS in the environment others, for so long.
+pub fn seeds(fixed: Range<u64>) -> impl Iterator<Item = u64> {
+    let seconds = std::env::var("RANDOM_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
+    fixed.chain((now << 20..).take_while(move |_| Instant::now() < until))
+}
+
 /// Xorshift: good enough to make test cases.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
