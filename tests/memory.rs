@@ -443,6 +443,24 @@ fn a_received_message_is_copied_a_few_times_at_most_however_small_the_pieces() {
     }
 }
 
+#[test]
+fn a_message_in_many_fragments_of_one_length_does_not_move_with_each_of_them() {
+    for role in ROLES {
+        let (fragments, len) = (5000, 200);
+        let bytes: Vec<u8> = (0..fragments)
+            .flat_map(|i| {
+                let fin = if i + 1 == fragments { 0x80 } else { 0 };
+                wire::frame(wire::other(role), fin | if i == 0 { 2 } else { 0 }, &vec![7; len])
+            })
+            .collect();
+        let mut connection = open(role, unlimited());
+        let (messages, times, taken) = taken_by(|| feed(&mut connection, &bytes, 4 * KIB).unwrap());
+        assert_eq!(messages, 1);
+        assert!(times < 50, "memory was taken {times} times");
+        assert!(taken < 4 * MIB, "{taken} bytes for a message of {}", fragments * len);
+    }
+}
+
 /// A stream that counts and looks at addresses: what it is given must not move while it waits.
 struct Recorder {
     input: Vec<u8>,

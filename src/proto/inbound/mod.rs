@@ -328,7 +328,8 @@ impl Receiver {
             self.consume(header_len);
             let (missing, key, fin) = (header.len, header.mask, header.fin);
             let total = header.len.saturating_add(header_len as u64);
-            if total == self.last_frame as u64 {
+            // Not for a fragment that goes on with others: each of one length would move all before it.
+            if total == self.last_frame as u64 && self.message.fragments == 1 {
                 self.message.expect(self.last_frame.min(REUSED));
             }
             self.frame = Some(DataFrame { missing, key, fin, total, unmasked: 0 });
