@@ -826,6 +826,42 @@ mod over_sockets {
     }
 
     #[test]
+    fn long_messages_leave_no_memory_behind_with_connections_that_wait() {
+        const MANY: usize = 8;
+        let settings = Settings { blocking: false, ..Settings::default() };
+        let setup = Arc::new(Setup { settings, websocket: Arc::new(unlimited()), ..Setup::default() });
+        let before = ALLOCATOR.held();
+        let mut ends = Vec::new();
+        for _ in 0..MANY {
+            let (near, far) = UnixStream::pair().unwrap();
+            far.set_nonblocking(true).unwrap();
+            let endpoint = SharedConnection::open(&setup, Role::Server, Vec::new());
+            endpoint.set_stream(Stream::Socket(Socket::owned(near.into()))).unwrap();
+            ends.push((endpoint, far));
+        }
+        for (endpoint, far) in &mut ends {
+            let bytes = wire::frame(Role::Client, BINARY, &vec![1; 4 * MIB]);
+            let mut sent = 0;
+            // It is lent until all have received theirs, so that none has the memory of another.
+            while !matches!(endpoint.read_many(|_, _| true), Ok(true)) {
+                sent += far.write(&bytes[sent..]).unwrap_or_default();
+            }
+            // And many short ones have waited to be sent.
+            let queue = |_| endpoint.queue(&Outgoing::Binary(&[1; 8])).unwrap();
+            assert!((0..100_000).map(queue).all(|accepted| accepted == Enqueue::Accepted));
+        }
+        for (endpoint, far) in &mut ends {
+            while endpoint.write_pending().is_err() {
+                let _ = far.read(&mut vec![0; MIB]);
+            }
+            assert!(!matches!(endpoint.read_many(|_, _| true), Ok(true)));
+        }
+        let held = ALLOCATOR.held().saturating_sub(before);
+        // What a pool has for the next ones that become active: four times three buffers of 128 KiB at most.
+        assert!(held < 4 * 3 * 128 * KIB + 64 * KIB, "{held} bytes are held while they wait");
+    }
+
+    #[test]
     fn a_connection_that_compresses_holds_no_buffers_while_a_poller_waits_for_it() {
         connections_that_compress(true, 1024);
         connections_that_compress(false, 1024);

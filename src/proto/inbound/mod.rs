@@ -141,14 +141,19 @@ impl Receiver {
             && self.fault.is_none()
     }
 
-    /// Goes on with another stream, so many bytes into it, and keeps the memory where that is not much. Only where
-    /// [`is_empty`](Self::is_empty), and, where the configuration is another one, after [`forget_whole_len`](Self::forget_whole_len).
-    /// A field that is added has to be thought of.
+    /// Keeps of its memory what another stream may have next, where that is not much. Only where [`is_empty`](Self::is_empty);
+    /// then only [`reuse`](Self::reuse) makes sense.
+    #[inline]
+    pub fn trim(&mut self) {
+        self.input.reuse();
+        self.message.reuse();
+    }
+
+    /// Goes on with another stream, so many bytes into it, in the memory that was [kept](Self::trim). Where the configuration is
+    /// another one, after [`forget_whole_len`](Self::forget_whole_len). A field that is added has to be thought of.
     #[inline]
     pub fn reuse(&mut self, new_offset: u64, new_last_frame: u32, config: &WebSocketConfig) {
         let Self {
-            input,
-            message,
             direct,
             last_frame,
             planned,
@@ -157,6 +162,9 @@ impl Receiver {
             whole_len,
             hidden,
             prefetched,
+            // As new.
+            input: _,
+            message: _,
             // Nothing, or it would not be empty.
             frame: _,
             fault: _,
@@ -164,8 +172,6 @@ impl Receiver {
             // The new stream's, or none.
             inflater: _,
         } = self;
-        input.reuse();
-        message.reuse();
         (*direct, *last_frame, *planned) = (false, new_last_frame as usize, (0, 0));
         (*frame_offset, *offset, *hidden) = (new_offset, new_offset, Hidden::default());
         *prefetched = Prefetched::default();
