@@ -270,7 +270,12 @@ impl Receiver {
     /// After an error only [`discard`](Self::discard) makes sense.
     pub fn next(&mut self, role: Role, config: &WebSocketConfig) -> Result<Option<Received>> {
         if self.has_prefetched() {
-            return Ok(self.next_prefetched(role, config)?.map(Received::from));
+            let message = self.next_prefetched(role, config);
+            if message.is_err() {
+                // Nothing is lent by a read that fails.
+                self.lent = None;
+            }
+            return Ok(message?.map(Received::from));
         }
         self.forget_whole_len();
         if self.lent.take() == Some(Place::Message) {
