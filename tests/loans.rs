@@ -287,6 +287,20 @@ fn there_is_room_again_after_the_close_for_as_long_as_the_end_is_waited_for() {
     assert_eq!(client.read(), Err(CONNECTION_CLOSED));
 }
 
+#[test]
+fn a_read_that_ends_in_a_limit_leaves_no_message_in_the_way_of_what_is_received() {
+    for (role, peer) in [(1, Role::Server), (2, Role::Client)] {
+        let frame = wire::frame(peer, 0x80 | BINARY as u8, &[7; 100]);
+        let mut handle = Handle::open(role, &[]);
+        // The buffer is full to its end, so that there is no room behind what lies in it.
+        while handle.feed(&frame) == frame.len() {}
+        assert_eq!(handle.read(), Ok((BINARY, vec![7; 100], true)));
+        handle.set(ws_option::WS_OPT_MAX_FRAME_SIZE, 99);
+        assert_eq!(handle.read(), Err(ws_status::WS_ERR_CAPACITY as i32));
+        assert!(handle.lend_room(), "for a {peer:?}'s bytes, which are dropped");
+    }
+}
+
 /// One direction of two connections: what was accepted at one end, what was read at the other, and bytes in between.
 #[derive(Default)]
 struct Direction {

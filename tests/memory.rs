@@ -444,6 +444,24 @@ fn a_received_message_is_copied_a_few_times_at_most_however_small_the_pieces() {
     }
 }
 
+#[test]
+fn a_message_in_many_fragments_of_one_length_does_not_move_with_each_of_them() {
+    for role in ROLES {
+        let (fragments, len) = (5000, 200);
+        let bytes: Vec<u8> = (0..fragments)
+            .flat_map(|i| {
+                let fin = if i + 1 == fragments { 0x80 } else { 0 };
+                wire::frame(wire::other(role), fin | if i == 0 { 2 } else { 0 }, &vec![7; len])
+            })
+            .collect();
+        let mut connection = open(role, unlimited());
+        let (messages, times, taken) = taken_by(|| feed(&mut connection, &bytes, 4 * KIB).unwrap());
+        assert_eq!(messages, 1);
+        assert!(times < 50, "memory was taken {times} times");
+        assert!(taken < 4 * MIB, "{taken} bytes for a message of {}", fragments * len);
+    }
+}
+
 /// A stream that counts and looks at addresses: what it is given must not move while it waits.
 struct Recorder {
     input: Vec<u8>,
@@ -806,6 +824,42 @@ mod over_sockets {
             let held = ALLOCATOR.held().saturating_sub(before) / MANY;
             assert!(held < most, "{held} bytes are held by each while it waits");
         }
+    }
+
+    #[test]
+    fn long_messages_leave_no_memory_behind_with_connections_that_wait() {
+        const MANY: usize = 8;
+        let settings = Settings { blocking: false, ..Settings::default() };
+        let setup = Arc::new(Setup { settings, websocket: Arc::new(unlimited()), ..Setup::default() });
+        let before = ALLOCATOR.held();
+        let mut ends = Vec::new();
+        for _ in 0..MANY {
+            let (near, far) = UnixStream::pair().unwrap();
+            far.set_nonblocking(true).unwrap();
+            let endpoint = SharedConnection::open(&setup, Role::Server, Vec::new());
+            endpoint.set_stream(Stream::Socket(Socket::owned(near.into()))).unwrap();
+            ends.push((endpoint, far));
+        }
+        for (endpoint, far) in &mut ends {
+            let bytes = wire::frame(Role::Client, BINARY, &vec![1; 4 * MIB]);
+            let mut sent = 0;
+            // It is lent until all have received theirs, so that none has the memory of another.
+            while !matches!(endpoint.read_many(|_, _| true), Ok(true)) {
+                sent += far.write(&bytes[sent..]).unwrap_or_default();
+            }
+            // And many short ones have waited to be sent.
+            let queue = |_| endpoint.queue(&Outgoing::Binary(&[1; 8])).unwrap();
+            assert!((0..100_000).map(queue).all(|accepted| accepted == Enqueue::Accepted));
+        }
+        for (endpoint, far) in &mut ends {
+            while endpoint.write_pending().is_err() {
+                let _ = far.read(&mut vec![0; MIB]);
+            }
+            assert!(!matches!(endpoint.read_many(|_, _| true), Ok(true)));
+        }
+        let held = ALLOCATOR.held().saturating_sub(before);
+        // What a pool has for the next ones that become active: four times three buffers of 128 KiB at most.
+        assert!(held < 4 * 3 * 128 * KIB + 64 * KIB, "{held} bytes are held while they wait");
     }
 
     #[test]

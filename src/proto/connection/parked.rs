@@ -95,9 +95,12 @@ impl Connection {
             && self.fragments.is_none()
     }
 
-    /// What is left of it where it [`is_parkable`](Self::is_parkable).
+    /// What is left of it where it [`is_parkable`](Self::is_parkable): all but memory, of which no more stays here than the next
+    /// one may need.
     #[inline]
     pub fn parked(&mut self, usual: &Arc<WebSocketConfig>) -> Parked {
+        self.receiver.trim();
+        self.sender.trim();
         let is_usual = self.deadlines.now().is_none()
             && !self.needs_clock()
             && Arc::ptr_eq(&self.config, usual)

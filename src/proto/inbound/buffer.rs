@@ -130,6 +130,7 @@ impl Buffer {
     }
 
     /// Starts anew, with the memory there is where it is not much.
+    #[inline]
     pub(super) fn reuse(&mut self) {
         let Self { bytes, start, end, doublings, room } = self;
         if bytes.len() > REUSED {

@@ -136,14 +136,19 @@ impl Receiver {
             && self.fault.is_none()
     }
 
-    /// Goes on with another stream, so many bytes into it, and keeps the memory where that is not much. Only where
-    /// [`is_empty`](Self::is_empty), and, where the configuration is another one, after [`forget_whole_len`](Self::forget_whole_len).
-    /// A field that is added has to be thought of.
+    /// Keeps of its memory what another stream may have next, where that is not much. Only where [`is_empty`](Self::is_empty);
+    /// then only [`reuse`](Self::reuse) makes sense.
+    #[inline]
+    pub(crate) fn trim(&mut self) {
+        self.input.reuse();
+        self.message.reuse();
+    }
+
+    /// Goes on with another stream, so many bytes into it, in the memory that was [kept](Self::trim). Where the configuration is
+    /// another one, after [`forget_whole_len`](Self::forget_whole_len). A field that is added has to be thought of.
     #[inline]
     pub(crate) fn reuse(&mut self, new_offset: u64, new_last_frame: u32, config: &WebSocketConfig) {
         let Self {
-            input,
-            message,
             direct,
             last_frame,
             planned,
@@ -152,6 +157,9 @@ impl Receiver {
             whole_len,
             hidden,
             prefetched,
+            // As new.
+            input: _,
+            message: _,
             // Nothing, or it would not be empty.
             frame: _,
             fault: _,
@@ -159,8 +167,6 @@ impl Receiver {
             // The new stream's, or none.
             inflater: _,
         } = self;
-        input.reuse();
-        message.reuse();
         (*direct, *last_frame, *planned) = (false, new_last_frame as usize, (0, 0));
         (*frame_offset, *offset, *hidden) = (new_offset, new_offset, Hidden::default());
         *prefetched = Prefetched::default();
@@ -259,7 +265,12 @@ impl Receiver {
     /// After an error only [`discard`](Self::discard) makes sense.
     pub(crate) fn next(&mut self, role: Role, config: &WebSocketConfig) -> Result<Option<Received>> {
         if self.has_prefetched() {
-            return Ok(self.next_prefetched(role, config)?.map(Received::from));
+            let message = self.next_prefetched(role, config);
+            if message.is_err() {
+                // Nothing is lent by a read that fails.
+                self.lent = None;
+            }
+            return Ok(message?.map(Received::from));
         }
         self.forget_whole_len();
         if self.lent.take() == Some(Place::Message) {
@@ -323,7 +334,8 @@ impl Receiver {
             self.consume(header_len);
             let (missing, key, fin) = (header.len, header.mask, header.fin);
             let total = header.len.saturating_add(header_len as u64);
-            if self.message.fragments == 1 && total == self.last_frame as u64 {
+            // Not for a fragment that goes on with others: each of one length would move all before it.
+            if total == self.last_frame as u64 && self.message.fragments == 1 {
                 self.message.expect(self.last_frame.min(REUSED));
             }
             self.frame = Some(DataFrame { missing, key, fin, total, unmasked: 0 });

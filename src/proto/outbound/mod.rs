@@ -180,12 +180,28 @@ impl Sender {
         self.is_empty() && self.ping.is_none() && self.lent.is_none()
     }
 
-    /// Goes on with another stream, and keeps the memory where that is not much. Only where it
-    /// [`holds_nothing`](Self::holds_nothing). A field that is added has to be thought of.
+    /// Keeps of its memory what another stream may have next, where that is not much. Only where it
+    /// [`holds_nothing`](Self::holds_nothing).
+    #[inline]
+    pub(crate) fn trim(&mut self) {
+        // What is left is one block that is empty, at most.
+        if !matches!(self.blocks.front(), None | Some(Block::Own(_)))
+            || self.blocks.front().is_some_and(|block| block.memory() > REUSED)
+        {
+            self.blocks.clear();
+        }
+        // No more blocks have waited than frames.
+        if self.frames.capacity() > REUSED / size_of::<usize>() {
+            (self.blocks, self.frames) = (VecDeque::new(), VecDeque::new());
+        }
+    }
+
+    /// Goes on with another stream, in the memory that was [kept](Self::trim). A field that is added has to be thought of.
     pub(crate) fn reuse(&mut self, new_role: Role) {
         let Self {
             role,
-            blocks,
+            // Memory.
+            blocks: _,
             // Zero and none, where nothing waits.
             block_sent: _,
             frames: _,
@@ -197,12 +213,6 @@ impl Sender {
             lent: _,
         } = self;
         *role = new_role;
-        // What is left is one block that is empty, at most.
-        if !matches!(blocks.front(), None | Some(Block::Own(_)))
-            || blocks.front().is_some_and(|block| block.memory() > REUSED)
-        {
-            blocks.clear();
-        }
     }
 
     /// Bytes that wait to be sent, or the most that can be said.
