@@ -116,7 +116,7 @@ impl Driver {
         loop {
             let stuck = self.flush_before_reading(stream, &mut broken);
             self.connection.poll_end()?;
-            self.check_patience()?;
+            self.check_budget()?;
             match (self.fill(stream), broken.take()) {
                 (Ok(()), still) => broken = still,
                 (Err(error), Some(cause)) if error.is_would_block() => self.connection.ended_by(cause)?,

@@ -56,7 +56,7 @@ impl Driver {
                 (Err(error), Some(cause)) if error.is_would_block() => self.connection.ended_by(cause)?,
                 (Err(error), _) => return Err(error),
             }
-            self.check_patience()?;
+            self.check_budget()?;
             stuck = self.flush_before_reading(stream, &mut broken);
         }
     }
@@ -140,8 +140,8 @@ impl Driver {
 
     /// A peer that sends nothing but what the reader does not see cannot hold up a call for ever.
     #[inline]
-    pub(super) fn check_patience(&mut self) -> Result<()> {
-        if self.connection.is_patience_lost() {
+    pub(super) fn check_budget(&mut self) -> Result<()> {
+        if self.connection.is_budget_spent() {
             return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
         }
         Ok(())

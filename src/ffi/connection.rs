@@ -123,11 +123,11 @@ impl ws_conn {
     /// The next message of those that were read ahead, without the lock. Nothing is looked at here: should two threads
     /// read at once, against the rules, they may get one message twice.
     #[inline(always)]
-    pub(super) fn next_ahead(&self) -> Option<*const ws_message> {
+    pub(super) fn next_prefetched(&self) -> Option<*const ws_message> {
         if self.dead.load(Ordering::Relaxed) {
             return None;
         }
-        let place = self.shared.next_ahead()?;
+        let place = self.shared.next_prefetched()?;
         Some(MessageBatch::messages(self.lent.load(Ordering::Relaxed)).wrapping_add(place.into()))
     }
 }

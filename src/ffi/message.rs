@@ -48,7 +48,7 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
     // SAFETY: by the caller's word.
     unsafe {
         if let (Some(conn), Some(out)) = (conn.as_ref(), out.as_mut())
-            && let Some(message) = conn.next_ahead()
+            && let Some(message) = conn.next_prefetched()
         {
             *out = message;
             return ws_status::WS_OK as i32;
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn ws_read_message(conn: *mut ws_conn, out: *mut *const ws
         unless_nothing(conn, |conn| {
             let out = guard::out(out)?;
             let mut loan = BatchBuilder::of(PREFETCHED);
-            let found = conn.alive()?.read_ahead(|room, view| {
+            let found = conn.alive()?.read_and_prefetch(|room, view| {
                 let wants_more = loan.take(room, view);
                 conn.lent.store(loan.lent, Ordering::Relaxed);
                 wants_more

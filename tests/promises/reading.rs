@@ -406,7 +406,7 @@ fn a_message_that_arrives_faster_than_it_is_read_lets_others_have_a_turn_on_a_so
         let mut received = 0;
         let lost = loop {
             assert_eq!(connection.poll_read().unwrap(), None);
-            if connection.is_patience_lost() || received > 70 << 20 {
+            if connection.is_budget_spent() || received > 70 << 20 {
                 break received;
             }
             let room = connection.space().unwrap().len();

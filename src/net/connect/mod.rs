@@ -246,9 +246,9 @@ impl Connector {
         }
         let arrived =
             events.iter().map(|event| event.token().0).filter(|token| *token != COMPLETIONS.0).collect();
-        let news = self.completions.as_mut().map(Completions::take).unwrap_or_default();
-        for news in news {
-            match (news, &mut self.stage) {
+        let completions = self.completions.as_mut().map(Completions::take).unwrap_or_default();
+        for completion in completions {
+            match (completion, &mut self.stage) {
                 (Completion::Addresses(family, found), Stage::Race(race)) => {
                     let addresses = found.unwrap_or_else(|error| {
                         race.error = error;

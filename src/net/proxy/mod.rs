@@ -1,4 +1,4 @@
-//! Proxies: which one to go through, and the talk with it until a tunnel stands (RFC 9110 section 9.3.6; RFC 1928, 1929).
+//! Proxies: which one to go through, and the negotiation with it until a tunnel stands (RFC 9110 section 9.3.6; RFC 1928, 1929).
 //!
 //! Knows the URL of a proxy, HTTP's CONNECT, SOCKS 5 and the rules of the environment. Must not know sockets, clocks or
 //! what goes through the tunnel: bytes in, bytes out, a verdict. It never takes a byte of the tunnel itself, for it says
@@ -50,13 +50,13 @@ impl Proxy {
         Ok(environment::find(secure, host, port, variable)?.map(|(_, url)| url))
     }
 
-    /// Begins the talk that ends in a tunnel to this destination; IPv6 comes without brackets.
+    /// Begins the negotiation that ends in a tunnel to this destination; IPv6 comes without brackets.
     pub fn tunnel(&self, host: &str, port: u16) -> Result<Tunnel, Error> {
         if !is_host(host) {
             return Err(invalid("the host to reach is neither a name nor an address"));
         }
         let mut output = Vec::new();
-        let talk = match self.kind {
+        let negotiation = match self.kind {
             Kind::Http => Negotiation::Http(http::Negotiation::begin(
                 host,
                 port,
@@ -70,14 +70,14 @@ impl Proxy {
                 &mut output,
             )?),
         };
-        Ok(Tunnel { talk, output, sent: 0 })
+        Ok(Tunnel { negotiation, output, sent: 0 })
     }
 }
 
-/// The talk with a proxy, without I/O: send [`output`](Self::output), read at most [`wanted`](Self::wanted) bytes and
+/// The negotiation with a proxy, without I/O: send [`output`](Self::output), read at most [`wanted`](Self::wanted) bytes and
 /// hand them to [`received`](Self::received), until that says that the tunnel stands.
 pub struct Tunnel {
-    talk: Negotiation,
+    negotiation: Negotiation,
     output: Vec<u8>,
     /// How much of the output has left.
     sent: usize,
@@ -103,22 +103,22 @@ impl Tunnel {
     /// At most so many bytes may be read now: as many as the answer goes on for at least, so that nothing of what comes
     /// through the tunnel is taken. 0 where the tunnel stands.
     pub fn wanted(&self) -> usize {
-        match &self.talk {
-            Negotiation::Http(talk) => talk.wanted(),
-            Negotiation::Socks(talk) => talk.wanted(),
+        match &self.negotiation {
+            Negotiation::Http(negotiation) => negotiation.wanted(),
+            Negotiation::Socks(negotiation) => negotiation.wanted(),
         }
     }
 
     /// Takes what was read, at most [`wanted`](Self::wanted) bytes; whether the tunnel stands. Afterwards there may be
-    /// output again. An error ends the talk.
+    /// output again. An error ends the negotiation.
     pub fn received(&mut self, bytes: &[u8]) -> Result<bool, Error> {
         if bytes.len() > self.wanted() {
             return Err(Error::Misuse("more bytes were read than the proxy's answer has"));
         }
         for &byte in bytes {
-            match &mut self.talk {
-                Negotiation::Http(talk) => talk.take(byte)?,
-                Negotiation::Socks(talk) => talk.take(byte, &mut self.output)?,
+            match &mut self.negotiation {
+                Negotiation::Http(negotiation) => negotiation.take(byte)?,
+                Negotiation::Socks(negotiation) => negotiation.take(byte, &mut self.output)?,
             }
         }
         Ok(self.wanted() == 0)
@@ -134,7 +134,7 @@ impl Tunnel {
 impl fmt::Debug for Tunnel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tunnel")
-            .field("talk", &self.talk)
+            .field("negotiation", &self.negotiation)
             .field("output", &format_args!("{} bytes", self.output().len()))
             .finish()
     }

@@ -39,15 +39,15 @@ impl SharedConnection {
     }
 
     /// [`read_many`](Self::read_many), where all messages but the first count as not read yet: they are handed out one by
-    /// one by [`next_ahead`](Self::next_ahead), or by the next reads.
+    /// one by [`next_prefetched`](Self::next_prefetched), or by the next reads.
     #[inline]
-    pub fn read_ahead(
+    pub fn read_and_prefetch(
         &self,
         mut take: impl FnMut(&mut MessageSlots, &MessageView<'_>) -> bool,
     ) -> Result<bool> {
         self.read_unless_drained(&mut take, |inner, take| {
-            let is_calm = inner.connection().is_calm();
-            let (start, behind) = inner.read_many(&mut |room, view| take(room, view) && is_calm)?;
+            let may_hand_out = inner.connection().may_hand_out();
+            let (start, behind) = inner.read_many(&mut |room, view| take(room, view) && may_hand_out)?;
             if behind > 0 {
                 inner.connection_mut().prefetch(start);
                 self.cursor.store(BatchCursor { next: 1, end: behind + 1 }.into(), Ordering::Relaxed);
@@ -56,11 +56,11 @@ impl SharedConnection {
         })
     }
 
-    /// The place of the next message among those of the last [`read_ahead`](Self::read_ahead), which counts as read from now
+    /// The place of the next message among those of the last [`read_and_prefetch`](Self::read_and_prefetch), which counts as read from now
     /// on: it can be read without the lock. None where anything else has to be done before: something waits to be sent,
     /// the connection is closing, it was configured. For the one thread that reads.
     #[inline(always)]
-    pub fn next_ahead(&self) -> Option<u16> {
+    pub fn next_prefetched(&self) -> Option<u16> {
         let cursor = BatchCursor::from(self.cursor.load(Ordering::Relaxed));
         if cursor.next >= cursor.end || !self.monitor.is_batch_valid() {
             return None;
@@ -175,8 +175,8 @@ impl From<u32> for BatchCursor {
 
 impl From<BatchCursor> for u32 {
     #[inline]
-    fn from(ahead: BatchCursor) -> Self {
-        Self::from(ahead.end) << 16 | Self::from(ahead.next)
+    fn from(cursor: BatchCursor) -> Self {
+        Self::from(cursor.end) << 16 | Self::from(cursor.next)
     }
 }
 

@@ -163,12 +163,12 @@ impl Connection {
     /// Whether messages have been prefetched, and nothing is to be done before they are handed out.
     #[inline]
     pub fn is_prefetch_valid(&self) -> bool {
-        self.receiver.is_prefetch_valid() && self.is_calm()
+        self.receiver.is_prefetch_valid() && self.may_hand_out()
     }
 
     /// Whether nothing is to be done before messages that have arrived are handed out.
     #[inline]
-    pub fn is_calm(&self) -> bool {
+    pub fn may_hand_out(&self) -> bool {
         self.phase.can_read() && (!self.has_output() || self.corked)
     }
 
@@ -228,7 +228,7 @@ impl Connection {
 
     /// Whether so much has arrived without giving a message that the caller should have a turn. Starts anew then, and
     /// counts as [readable](Self::is_readable), for there is likely to be more.
-    pub fn is_patience_lost(&mut self) -> bool {
+    pub fn is_budget_spent(&mut self) -> bool {
         let hidden = u64::from(self.hidden_frames) + self.receiver.hidden_frames(self.over_socket);
         let lost = hidden >= HIDDEN_FRAME_BUDGET.into();
         if lost {
