@@ -1208,6 +1208,44 @@ static void an_end_of_the_stream_in_the_handshake_is_told(void) {
   free_pair(&both);
 }
 
+/* A peer that asks and leaves: a loop that waits where there is no input would wait for good. */
+static void an_end_of_the_stream_that_came_with_the_handshake_is_input_to_read(void) {
+  static const char request[] =
+    "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  for (uint64_t accepts = 0; accepts < 2; accepts++) {
+    ws_config *config = config_with(WS_OPT_AUTO_ACCEPT, accepts);
+    const ws_message *message;
+    ws_conn *server;
+    CHECK_IS(ws_server_new(config, &server), WS_OK);
+    ws_config_free(config);
+    CHECK_IS(feed_text(server, request), strlen(request));
+    CHECK_IS(ws_feed_eof(server), WS_OK);
+    CHECK_IS(ws_handshake(server), WS_OK);
+    if (!accepts) {
+      CHECK_IS(ws_get_state(server), WS_STATE_REQUEST);
+      CHECK_IS(ws_has_input(server), 0);
+      CHECK_IS(ws_accept(server, NULL), WS_OK);
+    }
+    CHECK_IS(ws_get_state(server), WS_STATE_OPEN);
+    CHECK_IS(ws_has_input(server), 1);
+    CHECK_IS(ws_read_message(server, &message), WS_ERR_CONNECTION_CLOSED);
+    CHECK_IS(ws_has_input(server), 0);
+    ws_free(server);
+  }
+  pair both = new_pair(NULL, NULL);
+  const ws_message *message;
+  CHECK_IS(ws_handshake(both.client), WS_ERR_WOULD_BLOCK);
+  carry(both.client, both.server);
+  CHECK_IS(ws_handshake(both.server), WS_OK);
+  carry(both.server, both.client);
+  CHECK_IS(ws_feed_eof(both.client), WS_OK);
+  CHECK_IS(ws_handshake(both.client), WS_OK);
+  CHECK_IS(ws_has_input(both.client), 1);
+  CHECK_IS(ws_read_message(both.client, &message), WS_ERR_CONNECTION_CLOSED);
+  free_pair(&both);
+}
+
 /* Each broken rule: the status, the Close code that the peer is told, and words that say what and where. */
 static void a_broken_rule_is_told_in_words_and_to_the_peer(void) {
   static const struct {
@@ -1813,6 +1851,7 @@ int main(int argc, char **argv) {
   RUN(what_comes_after_a_close_is_not_looked_at);
   RUN(an_end_of_the_stream_in_the_middle_is_told_after_what_came_before);
   RUN(an_end_of_the_stream_in_the_handshake_is_told);
+  RUN(an_end_of_the_stream_that_came_with_the_handshake_is_input_to_read);
   RUN(a_broken_rule_is_told_in_words_and_to_the_peer);
   RUN(misuse_and_bad_arguments_are_told_in_words);
   RUN(a_status_without_a_sentence_of_its_own_does_not_tell_an_older_failures);

@@ -150,7 +150,8 @@ impl Connection {
     }
 
     fn finish_handshake(&mut self) {
-        self.unread = !self.receiver.buffered().is_empty();
+        // The end of the stream may have come with it.
+        self.unread = self.eof || !self.receiver.buffered().is_empty();
         if let Phase::Opening(mut handshake) = std::mem::replace(&mut self.phase, Phase::Open) {
             let Opened { head, protocol, deflate } = handshake.take_opened();
             if self.config.keep_head {
