@@ -1246,6 +1246,27 @@ static void an_end_of_the_stream_that_came_with_the_handshake_is_input_to_read(v
   free_pair(&both);
 }
 
+/* What has arrived of a message is a part as soon as parts are asked for, whether or not more comes. */
+static void what_has_arrived_of_a_message_is_input_once_parts_are_delivered(void) {
+  for (int32_t role = WS_CLIENT; role <= WS_SERVER; role++) {
+    ws_conn *conn = new_open(NULL, role);
+    const ws_message *message;
+    uint8_t frame[64];
+    size_t len = put_frame(frame, role == WS_CLIENT ? WS_SERVER : WS_CLIENT, 0x81, "begun", 5);
+    CHECK_IS(feed(conn, frame, len - 2), len - 2);
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_WOULD_BLOCK);
+    CHECK_IS(ws_set_option(conn, WS_OPT_MAX_MESSAGE_SIZE, 1000), WS_OK);
+    CHECK_IS(ws_set_option(conn, WS_OPT_DELIVER_FRAGMENTS, 1), WS_OK);
+    CHECK_IS(ws_has_input(conn), 1);
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, "beg") && !message->is_final);
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_WOULD_BLOCK);
+    CHECK_IS(ws_set_option(conn, WS_OPT_MAX_MESSAGE_SIZE, 2000), WS_OK);
+    CHECK_IS(ws_has_input(conn), 0);
+    ws_free(conn);
+  }
+}
+
 /* Each broken rule: the status, the Close code that the peer is told, and words that say what and where. */
 static void a_broken_rule_is_told_in_words_and_to_the_peer(void) {
   static const struct {
@@ -1852,6 +1873,7 @@ int main(int argc, char **argv) {
   RUN(an_end_of_the_stream_in_the_middle_is_told_after_what_came_before);
   RUN(an_end_of_the_stream_in_the_handshake_is_told);
   RUN(an_end_of_the_stream_that_came_with_the_handshake_is_input_to_read);
+  RUN(what_has_arrived_of_a_message_is_input_once_parts_are_delivered);
   RUN(a_broken_rule_is_told_in_words_and_to_the_peer);
   RUN(misuse_and_bad_arguments_are_told_in_words);
   RUN(a_status_without_a_sentence_of_its_own_does_not_tell_an_older_failures);

@@ -96,7 +96,10 @@ impl Connection {
 
     /// Whether a read would find something new without more bytes: a message, the end, a failure.
     pub fn is_readable(&self) -> bool {
-        (self.unread && !matches!(self.phase, Phase::Ended)) || self.is_over()
+        (self.unread && !matches!(self.phase, Phase::Ended))
+            || self.is_over()
+            // Parts may have been asked for since it was looked at.
+            || (self.config.deliver_fragments && self.receiver.holds_part())
     }
 
     /// Whether nothing has arrived that waits to be read, so that what arrives next is the beginning of a message: then

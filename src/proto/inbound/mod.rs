@@ -247,6 +247,11 @@ impl Receiver {
         self.frame.is_some() || self.message.kind.is_some() || !self.input.filled().is_empty()
     }
 
+    /// Whether there is something of an unfinished message that could be delivered as a part of it.
+    pub(crate) fn holds_part(&self) -> bool {
+        self.message.kind.is_some() && self.message.len > self.message.text.incomplete()
+    }
+
     /// Bytes of the stream, counted from its first, before the frame that was looked at last.
     pub(crate) fn frame_offset(&self) -> u64 {
         self.frame_offset
