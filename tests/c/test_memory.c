@@ -1264,6 +1264,18 @@ static void what_has_arrived_of_a_message_is_input_once_parts_are_delivered(void
     CHECK_IS(ws_set_option(conn, WS_OPT_MAX_MESSAGE_SIZE, 2000), WS_OK);
     CHECK_IS(ws_has_input(conn), 0);
     ws_free(conn);
+    /* Between two frames there is nothing to do before the next one comes. */
+    conn = new_open(NULL, role);
+    feed_frame(conn, role == WS_CLIENT ? WS_SERVER : WS_CLIENT, 0x01, "begun");
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_WOULD_BLOCK);
+    CHECK_IS(ws_set_option(conn, WS_OPT_DELIVER_FRAGMENTS, 1), WS_OK);
+    CHECK_IS(ws_has_input(conn), 0);
+    CHECK_IS(ws_read_message(conn, &message), WS_ERR_WOULD_BLOCK);
+    CHECK_IS(ws_has_input(conn), 0);
+    feed_frame(conn, role == WS_CLIENT ? WS_SERVER : WS_CLIENT, 0x80, "");
+    CHECK_IS(ws_read_message(conn, &message), WS_OK);
+    CHECK(is_message(message, WS_TEXT, "begun") && message->is_final);
+    ws_free(conn);
   }
 }
 

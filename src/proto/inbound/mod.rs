@@ -247,9 +247,10 @@ impl Receiver {
         self.frame.is_some() || self.message.kind.is_some() || !self.input.filled().is_empty()
     }
 
-    /// Whether there is something of an unfinished message that could be delivered as a part of it.
+    /// Whether there is something of an unfinished frame that could be delivered as a part. What came in frames before it goes
+    /// with the next one.
     pub(crate) fn holds_part(&self) -> bool {
-        self.message.kind.is_some() && self.message.len > self.message.text.incomplete()
+        self.frame.is_some() && self.message.len > self.message.text.incomplete()
     }
 
     /// Bytes of the stream, counted from its first, before the frame that was looked at last.
