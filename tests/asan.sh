@@ -10,9 +10,12 @@ target=x86_64-unknown-linux-gnu
 # Leaks are valgrind's matter.
 export ASAN_OPTIONS=detect_leaks=0
 
+# instrumented COMMAND ARGUMENT...
 instrumented() {
+    command=$1
+    shift
     env RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=build/target-asan \
-        ${CARGO:-cargo} "$@" --locked --target $target
+        ${CARGO:-cargo} "$command" --locked --target $target "$@"
 }
 
 build_model() {

@@ -59,12 +59,20 @@ impl Published {
     const IDLE: u32 = 8;
     /// Nothing is to be done before what has been read ahead is handed out.
     const BATCH_VALID: u32 = 16;
-    const ALL: u32 = Self::IDLE | Self::BATCH_VALID;
+    /// There is nothing to look at any more.
+    const OVER: u32 = 64;
+    const ALL: u32 = Self::IDLE | Self::BATCH_VALID | Self::OVER;
 
     /// See the constants.
     #[inline]
     pub(crate) fn new(idle: bool, batch_valid: bool) -> Self {
         Self(if idle { Self::IDLE } else { 0 } | if batch_valid { Self::BATCH_VALID } else { 0 })
+    }
+
+    /// That, and that there is nothing to look at any more.
+    #[inline]
+    pub(crate) fn and_over(self) -> Self {
+        Self(self.0 | Self::OVER)
     }
 }
 
@@ -158,6 +166,12 @@ impl<T: Monitored> Monitor<T> {
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         self.word.load(Ordering::Acquire) & (Published::IDLE | Events::ALL) == Published::IDLE
+    }
+
+    /// Whether there is nothing to look at any more, however busy it is.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.word.load(Ordering::Acquire) & Published::OVER != 0
     }
 
     /// Whether what was read ahead may be handed out.

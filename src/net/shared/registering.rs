@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::net::clock::Now;
 use crate::net::registry::{Key, Registry, Sides, SourceStatus};
 use crate::net::signal::{Busy, Events, Published};
+use crate::proto::connection::Phase;
 use crate::proto::deadline::NEVER;
 use std::io;
 use std::sync::Arc;
@@ -106,8 +107,12 @@ impl SharedConnection {
         self.monitor.leave_events(events)
     }
 
-    /// How it is; `None` while somebody has the lock, who will mark it dirty.
+    /// How it is; `None` while somebody has the lock, who will mark it dirty. Once its end has been told nothing happens any
+    /// more, and what was said before that is not to be believed.
     pub(in crate::net) fn status(&self, now: &Now) -> Option<SourceStatus> {
+        if self.monitor.is_over() {
+            return Some(SourceStatus { ready: false, due: NEVER });
+        }
         match self.monitor.look() {
             Ok(mut inner) => {
                 let status = inner.status(now);
@@ -151,7 +156,8 @@ impl Inner {
             Some(registration) if !registration.awaits_look => self.tell_status(),
             _ => {}
         }
-        Published::new(is_idle, is_batch_valid)
+        let published = Published::new(is_idle, is_batch_valid);
+        if matches!(self.view().phase(), Phase::Ended) { published.and_over() } else { published }
     }
 
     /// Has the poller look, whatever it knows.

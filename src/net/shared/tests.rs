@@ -4,6 +4,7 @@
 use super::*;
 use crate::net::poller::{Poller, Source};
 use crate::net::socket::Socket;
+use crate::proto::connection::Phase;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -55,4 +56,31 @@ fn a_connection_that_a_panic_went_through_leaves_its_poller_and_closes_its_socke
     drop(connection);
     peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     assert_eq!(peer.read(&mut [0; 16]).unwrap(), 0);
+}
+
+#[test]
+fn a_connection_that_is_busy_is_not_reported_after_its_end_has_been_told() {
+    let (connection, peer) = open();
+    connection
+        .with(|inner| {
+            inner.configure(|_, settings| {
+                settings.blocking = false;
+                Ok(())
+            })
+        })
+        .unwrap()
+        .unwrap();
+    let poller = Poller::new().unwrap();
+    poller.add(Source::Connection(Arc::clone(&connection)), 7).unwrap();
+    drop(peer);
+    let (mut tokens, at_once) = ([0; 4], Some(Duration::ZERO));
+    assert_eq!(poller.wait(&mut tokens, Some(Duration::from_secs(5))).unwrap(), 1);
+    // Marked dirty while there is something to tell.
+    connection.set_paused(false).unwrap();
+    assert!(connection.read_many(|_, _| false).is_err());
+    assert!(connection.look(|inner| matches!(inner.view().phase(), Phase::Ended)).unwrap());
+    let busy = connection.lock().unwrap();
+    assert!(poller.wait(&mut tokens, at_once).is_err(), "the poller believes what was said before the end");
+    drop(busy);
+    assert!(poller.wait(&mut tokens, at_once).is_err());
 }
