@@ -27,6 +27,10 @@ mod message;
 mod net;
 mod opening;
 mod proto;
+#[cfg(test)]
+#[allow(dead_code, unreachable_pub)]
+#[path = "../tests/common/random.rs"]
+mod random;
 #[allow(unsafe_code)]
 mod simd;
 #[cfg(feature = "net")]

@@ -62,7 +62,10 @@ impl Driver {
                 return self.hear_out(stream, cause);
             }
             match self.connection.poll_handshake() {
-                Ok(Opening::NeedsBytes) => self.fill(stream)?,
+                Ok(Opening::NeedsBytes) => {
+                    self.fill(stream)?;
+                    self.check_budget()?;
+                }
                 other => {
                     let _ = self.flush_quietly(stream);
                     return other;

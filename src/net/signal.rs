@@ -127,10 +127,10 @@ impl<T: Monitored> Monitor<T> {
     pub(crate) fn lock_and(&self, prepare: impl FnOnce(&mut T)) -> Option<Held<'_, T>> {
         let mut value = self.value.lock().ok()?;
         self.note_events(&mut value);
+        prepare(&mut value);
         if value.may_reenter() {
             self.owner.store(this_thread(), Ordering::Relaxed);
         }
-        prepare(&mut value);
         Some(Held { value, released: Released { monitor: self, may_be_looked_at: false } })
     }
 

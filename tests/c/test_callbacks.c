@@ -396,6 +396,38 @@ static void a_callback_that_sends_nothing_is_taken_for_not_now(void) {
   ws_free(conn);
 }
 
+/* What is no request, and then bytes without end, which can be taken a million times before the test gives up. */
+static int32_t receive_a_flood(void *userdata, uint8_t *buf, size_t len, size_t *out_n) {
+  static const char bad[] = "NONSENSE\r\n\r\n";
+  int *calls = userdata;
+  *out_n = 0;
+  if (++*calls > 1000000) return EAGAIN;
+  *out_n = *calls == 1 ? least(len, sizeof bad - 1) : len;
+  memset(buf, 'x', *out_n);
+  if (*calls == 1) memcpy(buf, bad, *out_n);
+  return 0;
+}
+
+static int32_t give_nothing(void *userdata, const uint8_t *buf, size_t len, size_t *out_n) {
+  (void)userdata, (void)buf, (void)len;
+  *out_n = 0;
+  return EAGAIN;
+}
+
+static void a_peer_that_floods_and_takes_no_refusal_does_not_hold_a_handshake(void) {
+  ws_conn *conn;
+  int calls = 0, i;
+  CHECK_IS(ws_server_new(NULL, &conn), WS_OK);
+  CHECK_IS(ws_set_io(conn, receive_a_flood, give_nothing, &calls), WS_OK);
+  CHECK_IS(ws_handshake(conn), WS_ERR_HANDSHAKE);
+  for (i = 0; i < 10; i++) {
+    calls = 1;
+    CHECK_IS(ws_handshake(conn), WS_ERR_WOULD_BLOCK);
+    CHECK(calls < 1000);
+  }
+  ws_free(conn);
+}
+
 /* Time runs by ws_tick() here, as in memory. */
 static void callbacks_have_no_clock_but_ws_tick(void) {
   transport mine, other;
@@ -565,6 +597,7 @@ int main(int argc, char **argv) {
   RUN(what_was_received_before_a_send_failed_is_still_read);
   RUN(an_interrupted_callback_is_called_again);
   RUN(a_callback_that_sends_nothing_is_taken_for_not_now);
+  RUN(a_peer_that_floods_and_takes_no_refusal_does_not_hold_a_handshake);
   RUN(callbacks_have_no_clock_but_ws_tick);
   RUN(a_received_message_stays_whatever_becomes_of_the_transport);
   RUN(a_callback_that_calls_back_is_told_so_and_changes_nothing);

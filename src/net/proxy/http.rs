@@ -172,6 +172,7 @@ mod tests {
     use super::super::Proxy;
     use super::super::tests::talk;
     use super::*;
+    use crate::random::Random;
 
     const ASKED: &[u8] = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n";
 
@@ -325,13 +326,8 @@ mod tests {
             b"HTTP/1.0 200 Connection established\nVia: x\n\nbehind",
             b"HTTP/1.1 407 x\r\nProxy-Authenticate: Digest a=\"b, Basic\", c\r\n\r\nbehind",
         ];
-        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut random = move |below: usize| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            (seed % below.max(1) as u64) as usize
-        };
+        let mut generator = Random::new(1);
+        let mut random = move |below: usize| generator.below(below.max(1));
         for round in 0..20_000 {
             let mut bytes = answers[round % 3].to_vec();
             for _ in 0..random(4) {

@@ -32,7 +32,7 @@ impl Connection {
 
     /// Bytes that nobody looks at have arrived, and are dropped.
     pub fn dropped(&mut self) {
-        self.hidden_frames += DISCARD;
+        self.hidden_frames = self.hidden_frames.saturating_add(DISCARD);
     }
 
     /// The first `n` bytes of the room last given out have been received.
@@ -215,7 +215,7 @@ impl Connection {
             if self.config.deliver_control {
                 return Ok(Some(received));
             }
-            self.hidden_frames += 1;
+            self.hidden_frames = self.hidden_frames.saturating_add(1);
         }
     }
 

@@ -114,6 +114,7 @@ impl Handshake {
 mod tests {
     use super::*;
     use crate::config::{DeflateConfig, WebSocketConfig};
+    use crate::random::Random;
 
     /// Both ends against each other, `step` bytes at a time; what each side ends up with.
     fn shake(
@@ -200,13 +201,8 @@ mod tests {
             b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nhello",
             b"HTTP/1.1 503 \r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n",
         ];
-        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut random = move |below: usize| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            (seed % below.max(1) as u64) as usize
-        };
+        let mut generator = Random::new(1);
+        let mut random = move |below: usize| generator.below(below.max(1));
         for round in 0..20_000 {
             let as_server = round % 4 == 3;
             let config = WebSocketConfig { plain_requests: round % 8 == 7, ..config.clone() };

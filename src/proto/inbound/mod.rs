@@ -332,7 +332,7 @@ impl Receiver {
             }
             self.message.fragments += 1;
             if header.len < SHORT_FRAGMENT {
-                self.hidden.frames += 1;
+                self.hidden.frames = self.hidden.frames.saturating_add(1);
             }
             if !self.message.compressed {
                 self.message.total += header.len;

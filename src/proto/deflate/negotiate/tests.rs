@@ -1,4 +1,5 @@
 use super::*;
+use crate::random::Random;
 use std::iter::once;
 
 const DEFAULT: Agreed = Agreed {
@@ -350,13 +351,8 @@ fn what_is_no_list_of_extensions_is_declined_and_refused() {
 fn no_header_of_a_peer_panics() {
     let marks = [NAME, "; ", ";", ",", "=", "\"", "\\", "8", "15", " ", "x", "\u{fc}"];
     let pieces = [&PARAMETERS[..], &marks].concat();
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move |below: usize| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        (seed % below as u64) as usize
-    };
+    let mut generator = Random::new(1);
+    let mut random = move |below: usize| generator.below(below);
     for _ in 0..50_000 {
         let text: String = (0..random(16)).map(|_| pieces[random(pieces.len())]).collect();
         let text = &text.as_bytes()[..text.len() - random(2).min(text.len())];

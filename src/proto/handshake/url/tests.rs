@@ -1,6 +1,7 @@
 //! What URLs mean, what is refused, and what is said about it.
 
 use super::*;
+use crate::random::Random;
 
 fn parts(text: &str) -> (bool, String, u16, String, String) {
     let url = Url::parse(text).expect(text);
@@ -229,13 +230,8 @@ fn no_text_makes_a_request_that_says_something_else() {
         "%00", " ", "\r\n", "\t", "ä", "\u{2028}", "\u{ff0f}", "xn--", "0x", "1", ".", "..", ":80", "\u{ad}",
         "\u{85}",
     ];
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move |below: usize| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        (seed % below as u64) as usize
-    };
+    let mut generator = Random::new(1);
+    let mut random = move |below: usize| generator.below(below);
     let mut parsed = 0;
     for round in 0..100_000 {
         let start = ["", "ws://", "wss://h", "ws+unix:/s:"][round % 4];
