@@ -132,6 +132,24 @@ static inline int listen_raw(int *port) {
   return fd;
 }
 
+/* A client on its way over TLS, whose request is more than a TLS session keeps before it has shaken hands; `fd` is the bare
+ * socket of its server, which says nothing. */
+static inline ws_conn *connect_with_a_long_request(int blocking, int *fd) {
+  static char value[100001];
+  ws_config *config = config_with(WS_OPT_BLOCKING, (uint64_t)blocking);
+  int port, listening = listen_raw(&port);
+  ws_conn *conn = NULL;
+  char url[64];
+  memset(value, 'x', sizeof value - 1);
+  NEED(ws_config_add_header(config, "X-Long", value) == WS_OK);
+  NEED(ws_config_set_tls_roots(config, (const uint8_t *)authority, strlen(authority)) == WS_OK);
+  snprintf(url, sizeof url, "wss://127.0.0.1:%d/", port);
+  NEED(ws_connect(config, url, &conn) == WS_OK && (*fd = accept(listening, NULL, NULL)) >= 0);
+  ws_config_free(config);
+  close(listening);
+  return conn;
+}
+
 static inline void say(int fd, const void *bytes, size_t len) {
   NEED(send(fd, bytes, len, MSG_NOSIGNAL) == (ssize_t)len);
 }

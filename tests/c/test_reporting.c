@@ -1022,20 +1022,10 @@ static void look_ups_that_nobody_waits_for_any_more_leave_the_queue(void) {
   for (i = 0; i < BUSY; i++) ws_free(conn[i]);
 }
 
-/* More than a TLS session keeps before it has shaken hands, to a server that says nothing. */
 static void a_long_request_over_tls(int with_poller) {
-  static char value[100001];
-  ws_config *config = config_with(WS_OPT_BLOCKING, 0);
-  int port, listening = listen_raw(&port), fd;
-  ws_conn *conn = NULL;
+  int fd;
+  ws_conn *conn = connect_with_a_long_request(0, &fd);
   ws_poller *poller;
-  char url[64];
-  memset(value, 'x', sizeof value - 1);
-  NEED(ws_config_add_header(config, "X-Long", value) == WS_OK);
-  NEED(ws_config_set_tls_roots(config, (const uint8_t *)authority, strlen(authority)) == WS_OK);
-  snprintf(url, sizeof url, "wss://127.0.0.1:%d/", port);
-  NEED(ws_connect(config, url, &conn) == WS_OK && (fd = accept(listening, NULL, NULL)) >= 0);
-  ws_config_free(config);
   poller = poller_of(conn, 7);
   if (!with_poller) NEED(ws_poller_remove(poller, conn) == WS_OK);
   if (with_poller) reports_within(100, poller, conn, read_all);
@@ -1044,7 +1034,6 @@ static void a_long_request_over_tls(int with_poller) {
   ws_free(conn);
   ws_poller_free(poller);
   close(fd);
-  close(listening);
 }
 
 static void a_request_longer_than_a_tls_session_keeps_does_not_make_a_poller_spin(void) { a_long_request_over_tls(1); }

@@ -967,21 +967,11 @@ static void what_an_opening_has_to_send_is_sent_by_a_call_that_waits_for_the_pro
   free_asking(&one);
 }
 
-/* More than a TLS session keeps before it has shaken hands. */
 static void what_an_opening_has_to_send_over_tls_does_not_make_a_call_spin(void) {
   static call sender;
-  static char value[100001];
-  ws_config *config = config_with(WS_OPT_BLOCKING, 1);
-  int port, listening = listen_raw(&port), fd;
-  ws_conn *conn = NULL;
-  char url[64];
+  int fd;
+  ws_conn *conn = connect_with_a_long_request(1, &fd);
   uint64_t before;
-  memset(value, 'x', sizeof value - 1);
-  NEED(ws_config_add_header(config, "X-Long", value) == WS_OK);
-  NEED(ws_config_set_tls_roots(config, (const uint8_t *)authority, strlen(authority)) == WS_OK);
-  snprintf(url, sizeof url, "wss://127.0.0.1:%d/", port);
-  NEED(ws_connect(config, url, &conn) == WS_OK && (fd = accept(listening, NULL, NULL)) >= 0);
-  ws_config_free(config);
   begin_call(&sender, conn, ws_write_pending);
   nap(200);
   before = cpu_ms();
@@ -992,7 +982,6 @@ static void what_an_opening_has_to_send_over_tls_does_not_make_a_call_spin(void)
   CHECK(ends_within(&sender, SOON));
   CHECK(sender.status != WS_OK);
   ws_free(conn);
-  close(listening);
 }
 
 int main(int argc, char **argv) {
