@@ -102,6 +102,17 @@ const FAULTS: &[Fault] = &[
         &[("fetch_and(!(Events::ALL | Published::IDLE), ", "fetch_and(!Events::ALL, ")],
     ),
     (
+        "does_not_say_that_it_is_over",
+        &[("const ALL: u32 = Self::IDLE | Self::BATCH_VALID | Self::OVER;", "const ALL: u32 = Self::IDLE | Self::BATCH_VALID;")],
+    ),
+    (
+        "is_not_over_while_it_notes_events",
+        &[(
+            "fetch_and(!(Events::ALL | Published::IDLE), ",
+            "fetch_and(!(Events::ALL | Published::IDLE | Published::OVER), ",
+        )],
+    ),
+    (
         "is_idle_with_events",
         &[("& (Published::IDLE | Events::ALL) == Published::IDLE", "& Published::IDLE == Published::IDLE")],
     ),

@@ -237,15 +237,18 @@ impl Connector {
 
     /// Takes what has happened: the attempts that have come to something.
     fn take_events(&mut self, now: u64) -> Result<Vec<usize>> {
+        let mut arrived = Vec::new();
         let mut events = Events::with_capacity(16);
-        loop {
+        let mut is_all = false;
+        while !is_all {
             match self.poll.poll(&mut events, Some(std::time::Duration::ZERO)) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
             }
+            is_all = events.iter().count() < events.capacity();
+            arrived
+                .extend(events.iter().map(|event| event.token().0).filter(|token| *token != COMPLETIONS.0));
         }
-        let arrived =
-            events.iter().map(|event| event.token().0).filter(|token| *token != COMPLETIONS.0).collect();
         let completions = self.completions.as_mut().map(Completions::take).unwrap_or_default();
         for completion in completions {
             match (completion, &mut self.stage) {
@@ -317,5 +320,26 @@ fn until_it_would_block(mut call: impl FnMut() -> io::Result<usize>) -> io::Resu
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn attempts_that_come_to_something_at_once_are_all_heard_of() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let url = Url::parse(&format!("ws://{address}/")).unwrap();
+        let mut connector = Connector::start(&url, &Setup::default()).unwrap();
+        let Stage::Race(race) = &mut connector.stage else { panic!("it is still to be looked at") };
+        for _ in 1..40 {
+            race.attempt(address, &connector.poll, true).unwrap();
+        }
+        assert_eq!(connector.take_events(0).unwrap().len(), 40);
+        // A poller hears of changes only.
+        assert!(connector.take_events(0).unwrap().is_empty());
     }
 }

@@ -67,7 +67,7 @@ impl Race {
         Ok(None)
     }
 
-    fn attempt(&mut self, address: SocketAddr, poll: &Poll, nodelay: bool) -> io::Result<()> {
+    pub(super) fn attempt(&mut self, address: SocketAddr, poll: &Poll, nodelay: bool) -> io::Result<()> {
         let socket = begin(&address.into(), nodelay)?;
         let token = Token(self.attempts.len());
         let interest = Interest::READABLE | Interest::WRITABLE;

@@ -369,3 +369,32 @@ pub fn a_batch_that_was_called_off_is_not_valid() {
         assert!(!monitor.is_batch_valid());
     });
 }
+
+/// Who knows that the end has been told finds it over, whatever a poller does to the word meanwhile and however busy it is.
+pub fn what_has_been_told_is_over_for_good() {
+    check(|| {
+        let monitor = Arc::new(Monitor::new(Value::new()));
+        let is_known = Arc::new(AtomicU32::new(0));
+        let other = {
+            let (monitor, is_known) = (Arc::clone(&monitor), Arc::clone(&is_known));
+            thread::spawn(move || {
+                hold(&monitor).published = none().and_over();
+                is_known.swap(1, Ordering::Release);
+                drop(hold(&monitor));
+            })
+        };
+        let poller = {
+            let monitor = Arc::clone(&monitor);
+            thread::spawn(move || {
+                monitor.leave_events(Events::new(true, false, false));
+                drop(monitor.look());
+            })
+        };
+        if is_known.load(Ordering::Acquire) == 1 {
+            assert!(monitor.is_over());
+        }
+        other.join().unwrap();
+        poller.join().unwrap();
+        assert!(monitor.is_over());
+    });
+}
