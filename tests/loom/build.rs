@@ -103,7 +103,10 @@ const FAULTS: &[Fault] = &[
     ),
     (
         "does_not_say_that_it_is_over",
-        &[("const ALL: u32 = Self::IDLE | Self::BATCH_VALID | Self::OVER;", "const ALL: u32 = Self::IDLE | Self::BATCH_VALID;")],
+        &[(
+            "const ALL: u32 = Self::IDLE | Self::BATCH_VALID | Self::OVER;",
+            "const ALL: u32 = Self::IDLE | Self::BATCH_VALID;",
+        )],
     ),
     (
         "is_not_over_while_it_notes_events",
