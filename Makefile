@@ -34,6 +34,7 @@ TESTS_ALL := $(TESTS) test-portable
 .PHONY: help all lib examples examples-cpp demo check lint test test-all ci-steps test-rust test-loom test-tsan test-portable test-c test-known-faults test-cpp
 .PHONY: test-asan test-python test-peers test-scale setup-scale quick-lib quick-c
 .PHONY: setup-python bindings idle autobahn autobahn-full install uninstall notices sizes clean
+.PHONY: dist setup-dist test-dist
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-ab bench-setup report
 
 ## Build the library and the examples in C.
@@ -273,7 +274,22 @@ notices:
 sizes:
 	CARGO='$(CARGO)' python3 packaging/sizes.py
 
+# For linux-x86_64, or for those of DIST; see packaging/dist.sh.
+## Build the archives of a release in dist/, and sign their checksums with the key in WSABI_SIGN_KEY.
+dist: setup-dist
+	sh packaging/dist.sh $(DIST)
+
+## Install what `make dist` and `make test-dist` need in build/dist/venv.
+setup-dist:
+	sh packaging/setup-dist.sh
+
+## Build the archives of a release twice, compare them byte by byte, and build programs with them.
+test-dist: setup-dist
+	scripts/verify-dist $(DIST)
+	mkdir -p dist && cp build/verify-dist/one/dist/* dist/
+	sh tests/dist/check_archive.sh
+
 ## Remove all build output.
 clean:
 	$(CARGO) clean
-	rm -rf build
+	rm -rf build dist

@@ -1,6 +1,6 @@
 #!/bin/sh
 # install.sh install|uninstall PREFIX [DESTDIR]: what `make install` and `make uninstall` do. What is installed lies in
-# build/lib already. share/doc/wsabi/installed.txt lists each file, and each directory that was not there before, so that
+# build/lib already, or in what LIBRARIES names. share/doc/wsabi/installed.txt lists each file, and each directory that was not there before, so that
 # uninstalling takes away that and nothing else, whatever version it was, and installing again leaves nothing of an older one.
 # The root of the tree is the current directory.
 set -eu
@@ -15,6 +15,7 @@ case $prefix in
 *) prefix=$PWD/$prefix ;;
 esac
 root=$destdir$prefix
+libraries=${LIBRARIES:-build/lib}
 list=share/doc/wsabi/installed.txt
 
 abi=$(sed -n 's/^#define WS_ABI_VERSION \([0-9]*\)$/\1/p' include/wsabi.h)
@@ -22,7 +23,7 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 shared=libwsabi.so.$abi.$version
 
 install_all() {
-    if [ -n "$(find Cargo.toml Cargo.lock build.rs src -newer build/lib/.built-from 2>/dev/null)" ]; then
+    if [ -n "$(find Cargo.toml Cargo.lock build.rs src -newer "$libraries/.built-from" 2>/dev/null)" ]; then
         echo 'note: the sources have changed since the library was built; run `make` to rebuild it'
     fi
     new=$(mktemp)
@@ -32,9 +33,9 @@ install_all() {
     echo $list >>"$new"
 
     put 644 include include/wsabi.h include/wsabi.hpp
-    put 755 lib "build/lib/$shared"
-    if [ -f "build/lib/$shared.debug" ]; then put 644 lib "build/lib/$shared.debug"; fi
-    put 644 lib build/lib/libwsabi.a
+    put 755 lib "$libraries/$shared"
+    if [ -f "$libraries/$shared.debug" ]; then put 644 lib "$libraries/$shared.debug"; fi
+    put 644 lib "$libraries/libwsabi.a"
     link lib "$shared" "libwsabi.so.$abi"
     link lib "libwsabi.so.$abi" libwsabi.so
     fill_in lib/pkgconfig wsabi.pc.in

@@ -36,7 +36,7 @@ Written by packaging/notices.py from Cargo.lock and the packages named there: do
 
 
 def main() -> int:
-    text = notices(linked_packages())
+    text = notices(linked_packages(TARGET))
     if "--check" not in sys.argv[1:]:
         NOTICES.write_text(text, encoding="utf-8")
         return 0
@@ -81,11 +81,11 @@ def tidy(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines()) + "\n"
 
 
-def linked_packages() -> list[dict[str, Any]]:
+def linked_packages(target: str) -> list[dict[str, Any]]:
     """What `cargo tree` says is linked, as `cargo metadata` describes it; by name, without wsabi itself."""
-    tree = cargo("tree", "--target", TARGET, "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}")
+    tree = cargo("tree", "--target", target, "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}")
     linked = {tuple(line.split()[:2]) for line in tree.splitlines()}
-    metadata = json.loads(cargo("metadata", "--format-version", "1", "--filter-platform", TARGET))
+    metadata = json.loads(cargo("metadata", "--format-version", "1", "--filter-platform", target))
     packages = [package for package in metadata["packages"] if (package["name"], "v" + package["version"]) in linked]
     return sorted((package for package in packages if package["name"] != "wsabi"), key=lambda it: (it["name"], it["version"]))
 

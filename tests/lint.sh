@@ -98,7 +98,7 @@ for file in $(sort -u $scratch/without_headers); do skip "$file: what it include
 
 if wants shellcheck shellcheck; then
     # shellcheck disable=SC2046
-    check 'shellcheck' shellcheck -x --severity=warning $(files '*.sh') .ci/run
+    check 'shellcheck' shellcheck -x --severity=warning $(files '*.sh') .ci/run scripts/verify-dist
 else
     skip 'shellcheck: it is not there'
 fi
