@@ -34,7 +34,7 @@ TESTS_ALL := $(TESTS) test-portable
 .PHONY: help all lib examples examples-cpp demo check lint test test-all ci-steps test-rust test-loom test-tsan test-portable test-c test-known-faults test-cpp
 .PHONY: test-asan test-python test-peers test-scale setup-scale quick-lib quick-c
 .PHONY: setup-python bindings idle autobahn autobahn-full install uninstall notices sizes clean
-.PHONY: dist setup-dist test-dist
+.PHONY: dist wheels setup-dist test-dist
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-ab bench-setup report
 
 ## Build the library and the examples in C.
@@ -279,6 +279,10 @@ sizes:
 dist: setup-dist
 	sh packaging/dist.sh $(DIST)
 
+## Build the Python wheels with the libraries of `make dist`, and the sdist.
+wheels: setup-dist
+	sh packaging/wheels.sh $(DIST)
+
 ## Install what `make dist` and `make test-dist` need in build/dist/venv.
 setup-dist:
 	sh packaging/setup-dist.sh
@@ -288,6 +292,7 @@ test-dist: setup-dist
 	scripts/verify-dist $(DIST)
 	mkdir -p dist && cp build/verify-dist/one/dist/* dist/
 	sh tests/dist/check_archive.sh
+	sh tests/dist/check_wheels.sh
 
 ## Remove all build output.
 clean:

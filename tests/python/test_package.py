@@ -83,16 +83,47 @@ def test_a_clone_builds_where_cargo_is_told_to(tmp_path: Path) -> None:
     assert "wsabi/libwsabi.so.1" in zipfile.ZipFile(wheel).namelist()
 
 
-def test_sources_outside_of_a_clone_say_what_they_need(tmp_path: Path) -> None:
+def test_an_sdist_carries_the_crate_and_builds_the_library(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    if shutil.which("cargo") is None:
+        pytest.skip("cargo is not installed")
+    archive = build("sdist", tmp_path / "sources")
+    command("tar", "-xzf", str(archive), "-C", str(tmp_path))
+    home = tmp_path / archive.name[: -len(".tar.gz")]
+    assert (home / "PKG-INFO").is_file() and not (home / "crate" / "tests" / "python").exists()
+    # What the crate depends on has been built there already.
+    target = ROOT / "target"
+    wheel = build("wheel", tmp_path / "wheels", home, CARGO_TARGET_DIR=str(target))
+    assert b"ws_output_take" in zipfile.ZipFile(wheel).read("wsabi/libwsabi.so.1")
+
+
+def test_sources_without_the_crate_say_what_they_need(tmp_path: Path) -> None:
     pytest.importorskip("hatchling")
     archive = build("sdist", tmp_path / "sources")
     command("tar", "-xzf", str(archive), "-C", str(tmp_path))
     home = tmp_path / archive.name[: -len(".tar.gz")]
+    shutil.rmtree(home / "crate")
     with pytest.raises(AssertionError, match="build from a clone"):
         build("wheel", tmp_path / "wheels", home)
     assert build("wheel", tmp_path / "named", home, WSABI_LIBRARY=LIBRARY).is_file()
     with pytest.raises(AssertionError, match="no such file"):
         build("wheel", tmp_path / "none", home, WSABI_LIBRARY="/nowhere/libwsabi.so")
+
+
+def test_a_wheel_is_for_the_platform_that_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    for number, (tag, name) in enumerate(
+        [("musllinux_1_2_aarch64", "libwsabi.so.1"), ("macosx_11_0_arm64", "libwsabi.dylib"), ("win_amd64", "wsabi.dll")]
+    ):
+        wheel = build("wheel", tmp_path / str(number), WSABI_LIBRARY=LIBRARY, WSABI_WHEEL_PLATFORM=tag)
+        assert wheel.name.endswith(f"-py3-none-{tag}.whl") and f"wsabi/{name}" in zipfile.ZipFile(wheel).namelist()
+
+
+def test_a_wheel_for_the_systems_library_has_none(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    wheel = build("wheel", tmp_path / "wheels", WSABI_LIBRARY="system")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert not any(name.startswith("wsabi/libwsabi") for name in zipfile.ZipFile(wheel).namelist())
 
 
 def programs(path: Path) -> list[str]:
