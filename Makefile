@@ -1,6 +1,7 @@
 # `make help` lists the targets. All output goes to target/ and build/.
 
 PREFIX ?= /usr/local
+LIBDIR ?= lib
 CC ?= cc
 CXX ?= c++
 CARGO ?= cargo
@@ -34,7 +35,7 @@ TESTS_ALL := $(TESTS) test-portable
 .PHONY: help all lib examples examples-cpp demo check lint test test-all ci-steps test-rust test-loom test-tsan test-portable test-c test-known-faults test-cpp
 .PHONY: test-asan test-python test-peers test-scale setup-scale quick-lib quick-c
 .PHONY: setup-python bindings idle autobahn autobahn-full install uninstall notices sizes clean
-.PHONY: dist wheels setup-dist test-dist
+.PHONY: dist wheels recipes deb setup-dist setup-deb test-dist test-deb
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-ab bench-setup report
 
 ## Build the library and the examples in C.
@@ -255,9 +256,9 @@ report:
 	python3 benches/report.py
 
 # It builds the library only if there is none yet, so that root needs no cargo.
-## Install what `make` has built below PREFIX (default /usr/local), within DESTDIR.
+## Install what `make` has built below PREFIX (default /usr/local), within DESTDIR; libraries go to LIBDIR (lib).
 install: $(LIBRARY)
-	@sh packaging/install.sh install '$(PREFIX)' '$(DESTDIR)'
+	@LIBDIR='$(LIBDIR)' sh packaging/install.sh install '$(PREFIX)' '$(DESTDIR)'
 
 ## Remove exactly what `make install` with the same PREFIX has installed.
 uninstall:
@@ -293,6 +294,26 @@ test-dist: setup-dist
 	mkdir -p dist && cp build/verify-dist/one/dist/* dist/
 	sh tests/dist/check_archive.sh
 	sh tests/dist/check_wheels.sh
+	sh tests/dist/check_recipes.sh
+
+# In the root `debian` of tests/root.sh, with the crates as a component that is generated.
+## Make the Debian packages in build/deb.
+deb: setup-deb
+	sh packaging/deb.sh build
+
+## Make the root that Debian packages are built in.
+setup-deb:
+	sh tests/root.sh make debian
+	sh tests/root.sh make debian-fresh
+
+## Make the Debian packages, check them, and use them in a fresh Debian.
+test-deb: setup-deb
+	sh tests/dist/check_deb.sh
+
+# URL is where the archives are, or will be.
+## Write a Conan recipe and a vcpkg port over the archives in dist/ to dist/recipes.
+recipes:
+	python3 packaging/recipes.py '$(URL)'
 
 ## Remove all build output.
 clean:

@@ -39,14 +39,15 @@ build_here() {
     rust_sources=$(rustc --print sysroot)/lib/rustlib/src/rust
     rust_commit=$(rustc -vV | sed -n 's/^commit-hash: //p')
     cargo_home=${CARGO_HOME:-$HOME/.cargo}
-    map="$cargo_home=/cargo $PWD=/wsabi $rust_sources=/rustc/$rust_commit"
-    build env PATH="$venv/bin:$PATH"
+    map="$cargo_home=/cargo $(realpath "$cargo_home")=/cargo $PWD=/wsabi $rust_sources=/rustc/$rust_commit"
+    build env PATH="$venv/bin:$PATH" ZIG_GLOBAL_CACHE_DIR="$PWD/build/dist/zig" CARGO_ZIGBUILD_CACHE_DIR="$PWD/build/dist/zigbuild"
 }
 
 # There, the clone is in the same place every time.
 build_in_root() {
     map='/cargo=/cargo'
-    build sh tests/root.sh run windows env PATH=/wsabi/build/dist/venv/bin:/usr/bin:/bin RUSTC_BOOTSTRAP=1 \
+    build sh tests/root.sh run windows env PATH=/wsabi/build/dist/venv/bin:/usr/bin:/bin RUSTC_BOOTSTRAP=1 CARGO=cargo \
+        ZIG_GLOBAL_CACHE_DIR=/wsabi/build/dist/zig CARGO_ZIGBUILD_CACHE_DIR=/wsabi/build/dist/zigbuild \
         CARGO_ZIGBUILD_ZIG_PATH="/wsabi/$(cd "$venv" && echo lib/python3*/site-packages/ziglang/zig | sed 's|^|build/dist/venv/|')" \
         OBJCOPY=llvm-objcopy STD=-Zbuild-std=std,panic_unwind
 }
@@ -61,10 +62,10 @@ build() {
     done
     # A shared library needs the C library of the system that it runs on.
     case $triple in *-musl) rust_flags="$rust_flags -Ctarget-feature=-crt-static" ;; esac
-    # STD is a word, or none.
+    # What zig compiles by itself, the unwinder, has no other flags. STD is a word, or none.
     # shellcheck disable=SC2016
     "$@" CARGO_BUILD=zigbuild RUSTFLAGS="${rust_flags# }" "CFLAGS_$(echo "$triple" | tr - _)=${c_flags# }" \
-        SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" CARGO_INCREMENTAL=0 \
+        CCC_OVERRIDE_OPTIONS="#$(echo "$c_flags" | sed 's/ -f/ +-f/g')" SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" CARGO_INCREMENTAL=0 \
         sh -c 'exec sh packaging/library.sh "$@" ${STD:-}' sh "$lib" --locked --target "$zig_triple" --target-dir build/dist/target
 }
 

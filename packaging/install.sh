@@ -1,7 +1,8 @@
 #!/bin/sh
 # install.sh install|uninstall PREFIX [DESTDIR]: what `make install` and `make uninstall` do. What is installed lies in
-# build/lib already, or in what LIBRARIES names. share/doc/wsabi/installed.txt lists each file, and each directory that was not there before, so that
-# uninstalling takes away that and nothing else, whatever version it was, and installing again leaves nothing of an older one.
+# build/lib already, or in what LIBRARIES names. Libraries go to LIBDIR below PREFIX, which is lib where it is not set.
+# share/doc/wsabi/installed.txt lists each file, and each directory that was not there before, so that uninstalling takes
+# away that and nothing else, whatever version it was, and installing again leaves nothing of an older one.
 # The root of the tree is the current directory.
 set -eu
 export LC_ALL=C
@@ -16,6 +17,7 @@ case $prefix in
 esac
 root=$destdir$prefix
 libraries=${LIBRARIES:-build/lib}
+libdir=${LIBDIR:-lib}
 list=share/doc/wsabi/installed.txt
 
 abi=$(sed -n 's/^#define WS_ABI_VERSION \([0-9]*\)$/\1/p' include/wsabi.h)
@@ -33,14 +35,14 @@ install_all() {
     echo $list >>"$new"
 
     put 644 include include/wsabi.h include/wsabi.hpp
-    put 755 lib "$libraries/$shared"
-    if [ -f "$libraries/$shared.debug" ]; then put 644 lib "$libraries/$shared.debug"; fi
-    put 644 lib "$libraries/libwsabi.a"
-    link lib "$shared" "libwsabi.so.$abi"
-    link lib "libwsabi.so.$abi" libwsabi.so
-    fill_in lib/pkgconfig wsabi.pc.in
-    fill_in lib/cmake/wsabi cmake/wsabiConfig.cmake.in
-    fill_in lib/cmake/wsabi cmake/wsabiConfigVersion.cmake.in
+    put 755 "$libdir" "$libraries/$shared"
+    if [ -f "$libraries/$shared.debug" ]; then put 644 "$libdir" "$libraries/$shared.debug"; fi
+    put 644 "$libdir" "$libraries/libwsabi.a"
+    link "$libdir" "$shared" "libwsabi.so.$abi"
+    link "$libdir" "libwsabi.so.$abi" libwsabi.so
+    fill_in "$libdir"/pkgconfig wsabi.pc.in
+    fill_in "$libdir"/cmake/wsabi cmake/wsabiConfig.cmake.in
+    fill_in "$libdir"/cmake/wsabi cmake/wsabiConfigVersion.cmake.in
     put 644 share/doc/wsabi LICENSE-MIT LICENSE-APACHE THIRD-PARTY-NOTICES.txt
     if [ -f "$root/$list" ]; then files_in "$root/$list" | grep -vxFf "$new" | remove_files; fi
 }
@@ -98,7 +100,7 @@ fill_in() {
     name=$(basename "$2" .in)
     echo "$1/$name" >>"$new"
     escaped=$(printf '%s' "$prefix" | sed 's/[&|\\]/\\&/g')
-    sed -e "s|@PREFIX@|$escaped|" -e "s|@VERSION@|$version|" -e "s|@ABI@|$abi|" "$2" >"$root/$1/$name"
+    sed -e "s|@PREFIX@|$escaped|" -e "s|@VERSION@|$version|" -e "s|@ABI@|$abi|" -e "s|@LIBDIR@|$libdir|" "$2" >"$root/$1/$name"
     chmod 644 "$root/$1/$name"
 }
 
