@@ -35,7 +35,7 @@ TESTS_ALL := $(TESTS) test-portable
 .PHONY: help all lib examples examples-cpp demo check lint test test-all ci-steps test-rust test-loom test-tsan test-portable test-c test-known-faults test-cpp
 .PHONY: test-asan test-python test-peers test-scale setup-scale quick-lib quick-c
 .PHONY: setup-python bindings idle autobahn autobahn-full install uninstall notices sizes clean
-.PHONY: dist wheels recipes deb setup-dist setup-deb test-dist test-deb
+.PHONY: dist wheels recipes deb setup-dist setup-deb test-dist test-deb setup-targets test-targets
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-ab bench-setup report
 
 ## Build the library and the examples in C.
@@ -295,6 +295,17 @@ test-dist: setup-dist
 	sh tests/dist/check_archive.sh
 	sh tests/dist/check_wheels.sh
 	sh tests/dist/check_recipes.sh
+
+# In the root `windows` of tests/root.sh, whose rustc has the sources of the standard library.
+## Type-check the library for platforms that are not here, and run it in WebAssembly; statically with musl.
+test-targets: setup-targets
+	sh tests/targets/run.sh
+	sh packaging/dist.sh linux-x86_64-musl
+	sh tests/dist/check_musl.sh
+
+## Make the root and install the tools that `make test-targets` needs.
+setup-targets: setup-dist
+	sh tests/root.sh make windows
 
 # In the root `debian` of tests/root.sh, with the crates as a component that is generated.
 ## Make the Debian packages in build/deb.

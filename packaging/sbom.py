@@ -81,7 +81,8 @@ def locked_checksums() -> dict[tuple[str, str], str]:
 
 
 def wsabi_version() -> str:
-    return re.findall(r'(?m)^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(encoding="utf-8"))[0]
+    version: str = re.findall(r'(?m)^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(encoding="utf-8"))[0]
+    return version
 
 
 def rust_version() -> str:
