@@ -36,7 +36,7 @@ main() {
         unset CARGO CARGO_HOME CARGO_TARGET_DIR
         dpkg-buildpackage -us -uc >/output/deb/build.log 2>&1 || { tail -n 40 /output/deb/build.log && exit 1; }
         cd ..
-        lintian --allow-root --fail-on error --info --tag-display-limit 0 ./*.changes' sh "/wsabi/$work"
+        lintian --allow-root --fail-on error --tag-display-limit 0 ./*.changes' sh "/wsabi/$work"
     cp build/root-debian/deb/*.deb build/root-debian/deb/*.dsc build/root-debian/deb/*.changes $work/
     ls $work/*.deb
 }

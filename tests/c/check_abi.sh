@@ -22,6 +22,12 @@ exports_are_the_functions_of_the_header() {
     [ -s "$work/declared" ] && diff "$work/declared" "$work/exported"
 }
 
+debians_symbols_are_the_functions_of_the_header() {
+    sed -n 's/^ \(ws_.*\)@Base [0-9.]*$/\1/p' packaging/debian/libwsabi1.symbols | LC_ALL=C sort >"$work/symbols"
+    functions | LC_ALL=C sort >"$work/declared"
+    [ -s "$work/declared" ] && diff "$work/declared" "$work/symbols"
+}
+
 each_function_is_documented_and_declared_once() {
     [ -z "$(functions | sort | uniq -d)" ] &&
         awk '/^[a-z].*ws_[a-z0-9_]+\(/ && !/^typedef/ { if (before !~ /^\/\/\/ ./) { print; bad = 1 } }
@@ -108,6 +114,7 @@ abidiff_lets_pass() { # CHANGE
 }
 
 check exports_are_the_functions_of_the_header exports_are_the_functions_of_the_header
+check debians_symbols_are_the_functions_of_the_header debians_symbols_are_the_functions_of_the_header
 check each_function_is_documented_and_declared_once each_function_is_documented_and_declared_once
 check lines_end_before_column_100 lines_end_before_column_100 $header
 if have doxygen doxygen; then

@@ -12,7 +12,6 @@ fresh=build/dist/fresh
 main() {
     check builds_and_lintian_finds_no_error sh packaging/deb.sh build || finish
     check the_packages_are_there they_are_there
-    check the_symbols_file_is_the_header the_symbols_file_is_the_header
     check they_install_in_a_fresh_debian install_in_a_copy || finish
     check a_c_and_a_python_program_use_them in_the_copy sh /packages/hello
     check the_loader_finds_the_library in_the_copy sh -c 'ldconfig -p | grep libwsabi.so.1'
@@ -22,11 +21,6 @@ main() {
 }
 
 they_are_there() { [ "$(cd build/deb && echo *.deb | sed 's/_[^ ]*//g')" = 'libwsabi-dev libwsabi1-dbgsym libwsabi1 python3-wsabi' ]; }
-
-the_symbols_file_is_the_header() {
-    sed -n 's/^ \(ws_.*\)@Base .*/\1/p' packaging/debian/libwsabi1.symbols >$scratch/symbols
-    grep -ohE '\bws_[a-z0-9_]+\(' include/wsabi.h | tr -d '(' | LC_ALL=C sort -u | diff - $scratch/symbols
-}
 
 install_in_a_copy() {
     root=$(sh tests/root.sh path debian-fresh) || return
