@@ -148,6 +148,13 @@ destdir_is_written_nowhere() {
         make -s uninstall DESTDIR="$work/stage" PREFIX=/usr && [ ! -e "$work/stage" ]
 }
 
+# As distributions want it.
+libraries_go_where_libdir_says() {
+    make -s install PREFIX="$work/libdir" LIBDIR=lib/some-processor && [ -f "$work/libdir/lib/some-processor/libwsabi.so" ] &&
+        PKG_CONFIG_PATH=$work/libdir/lib/some-processor/pkgconfig pkg-config --libs wsabi | grep -F -- "-L$work/libdir/lib/some-processor " &&
+        make -s uninstall PREFIX="$work/libdir" && [ ! -e "$work/libdir" ]
+}
+
 # As root's often is, and as it is where somebody else has built.
 needs_no_cargo_where_the_library_is_built() {
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin CARGO=/nowhere/cargo make -s install PREFIX="$work/without" &&
@@ -166,6 +173,7 @@ if have pkg-config pkg-config; then
     check builds_and_runs_with_the_static_library builds_and_runs_with_the_static_library
     check builds_and_runs_without_any_shared_library builds_and_runs_without_any_shared_library
     check is_found_where_it_has_been_moved is_found_where_it_has_been_moved
+    check libraries_go_where_libdir_says libraries_go_where_libdir_says
 else
     skip "building against the installation: there is no pkg-config"
 fi

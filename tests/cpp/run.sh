@@ -185,6 +185,7 @@ installation() {
     check 'it runs with the static library' says hello $scratch/found/static
     check 'an installation that is too old is not taken' too_old
     check 'an installation is found where it has been moved' moved
+    check 'an installation is found with its libraries elsewhere' other_libdir
     check 'pkg-config finds the installation' with_pkg_config
     # Where cargo has built already, so that this takes seconds.
     check 'FetchContent takes the source tree' cmake -S tests/cpp/subdirectory -B $scratch/subdirectory \
@@ -218,6 +219,12 @@ moved() {
     status=$?
     mv "$prefix.away" "$prefix"
     return $status
+}
+
+other_libdir() {
+    rm -rf "$prefix.libdir" $scratch/libdir && make -s install PREFIX="$prefix.libdir" LIBDIR=lib64/more &&
+        cmake -S tests/cpp/found -B $scratch/libdir -Dwsabi_DIR="$prefix.libdir/lib64/more/cmake/wsabi" &&
+        bounded 120 cmake --build $scratch/libdir && says hello $scratch/libdir/shared && says hello $scratch/libdir/static
 }
 
 # But for the list that `make uninstall` reads.
