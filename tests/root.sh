@@ -98,7 +98,7 @@ run_in_root() {
 
 # in_root ROOT COMMAND...: with mounts and processes of its own. The network is the system's.
 in_root() {
-    as_root env CLONE="$PWD" OUTPUT="$PWD/build/root-$name" CARGO="${CARGO_HOME:-$HOME/.cargo}" \
+    as_root env CLONE="$PWD" OUTPUT="$PWD/build/root-$name" CRATES="${CARGO_HOME:-$HOME/.cargo}" \
         LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
         unshare --mount --pid --fork --kill-child sh -c '
             root=$1 && shift &&
@@ -108,7 +108,7 @@ in_root() {
             if [ -e "$root/wsabi" ]; then
                 mkdir -p "$root/etc/ssl/certs" && mount --bind -o ro /etc/ssl/certs "$root/etc/ssl/certs" || exit
                 mount --bind "$CLONE" "$root/wsabi" && mount --bind "$OUTPUT" "$root/output" &&
-                    mount --bind "$CARGO" "$root/cargo" || exit
+                    mount --bind "$CRATES" "$root/cargo" || exit
             fi
             chroot "$root" env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
         ' sh "$@"

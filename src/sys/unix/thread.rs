@@ -3,7 +3,12 @@
 use std::io;
 
 /// A thread that has been started.
-pub(crate) type ThreadId = libc::pthread_t;
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ThreadId(libc::pthread_t);
+
+// SAFETY: any thread of the process may use it. With musl it is a pointer, which is no thread's own.
+unsafe impl Send for ThreadId {}
+
 /// What it does.
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
@@ -31,7 +36,7 @@ pub(crate) fn start_thread(stack: usize, work: Work) -> io::Result<ThreadId> {
                 libc::pthread_attr_destroy(&mut attributes);
             }
             match code {
-                0 => Ok(thread),
+                0 => Ok(ThreadId(thread)),
                 code => Err(io::Error::from_raw_os_error(code)),
             }
         }
@@ -49,7 +54,7 @@ pub(crate) fn start_thread(stack: usize, work: Work) -> io::Result<ThreadId> {
 /// It has been started in this process, and neither been joined nor detached.
 pub(crate) unsafe fn join_thread(id: ThreadId) {
     // SAFETY: by the caller's word.
-    unsafe { libc::pthread_join(id, std::ptr::null_mut()) };
+    unsafe { libc::pthread_join(id.0, std::ptr::null_mut()) };
 }
 
 /// Lets it go on by itself.
@@ -58,7 +63,7 @@ pub(crate) unsafe fn join_thread(id: ThreadId) {
 /// As for [`join_thread`].
 pub(crate) unsafe fn detach_thread(id: ThreadId) {
     // SAFETY: by the caller's word.
-    unsafe { libc::pthread_detach(id) };
+    unsafe { libc::pthread_detach(id.0) };
 }
 
 /// Does a thing while this thread takes no signals. A thread that is started takes none either, then.
