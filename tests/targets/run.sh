@@ -32,7 +32,8 @@ runs_in_wasmtime() { # EXAMPLE
         build/dist/venv/bin/python tests/targets/wasi.py "$scratch/$1.wasm"
 }
 
-for target in ${*:-$typed $wasi}; do
+[ $# -gt 0 ] || set -- $typed $wasi
+for target; do
     if [ "$target" != $wasi ]; then
         check "$target: type-checks without TLS" type_checks "$target"
     elif check "$wasi: builds without sockets" builds_for_wasi; then
