@@ -48,7 +48,7 @@
 /// The major version of this header.
 #define WS_VERSION_MAJOR 0
 /// The minor version of this header.
-#define WS_VERSION_MINOR 1
+#define WS_VERSION_MINOR 2
 /// The patch version of this header.
 #define WS_VERSION_PATCH 0
 
@@ -350,7 +350,7 @@ uint32_t ws_abi_version(void);
 /// Returns the version of the loaded library: major * 1000000 + minor * 1000 + patch.
 uint32_t ws_version_number(void);
 
-/// Returns the version of the loaded library, for example "0.1.0". The string is static.
+/// Returns the version of the loaded library, for example "0.2.0". The string is static.
 const char *ws_version_string(void);
 
 /// Returns the name of a status, for example "WS_ERR_IO", or "unknown status". The string is

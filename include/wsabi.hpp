@@ -149,7 +149,7 @@ using milliseconds = std::chrono::milliseconds;
 /// Returns the version of the loaded library: major * 1000000 + minor * 1000 + patch.
 [[nodiscard]] inline std::uint32_t version_number() noexcept { return ws_version_number(); }
 
-/// Returns the version of the loaded library, for example "0.1.0". The string is static.
+/// Returns the version of the loaded library, for example "0.2.0". The string is static.
 [[nodiscard]] inline std::string_view version_string() noexcept { return ws_version_string(); }
 
 /// Returns the time of the library's clock, since an arbitrary start. It never goes backwards.

@@ -29,7 +29,7 @@ pub extern "C" fn ws_version_number() -> u32 {
         + part(env!("CARGO_PKG_VERSION_PATCH"))
 }
 
-/// Returns the version of the loaded library, for example "0.1.0". The string is static.
+/// Returns the version of the loaded library, for example "0.2.0". The string is static.
 #[unsafe(no_mangle)]
 pub extern "C" fn ws_version_string() -> *const c_char {
     VERSION.as_ptr()

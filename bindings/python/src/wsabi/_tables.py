@@ -11,10 +11,10 @@ from enum import IntEnum
 from typing import Any
 
 WS_VERSION_MAJOR = 0
-WS_VERSION_MINOR = 1
+WS_VERSION_MINOR = 2
 WS_VERSION_PATCH = 0
 WS_ABI_VERSION = 1
-WS_VERSION = "0.1.0"
+WS_VERSION = "0.2.0"
 
 
 class Status(IntEnum):
