@@ -33,8 +33,9 @@ TESTS := setup-scale lint test-rust test-loom test-c test-known-faults test-cpp 
 TESTS_ALL := $(TESTS) test-portable
 
 .PHONY: help all lib examples examples-cpp demo check lint test test-all ci-steps test-rust test-loom test-tsan test-portable test-c test-known-faults test-cpp
-.PHONY: test-asan test-python test-peers test-scale setup-scale quick-lib quick-c
-.PHONY: setup-python bindings idle autobahn autobahn-full install uninstall notices sizes clean
+.PHONY: test-asan test-python test-peers test-scale quick-lib quick-c
+.PHONY: setup-lint setup-c setup-cpp setup-python setup-peers setup-scale setup-autobahn setup-portable
+.PHONY: bindings idle autobahn autobahn-full install uninstall notices sizes clean
 .PHONY: dist wheels recipes deb setup-dist setup-deb test-dist test-deb setup-targets test-targets
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-ab bench-setup report
 
@@ -116,8 +117,8 @@ build/check/bin/known_faults/%: tests/known_faults/%.c $(wildcard tests/c/*.h) i
 	@$(CC) $(CFLAGS_ALL) -Itests/c $< -o $@ $(LDFLAGS_QUICK)
 
 ## Run all static checks of Rust, C, C++, shell and Python; lists those that it has to skip.
-lint:
-	@CARGO='$(CARGO)' CFLAGS_ALL='$(CFLAGS_ALL)' CXXFLAGS_ALL='$(CXXFLAGS_ALL)' sh tests/lint.sh
+lint: setup-lint
+	@CARGO='$(CARGO)' CFLAGS_ALL='$(CFLAGS_ALL)' CXXFLAGS_ALL='$(CXXFLAGS_ALL)' sh tests/lint/run.sh
 
 ## Run all tests except the conformance suite, which is `make autobahn`.
 test: $(TESTS)
@@ -138,11 +139,11 @@ test-loom:
 	CARGO_TARGET_DIR=$(abspath target/loom) $(CARGO) test --manifest-path tests/loom/Cargo.toml
 
 ## Run the tests in Rust for other processors, in emulation.
-test-portable:
+test-portable: setup-portable
 	sh tests/portable/run.sh
 
 ## Run the tests in C, also under valgrind and sanitizers; check the ABI, an installation, the examples.
-test-c: lib examples $(C_TESTS)
+test-c: lib examples setup-c $(C_TESTS)
 	sh tests/c/run.sh
 
 # Not part of `make test`: each takes SECONDS_EACH, which are 600.
@@ -153,6 +154,7 @@ test-asan:
 # Not part of `make test`: it builds the standard library, which takes minutes.
 ## Run the tests of threads under ThreadSanitizer.
 test-tsan:
+	sh tests/portable/setup.sh --rust
 	sh tests/c/tsan.sh
 
 ## Run the tests of faults that are not fixed yet, each of which must fail.
@@ -161,8 +163,7 @@ test-known-faults: lib $(KNOWN_FAULTS)
 
 # Warnings are errors, also in the programs that the tests start. Chromium comes with the peers.
 ## Run the tests of the Python package.
-test-python: lib setup-python
-	sh tests/peers/setup.sh
+test-python: lib setup-python setup-peers
 	$(PYTHON) bindings/generate.py --check
 	$(PYTHON) -m mypy --strict --cache-dir build/python/mypy bindings/python/src/wsabi
 	WSABI_LIBRARY=$(abspath build/lib/libwsabi.so) PYTHONPATH=$(abspath bindings/python/src) \
@@ -170,22 +171,16 @@ test-python: lib setup-python
 	WSABI_LIBRARY=$(abspath build/lib/libwsabi.so) PYTHONPATH=$(abspath bindings/python/src) \
 		$(PYTHON) -W error -m pytest -q -p no:cacheprovider tests/python
 
-## Install the requirements of the Python tests in build/python/venv.
-setup-python:
-	sh tests/python/setup.sh
-
 ## Generate the tables of the bindings from include/wsabi.h.
 bindings: lib setup-python
 	$(PYTHON) bindings/generate.py
 
 ## Run the tests in C++, with two compilers and two standards, and with CMake.
-test-cpp: lib build/bin/echo_server build/bin/client
-	sh tests/cpp/setup.sh
+test-cpp: lib setup-cpp build/bin/echo_server build/bin/client
 	sh tests/cpp/run.sh
 
 ## Run the tests with other WebSocket libraries, proxies and reverse proxies.
-test-peers: lib examples build/bin/peer_client
-	sh tests/peers/setup.sh
+test-peers: lib setup-peers examples build/bin/peer_client
 	python3 tests/peers/run.py --deflate --server build/bin/echo_server --client build/bin/peer_client
 	python3 tests/peers/transports.py
 
@@ -193,24 +188,23 @@ test-peers: lib examples build/bin/peer_client
 test-scale: lib setup-scale $(SCALE)
 	python3 tests/scale/run.py
 
-# Before the examples, one of which needs a package that it installs.
-setup-scale:
-	sh tests/scale/setup.sh
+# What the tests of the same name want and a fresh machine does not have: tools from Debian, others below build/. The tests
+# install nothing. setup-scale comes before the examples, one of which needs a package that it installs.
+setup-lint setup-c setup-cpp setup-python setup-peers setup-scale setup-autobahn setup-portable:
+	@sh tests/$(@:setup-%=%)/setup.sh
 
 ## Measure the cost of an idle connection, compared with tungstenite.
 idle: lib setup-scale $(SCALE)
 	CARGO='$(CARGO)' python3 tests/scale/idle.py
 
 ## Run the Autobahn TestSuite with the C programs and with Python, as client and as server.
-autobahn: lib examples build/bin/autobahn_client
-	sh tests/autobahn/setup.sh
+autobahn: lib setup-autobahn examples build/bin/autobahn_client
 	python3 tests/autobahn/run.py --server build/bin/echo_server --client build/bin/autobahn_client
 	WSABI_LIBRARY=$(abspath build/lib/libwsabi.so) PYTHONPATH=$(abspath bindings/python/src) python3 tests/autobahn/run.py \
 		--name python --server 'python3 tests/autobahn/python_server.py' --client 'python3 tests/autobahn/python_client.py'
 
 ## Run all its cases, including the slow ones.
-autobahn-full: lib examples build/bin/autobahn_client
-	sh tests/autobahn/setup.sh
+autobahn-full: lib setup-autobahn examples build/bin/autobahn_client
 	python3 tests/autobahn/run.py --server build/bin/echo_server --client build/bin/autobahn_client --full --timeout 5400
 
 ## Run the benchmarks against other libraries, in memory and over TCP, and write docs/performance.md.

@@ -9,15 +9,17 @@ cd "$(dirname "$0")/../.." || exit 1
 
 PICOWS=2.3.1 # PyPI
 UVLOOP=0.23.0
+subject=bench
+. scripts/obtain.sh
 home=build/bench
-missing=
 
 main() {
     mkdir -p $home/bin
-    command -v cc >/dev/null || apt_install gcc libc6-dev || exit 1
+    need cc 'has cc' apt_install gcc libc6-dev
+    [ -z "$missing" ] || exit 1
     c_program loadgen && c_program raw_epoll || exit 1
     [ "${1:-}" = --quick ] && return
-    command -v strace >/dev/null || apt_install strace >$home/setup.log 2>&1 || echo "bench: no strace" >&2
+    need strace 'has strace' apt_install strace
 
     peer "libwebsockets" install_lws
     peer "Boost.Beast" install_beast
@@ -53,18 +55,14 @@ install_lws() {
 
 install_beast() {
     newer beast cpp && return
-    command -v c++ || apt_install g++ || return
+    has c++ || apt_install g++ || return
     [ -f /usr/include/boost/beast.hpp ] || apt_install libboost-dev || return
     c++ -std=c++17 -O3 -DNDEBUG benches/tcp/beast.cpp -o $home/bin/beast -lpthread
 }
 
 install_picows() {
-    "$home/venv/bin/python" -c "
-import importlib.metadata as of
-raise SystemExit([of.version('picows'), of.version('uvloop')] != ['$PICOWS', '$UVLOOP'])" && return
-    python3 -c 'import ensurepip' || apt_install python3-venv || return
-    python3 -m venv --clear $home/venv &&
-        $home/venv/bin/pip install --disable-pip-version-check "picows==$PICOWS" "uvloop==$UVLOOP"
+    has_environment $home/venv "picows==$PICOWS" "uvloop==$UVLOOP" ||
+        make_environment $home/venv "picows==$PICOWS" "uvloop==$UVLOOP"
 }
 
 install_rust() {
@@ -73,14 +71,6 @@ install_rust() {
     for bin in benches/tcp/rust-peers/src/bin/*.rs; do
         cp -u "$(echo "$built" | grep "/$(basename "$bin" .rs)\$")" $home/bin/ || return
     done
-}
-
-apt_install() { # the package lists of a fresh machine are empty or old: fetched where the first try fails
-    apt install -y --no-install-recommends "$@" || { apt update && apt install -y --no-install-recommends "$@"; }
-}
-
-apt() {
-    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@"
 }
 
 main "$@"

@@ -10,6 +10,8 @@ suite=autobahntestsuite==25.10.1
 virtualenv=virtualenv==20.15.1 # the last that makes Python 2.7 environments
 
 repo=$(cd "$(dirname "$0")/../.." && pwd)
+subject=autobahn
+. "$repo/scripts/obtain.sh"
 dir=$repo/build/autobahn
 pyenv_python=${PYENV_ROOT:-$HOME/.pyenv}/versions/2.7.18/bin/python2.7
 debian_root=$dir/debian11/root
@@ -48,8 +50,7 @@ choose_python() {
 # A compiler for the suite's C parts, and a Python 3 that can make the virtual environment of virtualenv itself.
 install_prerequisites() {
     if ! command -v cc >/dev/null || ! python3 -c 'import venv, ensurepip'; then
-        apt-get update
-        apt-get install -y --no-install-recommends gcc libc6-dev python3-venv
+        apt_install gcc libc6-dev python3-venv
     fi
 }
 

@@ -112,7 +112,7 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 done
 
 check 'the README has lines to install by' has_lines
-if have pkg-config pkg-config; then
+if have pkg-config; then
     if [ "$(id -u)" = 0 ]; then
         check 'they work as root' installs_at_home root env
         check 'they work as an unprivileged user' installs_at_home nobody as_unprivileged

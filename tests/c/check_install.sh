@@ -167,7 +167,7 @@ everybody_can_read_it() {
 }
 
 check it_installs make -s install PREFIX="$prefix"
-if have pkg-config pkg-config; then
+if have pkg-config; then
     check has_the_version_of_the_crate has_the_version_of_the_crate
     check builds_and_runs_with_the_shared_library builds_and_runs_with_the_shared_library
     check builds_and_runs_with_the_static_library builds_and_runs_with_the_static_library

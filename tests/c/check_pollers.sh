@@ -41,7 +41,7 @@ a_lock_that_they_have_in_common_is_found() {
     [ "${common:-0}" -gt 0 ]
 }
 
-if ! have valgrind valgrind; then
+if ! have valgrind; then
     skip 'what pollers share: valgrind is not there'
 elif check 'two pollers build' make -s $program; then
     check two_pollers_write_no_memory_in_common two_pollers_write_no_memory_in_common

@@ -1,6 +1,6 @@
 #!/bin/sh
-# All tests in C: plain, under valgrind, under sanitizers; then the ABI, an installation, and the examples. What is
-# missing is installed where that is possible, and named where not; with CI=true a skip is a failure. Ends with one line.
+# All tests in C: plain, under valgrind, under sanitizers; then the ABI, an installation, and the examples. What
+# setup.sh could not install is skipped, and said; with CI=true a skip is a failure. Ends with one line.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/c/checks.sh
@@ -46,7 +46,7 @@ programs=$(for test in $tests; do echo build/bin/test_$test; done)
 # shellcheck disable=SC2086
 if builds 'a test' make -s -B CFLAGS=-Wl,--as-needed $programs; then
     for test in $tests; do suite "test_$test" build/bin/test_$test; done
-    if have valgrind valgrind; then
+    if have valgrind; then
         for test in $tests; do
             # One thread runs at a time there; unless they take turns, one that never waits keeps the others out.
             #

@@ -55,7 +55,7 @@ END
 
 the_library_is_watched() { [ "$(nm $library 2>/dev/null | grep -c '__tsan_\(read\|write\|atomic\)')" -gt 1000 ]; }
 
-if ! sh tests/portable/run.sh --setup; then
+if [ ! -e build/portable/unpacked ]; then
     skip 'ThreadSanitizer: there is no Rust with the sources of std'
 elif check 'the library builds' build_library && check 'what is missing builds' build_missing; then
     check the_library_is_watched the_library_is_watched

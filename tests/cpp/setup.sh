@@ -3,55 +3,18 @@
 # named; with CI=true that is a failure.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+subject=tests/cpp
+. scripts/obtain.sh
 
-home=build/cpp
-missing=
-
-main() {
-    mkdir -p $home
-    tool "g++" has_gcc g++
-    tool "clang++" has_clang clang
-    tool "clang's sanitizers" has_sanitizers "$(sanitizers)"
-    tool "doctest" has_doctest doctest-dev
-    tool "Boost" has_boost libboost-dev
-    tool "CMake" has_cmake cmake
-    tool "pkg-config" has_pkg_config pkg-config
-
-    if [ -n "$missing" ]; then
-        echo "tests/cpp: cannot be had: $missing" >&2
-        [ "${CI:-}" != true ]
-    else
-        echo "tests/cpp: all here"
-    fi
-}
-
-tool() { # NAME TEST PACKAGE
-    $2 && return
-    echo "tests/cpp: installing $1"
-    install_package "$3" >$home/setup.log 2>&1 && $2 && return
-    tail -n 5 $home/setup.log >&2
-    missing="${missing:+$missing, }$1"
-}
-
-has_gcc() { command -v g++ >/dev/null; }
-has_clang() { command -v clang++ >/dev/null; }
 has_sanitizers() { ls "$(clang++ -print-resource-dir)"/lib/*/libclang_rt.asan*.a >/dev/null 2>&1; }
-sanitizers() { echo "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"; }
-has_doctest() { includes doctest/doctest.h; }
-has_boost() { includes boost/asio.hpp; }
-has_cmake() { command -v cmake >/dev/null; }
-has_pkg_config() { command -v pkg-config >/dev/null; }
+install_sanitizers() { apt_install "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"; }
+includes_cpp() { includes "$1" "${CXX:-c++} -x c++"; }
 
-includes() { echo "#include <$1>" | ${CXX:-c++} -x c++ -E - >/dev/null 2>&1; }
-
-install_package() { # the package lists of a fresh machine are empty or old: fetched where the first try fails
-    apt install -y --no-install-recommends "$1" || { apt update && apt install -y --no-install-recommends "$1"; }
-}
-
-apt() {
-    as_root=
-    [ "$(id -u)" = 0 ] || as_root='sudo -n'
-    DEBIAN_FRONTEND=noninteractive $as_root apt-get -o DPkg::Lock::Timeout=300 "$@"
-}
-
-main
+need g++ 'has g++' apt_install g++
+need clang++ 'has clang++' apt_install clang
+need "clang's sanitizers" has_sanitizers install_sanitizers
+need doctest 'includes_cpp doctest/doctest.h' apt_install doctest-dev
+need Boost 'includes_cpp boost/asio.hpp' apt_install libboost-dev
+need CMake 'has cmake' apt_install cmake
+need pkg-config 'has pkg-config' apt_install pkg-config
+all_is_here

@@ -142,11 +142,11 @@ check debuggers_find_the_lines debuggers_find_the_lines
 check a_key_signs_the_checksums a_key_signs_the_checksums
 awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' README.md >"$work/hello.c"
 cp examples-c/echo_server.c examples-c/*.h "$work/"
-if have pkg-config pkg-config && check an_echo_server_listens an_echo_server_listens; then
+if have pkg-config && check an_echo_server_listens an_echo_server_listens; then
     check builds_with_pkg_config builds_with_pkg_config
     check builds_with_pkg_config_and_the_static_library builds_with_pkg_config_and_the_static_library
     check builds_without_any_shared_library builds_without_any_shared_library
-    if have cmake cmake; then check builds_with_cmake builds_with_cmake; else skip 'CMake is not there'; fi
+    if have cmake; then check builds_with_cmake builds_with_cmake; else skip 'CMake is not there'; fi
     check has_tls has_tls
 else
     skip 'programs: there is no pkg-config'

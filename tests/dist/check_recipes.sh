@@ -61,7 +61,7 @@ vcpkgs_program_runs() {
 }
 
 check the_recipes_are_written is_written
-if have cmake cmake; then
+if have cmake; then
     check conan_knows_this_machine conan_knows_this_machine
     check conan_creates_the_static_library conan_creates False
     check conan_creates_the_shared_library conan_creates True

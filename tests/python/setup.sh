@@ -1,18 +1,11 @@
 #!/bin/sh
 # Makes build/python/venv with what the generator and the tests need. Idempotent, and quick when nothing is missing.
-set -eu
-cd "$(dirname "$0")/../.."
-home=build/python/venv
-wanted=tests/python/requirements.txt
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+subject=python
+. scripts/obtain.sh
 
-cmp -s "$wanted" "$home/installed.txt" && exit
-echo "python: installing $(sed -n 's/^\([a-z]*\)==.*/\1/p' "$wanted" | tr '\n' ' ')"
-python3 -c 'import ensurepip' 2>/dev/null || {
-    packages='python3-venv'
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages ||
-        { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages; }
-} >/dev/null
-mkdir -p build/python
-python3 -m venv "$home"
-"$home/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
-cp "$wanted" "$home/installed.txt"
+wanted=$(requirements tests/python/requirements.txt)
+# shellcheck disable=SC2086 # one word for each requirement
+need "$wanted" "has_environment build/python/venv $wanted" make_environment build/python/venv $wanted
+[ -z "$missing" ]
