@@ -1,5 +1,5 @@
 //! All that depends on the platform. Nothing else in the crate names a system call, a descriptor or `libc`: a platform is a
-//! directory here, `unix` so far, and gives what these tables list under the same names. Knows errors; must not know
+//! directory here, `unix` or `wasi` so far, and gives what these tables list under the same names. Knows errors; must not know
 //! connections, transports or C.
 //!
 //! Always:
@@ -42,7 +42,10 @@ mod thread;
 #[cfg(unix)]
 #[path = "unix/mod.rs"]
 mod platform;
-#[cfg(not(unix))]
+#[cfg(target_os = "wasi")]
+#[path = "wasi/mod.rs"]
+mod platform;
+#[cfg(not(any(unix, target_os = "wasi")))]
 compile_error!("wsabi has no directory in src/sys for this platform");
 
 #[cfg(not(feature = "net"))]
