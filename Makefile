@@ -297,9 +297,10 @@ test-targets: setup-targets
 	sh packaging/dist.sh linux-x86_64-musl
 	sh tests/dist/check_musl.sh
 
-## Make the root and install the tools that `make test-targets` needs.
+## Make the roots and install the tools that `make test-targets` needs.
 setup-targets: setup-dist
 	sh tests/root.sh make windows
+	sh tests/root.sh make web
 
 # In the root `debian` of tests/root.sh, with the crates as a component that is generated.
 ## Make the Debian packages in build/deb.

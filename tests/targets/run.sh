@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the library is on platforms that are not here: type-checked for those without a linker, in WebAssembly run with
-# wasmtime, in memory mode. All in the root `windows` of tests/root.sh, whose rustc builds the standard library along; zig and
+# What the library is on platforms that are not here: type-checked for those without a linker; in WebAssembly run in memory
+# mode, with wasmtime and with Node. All in the root `windows` of tests/root.sh, whose rustc builds the standard library along; zig and
 # wasmtime are those of packaging/setup-dist.sh. docs/platforms.md has a row for each. Ends with one line.
 #   run.sh [TARGET...]   those only
 set -u
@@ -10,9 +10,9 @@ scratch=build/targets
 mkdir -p $scratch
 
 # Without TLS: the verifier of certificates of each platform links its own libraries.
-typed='aarch64-apple-darwin x86_64-apple-darwin aarch64-apple-ios x86_64-unknown-freebsd aarch64-linux-android x86_64-linux-android
-    wasm32-unknown-emscripten'
+typed='aarch64-apple-darwin x86_64-apple-darwin aarch64-apple-ios x86_64-unknown-freebsd aarch64-linux-android x86_64-linux-android'
 wasi=wasm32-wasip1
+emscripten=wasm32-unknown-emscripten
 zig=$(echo "$PWD"/build/dist/venv/lib/python3*/site-packages/ziglang/zig)
 
 cargo_there() {
@@ -22,35 +22,52 @@ cargo_there() {
 type_checks() { cargo_there check --quiet --locked --lib --no-default-features --features net --target "$1" -Zbuild-std=std,panic_unwind; }
 
 # A static library, which needs no linker.
-builds_for_wasi() {
-    cargo_there rustc --quiet --locked --lib --crate-type staticlib --no-default-features --target $wasi -Zbuild-std=std,panic_abort &&
-        [ -f build/root-windows/targets/$wasi/debug/libwsabi.a ]
+builds() { # TARGET PANIC
+    cargo_there rustc --quiet --locked --lib --crate-type staticlib --no-default-features --target "$1" -Zbuild-std=std,"$2" &&
+        [ -f "$(library "$1")" ]
 }
+
+library() { echo "build/root-windows/targets/$1/debug/libwsabi.a"; }
 
 runs_in_wasmtime() { # SOURCE
     "$zig" cc -target wasm32-wasi -O1 -Iinclude -Itests/c -D_WASI_EMULATED_SIGNAL -lwasi-emulated-signal "$1" \
-        build/root-windows/targets/$wasi/debug/libwsabi.a -o "$scratch/program.wasm" &&
+        "$(library $wasi)" -o "$scratch/program.wasm" &&
         timeout 300 build/dist/venv/bin/python tests/targets/wasi.py "$scratch/program.wasm"
 }
 
+# emcc and Node are those of the root `web`.
+runs_in_node() { # SOURCE
+    sh tests/root.sh run web emcc -O1 -fwasm-exceptions -sALLOW_MEMORY_GROWTH -Iinclude -Itests/c "$1" \
+        "$(library $emscripten)" -o /output/program.js &&
+        timeout 300 sh tests/root.sh run web node /output/program.js
+}
+
 # A program that counts its tests.
-tests_run_in_wasmtime() { # SOURCE
-    runs_in_wasmtime "$1" >"$scratch/tests.log" 2>&1
-    grep -v '^ok' "$scratch/tests.log"
+tests_by() { # HOW SOURCE
+    "$1" "$2" >"$scratch/tests.log" 2>&1
+    sed '/^ok/d; s/^[0-9]* passed, /    &/' "$scratch/tests.log"
+    # shellcheck disable=SC2046
     set -- $(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$scratch/tests.log" || echo 0 passed, 1 failed)
     passed=$((passed + $1))
     failed=$((failed + $3))
 }
 
-[ $# -gt 0 ] || set -- $typed $wasi
+in_memory() { # TARGET PANIC HOW
+    check "$1: builds without sockets" builds "$1" "$2" || return
+    check "$1: client and server in memory" "$3" examples-c/memory_pair.c
+    check "$1: compression" "$3" examples-c/compression.c
+    echo "$1: tests/c/test_memory.c"
+    tests_by "$3" tests/c/test_memory.c
+}
+
+# The targets are words.
+# shellcheck disable=SC2086
+[ $# -gt 0 ] || set -- $typed $wasi $emscripten
 for target; do
-    if [ "$target" != $wasi ]; then
-        check "$target: type-checks without TLS" type_checks "$target"
-    elif check "$wasi: builds without sockets" builds_for_wasi; then
-        check "$wasi: client and server in memory" runs_in_wasmtime examples-c/memory_pair.c
-        check "$wasi: compression" runs_in_wasmtime examples-c/compression.c
-        echo "$wasi: tests/c/test_memory.c"
-        tests_run_in_wasmtime tests/c/test_memory.c
-    fi
+    case $target in
+    "$wasi") in_memory $wasi panic_abort runs_in_wasmtime ;;
+    "$emscripten") in_memory $emscripten panic_unwind runs_in_node ;;
+    *) check "$target: type-checks without TLS" type_checks "$target" ;;
+    esac
 done
 finish
