@@ -106,6 +106,12 @@ impl Registry {
         self.watcher.watch(socket, key.0, sides == Sides::Both)
     }
 
+    /// A call has found that there is nothing more to receive, or no more room to send: the system tells of the next.
+    #[inline(always)]
+    pub(in crate::net) fn ask_again(&self, watch: &mut Watch, read: bool, write: bool) {
+        self.watcher.ask_again(watch, read, write);
+    }
+
     /// The system tells of it no more. The descriptor is still open.
     pub(in crate::net) fn deregister(&self, watch: &mut Watch) {
         if self.opener == Process::current() {

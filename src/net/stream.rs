@@ -79,6 +79,12 @@ impl Stream {
         Interest { read: known.readable || self.has_buffered_input(), write: known.writable }
     }
 
+    /// What the last calls have found nothing more of.
+    pub fn exhausted(&self) -> Interest {
+        let known = self.socket().map(Socket::readiness).unwrap_or(Readiness::UNWATCHED);
+        Interest { read: !known.readable, write: !known.writable }
+    }
+
     /// Bytes that have been taken off the socket and not been handed on, or an end that it does not show any more.
     #[inline]
     pub fn has_buffered_input(&self) -> bool {

@@ -1,5 +1,5 @@
 //! All that depends on the platform. Nothing else in the crate names a system call, a descriptor or `libc`: a platform is a
-//! directory here, `unix` or `wasi` so far, and gives what these tables list under the same names. Knows errors; must not know
+//! directory here, and gives what these tables list under the same names. Knows errors; must not know
 //! connections, transports or C.
 //!
 //! Always:
@@ -22,14 +22,15 @@
 //! | `recv`, `send`, `send_vectored` | move what can be moved without waiting, whatever the flags of the socket; `WouldBlock` where nothing can; never SIGPIPE; any number of pieces (macOS: IOV_MAX is 1024. Windows: counts are u32) |
 //! | `end_sending(socket)` | the peer will read the end |
 //! | `is_in_progress(error)` | a connect() that did not wait has begun (EINPROGRESS; WSAEWOULDBLOCK) |
-//! | `share_address(socket, reuse_port)` | before bind(): a port whose last listener is gone is free at once, one that is in use is not (Windows: SO_REUSEADDR must not be set); `reuse_port`: several listeners share it, or an error of kind `Unsupported` |
+//! | `share_address(socket, reuse_port)` | before bind(): a port whose last listener is gone is free at once, one that is in use is not (Windows: SO_REUSEADDR must not be set); `reuse_port`: several listeners share it, or `Error::Unsupported` |
 //! | `unix_address(path)` | the address of a Unix socket, which may be an abstract name (`@`) |
 //! | `path(bytes)` | the path that these bytes name |
 //! | `FileId`, `file_at(path)`, `file_exists()` | what is at a path, without following a link: whether it is a socket, and by what another file at the same path is told apart; the error that says that something is there |
 //! | `PollEntry`, `poll_entry`, `poll`, `is_ready` | waits for some sockets, or for none; may end early; readiness, errors and the end all count (Windows: an entry without a socket has to be left out) |
-//! | `Watch` | a socket that a mio poll tells changes of, for as long as it exists and neither side has ended it: the caller asks a socket until `WouldBlock`, and is then told of the next change (Windows: mio only knows its own sockets, so this holds a `ManuallyDrop<mio::net::TcpStream>`; and has to be armed again after each `WouldBlock`) |
+//! | `Watch` | a socket that a mio poll tells changes of, for as long as it exists and neither side has ended it: the caller asks a socket until `WouldBlock`, and is then told of the next change (Windows: mio only knows its own sockets, so this holds a `ManuallyDrop<mio::net::TcpStream>`) |
+//! | `Watch::TELLS_ONCE`, `Watch::told`, `Watcher::ask_again` | whether an end of what there was is told once only, and has to be asked for again after each `WouldBlock` (Windows, where mio waits for levels) |
 //! | `Watcher` | watches and wakes a mio poll from any thread |
-//! | `lent(poll)` | a socket that becomes readable when this mio poll has something to tell (Windows: an IOCP cannot be polled: a loopback socket that is signalled) |
+//! | `Bundle`, `InBundle`, `Notifier` | sockets that connect and what threads find out, waited for in one: a socket that becomes readable (Windows: a completion port cannot be polled: a loopback socket that is signalled) |
 //! | `WakePair` | what ends a `poll` that another thread waits in; a descriptor or more, made only by a thread that waits (Windows: a loopback pair that checks its peer's port) |
 //! | `ThreadId`, `start_thread`, `join_thread`, `detach_thread` | a thread that takes no signals and leaves no destructor in its maker; where it has been joined the library can be unloaded |
 //!
@@ -42,10 +43,13 @@ mod thread;
 #[cfg(unix)]
 #[path = "unix/mod.rs"]
 mod platform;
+#[cfg(windows)]
+#[path = "windows/mod.rs"]
+mod platform;
 #[cfg(target_os = "wasi")]
 #[path = "wasi/mod.rs"]
 mod platform;
-#[cfg(not(any(unix, target_os = "wasi")))]
+#[cfg(not(any(unix, windows, target_os = "wasi")))]
 compile_error!("wsabi has no directory in src/sys for this platform");
 
 #[cfg(not(feature = "net"))]

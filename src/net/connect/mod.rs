@@ -18,23 +18,20 @@ use crate::net::stream::Stream;
 use crate::net::tls::ClientTls;
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::Url;
-use crate::sys::{self, RawSocket};
-use mio::{Events, Poll, Token, Waker};
+use crate::sys::{self, Bundle, InBundle, RawSocket};
 use socket2::SockAddr;
 use std::io::{self, Read, Write};
 
 /// A Unix socket whose listener is busy says so at once, and never that it is free again: ask this often, in ms.
 const BUSY_DELAY: u64 = 10;
-/// The token of what the threads have completed; those of the attempts count up from 0.
-const COMPLETIONS: Token = Token(usize::MAX);
 
 /// See the module.
 #[derive(Debug)]
 pub struct Connector {
-    /// What is waited for, in one.
-    poll: Poll,
     completions: Option<Completions>,
     stage: Stage,
+    /// What is waited for, in one. Dropped after what is in it.
+    bundle: Bundle,
     nodelay: bool,
     /// The proxy, and the host and port that it is asked for.
     proxy: Option<(Proxy, String, u16)>,
@@ -55,11 +52,25 @@ enum Stage {
     /// Addresses are awaited and tried.
     Race(Race),
     /// A proxy is being asked.
-    Tunnel(Socket, Tunnel),
+    Tunnel(Waited, Tunnel),
     /// The socket is there; TLS is not ready to begin.
     Connected(Socket),
     /// Handed on, or failed.
     Over,
+}
+
+/// A socket that is waited for, in the bundle.
+#[derive(Debug)]
+struct Waited {
+    _place: InBundle,
+    socket: Socket,
+}
+
+impl Waited {
+    /// The socket, which is in no bundle any more.
+    fn alone(self) -> Socket {
+        self.socket
+    }
 }
 
 /// TLS, where it is wanted.
@@ -76,9 +87,9 @@ impl Connector {
     pub fn start(url: &Url, setup: &Setup) -> Result<Self> {
         let settings = &setup.settings;
         let mut connector = Self {
-            poll: Poll::new()?,
             completions: None,
             stage: Stage::Over,
+            bundle: Bundle::new()?,
             nodelay: settings.nodelay,
             proxy: None,
             tls: Tls::No,
@@ -107,7 +118,7 @@ impl Connector {
 
     /// One descriptor that becomes readable when there is something to do.
     pub fn raw_socket(&self) -> RawSocket {
-        sys::lent(&self.poll)
+        self.bundle.raw_socket()
     }
 
     /// When there is something to do even if nothing happens, on the library's clock.
@@ -161,20 +172,20 @@ impl Connector {
                     Err(error) => return Err(error.into()),
                 },
                 Stage::Race(race) => {
-                    let Some(socket) = race.advance(&self.poll, self.nodelay, &arrived, now)? else {
+                    let Some(socket) = race.advance(&self.bundle, self.nodelay, &arrived, now)? else {
                         return Ok(None);
                     };
                     self.stage = match &self.proxy {
-                        None => Stage::Connected(socket),
+                        None => Stage::Connected(socket.alone()),
                         Some((proxy, host, port)) => Stage::Tunnel(socket, proxy.tunnel(host, *port)?),
                     };
                 }
                 Stage::Tunnel(socket, tunnel) => {
-                    if !ask_proxy(socket, tunnel)? {
+                    if !ask_proxy(&mut socket.socket, tunnel)? {
                         return Ok(None);
                     }
                     self.next_stage(|stage| match stage {
-                        Stage::Tunnel(socket, _) => Stage::Connected(socket),
+                        Stage::Tunnel(socket, _) => Stage::Connected(socket.alone()),
                         other => other,
                     });
                 }
@@ -230,25 +241,14 @@ impl Connector {
 
     fn completions(&mut self) -> io::Result<&mut Completions> {
         if self.completions.is_none() {
-            self.completions = Some(Completions::new(Waker::new(self.poll.registry(), COMPLETIONS)?));
+            self.completions = Some(Completions::new(self.bundle.notifier()?));
         }
         self.completions.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Takes what has happened: the attempts that have come to something.
     fn take_events(&mut self, now: u64) -> Result<Vec<usize>> {
-        let mut arrived = Vec::new();
-        let mut events = Events::with_capacity(16);
-        let mut is_all = false;
-        while !is_all {
-            match self.poll.poll(&mut events, Some(std::time::Duration::ZERO)) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => other?,
-            }
-            is_all = events.iter().count() < events.capacity();
-            arrived
-                .extend(events.iter().map(|event| event.token().0).filter(|token| *token != COMPLETIONS.0));
-        }
+        let arrived = self.bundle.take_news()?;
         let completions = self.completions.as_mut().map(Completions::take).unwrap_or_default();
         for completion in completions {
             match (completion, &mut self.stage) {
@@ -336,7 +336,7 @@ mod tests {
         let mut connector = Connector::start(&url, &Setup::default()).unwrap();
         let Stage::Race(race) = &mut connector.stage else { panic!("it is still to be looked at") };
         for _ in 1..40 {
-            race.attempt(address, &connector.poll, true).unwrap();
+            race.attempt(address, &connector.bundle, true).unwrap();
         }
         assert_eq!(connector.take_events(0).unwrap().len(), 40);
         // A poller hears of changes only.

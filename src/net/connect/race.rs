@@ -1,10 +1,10 @@
 //! Attempts to connect to several addresses, of which the first that succeeds wins. Which is tried when is
 //! [`happy_eyeballs`](super::happy_eyeballs)'s; knows sockets.
 
+use super::Waited;
 use super::happy_eyeballs::HappyEyeballs;
 use crate::net::socket::Socket;
-use crate::sys::{self, Watch};
-use mio::{Interest, Poll, Token};
+use crate::sys::{self, Bundle, InBundle};
 use socket2::{Domain, Protocol, SockAddr, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ pub(super) struct Race {
 
 #[derive(Debug)]
 struct Attempt {
-    _watch: Watch,
+    place: InBundle,
     socket: socket2::Socket,
 }
 
@@ -33,18 +33,18 @@ impl Race {
     /// The socket that has won, if one has.
     pub(super) fn advance(
         &mut self,
-        poll: &Poll,
+        bundle: &Bundle,
         nodelay: bool,
         arrived: &[usize],
         now: u64,
-    ) -> io::Result<Option<Socket>> {
+    ) -> io::Result<Option<Waited>> {
         for place in arrived {
             let Some(attempt) = self.attempts.get_mut(*place) else { continue };
             let outcome = attempt.as_ref().map(|attempt| outcome(&attempt.socket));
             match outcome {
                 Some(Ok(true)) => {
-                    if let Some(Attempt { socket, .. }) = attempt.take() {
-                        return Ok(Some(Socket::owned(socket.into())));
+                    if let Some(Attempt { place, socket }) = attempt.take() {
+                        return Ok(Some(Waited { _place: place, socket: Socket::owned(socket.into()) }));
                     }
                 }
                 Some(Err(error)) => {
@@ -56,7 +56,7 @@ impl Race {
             }
         }
         while let Some(address) = self.eyeballs.next(now) {
-            if let Err(error) = self.attempt(address, poll, nodelay) {
+            if let Err(error) = self.attempt(address, bundle, nodelay) {
                 self.error = error;
                 self.eyeballs.failed();
             }
@@ -67,12 +67,10 @@ impl Race {
         Ok(None)
     }
 
-    pub(super) fn attempt(&mut self, address: SocketAddr, poll: &Poll, nodelay: bool) -> io::Result<()> {
+    pub(super) fn attempt(&mut self, address: SocketAddr, bundle: &Bundle, nodelay: bool) -> io::Result<()> {
         let socket = begin(&address.into(), nodelay)?;
-        let token = Token(self.attempts.len());
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let watch = Watch::new(poll.registry(), sys::raw(&socket), token, interest)?;
-        self.attempts.push(Some(Attempt { socket, _watch: watch }));
+        let place = bundle.add(sys::raw(&socket), self.attempts.len())?;
+        self.attempts.push(Some(Attempt { place, socket }));
         Ok(())
     }
 }

@@ -10,8 +10,7 @@
 
 use crate::net::connect::happy_eyeballs::Family;
 use crate::net::tls::ClientTls;
-use crate::sys::{Process, Thread};
-use mio::Waker;
+use crate::sys::{Notifier, Process, Thread};
 use socket2::{Domain, Type};
 use std::collections::VecDeque;
 use std::io;
@@ -45,13 +44,13 @@ pub(crate) struct Completions {
 struct Shared {
     /// With each the thread that ends behind it, if it does.
     found: Mutex<Vec<(Completion, Option<Thread>)>>,
-    waker: Waker,
+    notifier: Notifier,
 }
 
 impl Completions {
-    /// An empty one; `waker` is called when something comes.
-    pub(crate) fn new(waker: Waker) -> Self {
-        Self { shared: Arc::new(Shared { found: Mutex::default(), waker }) }
+    /// An empty one; `notifier` is called when something comes.
+    pub(crate) fn new(notifier: Notifier) -> Self {
+        Self { shared: Arc::new(Shared { found: Mutex::default(), notifier }) }
     }
 
     /// What has come.
@@ -184,8 +183,7 @@ fn answer_all(number: usize, mut question: Question) {
         let thread = if next.is_none() { queue.end(number) } else { None };
         if let (Some(completion), Some(asker)) = (completion, asker.upgrade()) {
             asker.found().push((completion, thread));
-            // It fails where nobody waits any more.
-            let _ = asker.waker.wake();
+            asker.notifier.notify();
         }
         match next {
             Some(next) => question = next,

@@ -85,6 +85,7 @@ impl Listener {
                 Err(error) => {
                     if error.kind() == io::ErrorKind::WouldBlock {
                         self.drained_at.store(told, Ordering::Relaxed);
+                        self.ask_poller_again();
                     } else {
                         self.paused_until.store(clock::now_ms() + PAUSE, Ordering::Relaxed);
                     }
@@ -157,6 +158,20 @@ impl Listener {
     /// A connection may wait.
     pub(in crate::net) fn on_event(&self) {
         self.told.fetch_add(1, Ordering::Relaxed);
+        if Watch::TELLS_ONCE
+            && let Some(registration) = &mut *self.registration()
+        {
+            registration.watch.told(true, false);
+        }
+    }
+
+    /// There is none that waits: its poller tells of the next.
+    fn ask_poller_again(&self) {
+        if Watch::TELLS_ONCE
+            && let Some(registration) = &mut *self.registration()
+        {
+            registration.poller.ask_again(&mut registration.watch, true, false);
+        }
     }
 
     /// Whether accepting is worth a try, and when it will be; never, where nobody waits.
@@ -184,17 +199,17 @@ impl Drop for Listener {
     }
 }
 
-fn bind_tcp(host: &str, port: u16, reuse_port: bool) -> io::Result<socket2::Socket> {
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
+fn bind_tcp(host: &str, port: u16, reuse_port: bool) -> Result<socket2::Socket> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound).into();
     for address in (host, port).to_socket_addrs()? {
         let address = SockAddr::from(address);
-        let attempt = || {
+        let attempt = || -> Result<_> {
             let socket = socket2::Socket::new(address.domain(), Type::STREAM, None)?;
             sys::share_address(&socket, reuse_port)?;
             socket.bind(&address)?;
-            Ok(socket)
+            Ok(listen(socket)?)
         };
-        match attempt().and_then(listen) {
+        match attempt() {
             Ok(socket) => return Ok(socket),
             Err(error) => last = error,
         }

@@ -228,6 +228,7 @@ impl Monitored for Inner {
         if let Some(registration) = &mut self.registration {
             // The poller that left them reports the connection, or looks at it.
             registration.awaits_look = true;
+            registration.watch.told(events.read(), events.write());
         }
     }
 

@@ -10,8 +10,10 @@ use crate::error::{Error, Result};
 use crate::net::clock::Now;
 use crate::net::registry::{Key, Registry, Sides, SourceStatus};
 use crate::net::signal::{Busy, Events, Published};
+use crate::net::wait::Interest;
 use crate::proto::connection::Phase;
 use crate::proto::deadline::NEVER;
+use crate::sys::Watch;
 use std::io;
 use std::sync::Arc;
 
@@ -146,6 +148,9 @@ impl Inner {
     /// is with no poller keeps its registers.
     #[inline(never)]
     pub(super) fn publish_to_poller(&mut self) -> Published {
+        if Watch::TELLS_ONCE {
+            self.ask_poller_again();
+        }
         let (is_idle, is_batch_valid) = match &self.slot {
             Slot::Parked(_) => (self.is_idle(), false),
             Slot::Active(_) => (false, self.is_batch_valid()),
@@ -158,6 +163,14 @@ impl Inner {
         }
         let published = Published::new(is_idle, is_batch_valid);
         if matches!(self.view().phase(), Phase::Ended) { published.and_over() } else { published }
+    }
+
+    /// What the calls so far have exhausted is told of once more.
+    fn ask_poller_again(&mut self) {
+        let Interest { read, write } = self.transport.exhausted();
+        if let Some(registration) = &mut self.registration {
+            registration.poller.ask_again(&mut registration.watch, read, write);
+        }
     }
 
     /// Has the poller look, whatever it knows.

@@ -66,6 +66,14 @@ impl Transport {
         }
     }
 
+    /// What a call has found nothing more of, so that only the next change is of interest.
+    pub fn exhausted(&self) -> Interest {
+        match self {
+            Transport::Connecting(connector) => Interest { read: !connector.has_events(), write: false },
+            Transport::Stream(stream) => stream.exhausted(),
+        }
+    }
+
     /// A poller has told of these.
     pub fn on_events(&mut self, events: Events) {
         match self {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use mio::unix::SourceFd;
-use mio::{Interest, Poll, Registry, Token, Waker};
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use socket2::{SockAddr, SockRef, Type};
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, Read, Write};
@@ -113,9 +113,9 @@ pub(crate) fn is_in_progress(error: &io::Error) -> bool {
 }
 
 /// A listener may take a port whose last one is gone; with `reuse_port`, beside others that have this set.
-pub(crate) fn share_address(socket: &socket2::Socket, reuse_port: bool) -> io::Result<()> {
+pub(crate) fn share_address(socket: &socket2::Socket, reuse_port: bool) -> Result<()> {
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(reuse_port)
+    Ok(socket.set_reuse_port(reuse_port)?)
 }
 
 /// The address of a Unix socket. A path that begins with `@` is a name in Linux's abstract namespace.
@@ -191,17 +191,12 @@ pub(crate) struct Watch(RawSocket);
 impl Watch {
     /// Nothing.
     const NONE: Self = Self(-1);
+    /// Each change is told, without being asked for.
+    pub(crate) const TELLS_ONCE: bool = false;
 
-    /// From now on the poll tells of changes, and first of all how it is.
-    pub(crate) fn new(
-        registry: &Registry,
-        socket: RawSocket,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<Self> {
-        registry.register(&mut SourceFd(&socket), token, interest)?;
-        Ok(Self(socket))
-    }
+    /// The poll has told of these.
+    #[inline(always)]
+    pub(crate) fn told(&mut self, _read: bool, _write: bool) {}
 }
 
 /// What a mio poll is told by, from any thread.
@@ -220,8 +215,13 @@ impl Watcher {
     /// From now on the poll tells of changes, with this token: something to receive, and room to send where `both`.
     pub(crate) fn watch(&self, socket: RawSocket, token: usize, both: bool) -> io::Result<Watch> {
         let interest = if both { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        Watch::new(&self.registry, socket, Token(token), interest)
+        self.registry.register(&mut SourceFd(&socket), Token(token), interest)?;
+        Ok(Watch(socket))
     }
+
+    /// Need not be: see [`Watch::TELLS_ONCE`].
+    #[inline(always)]
+    pub(crate) fn ask_again(&self, _watch: &mut Watch, _read: bool, _write: bool) {}
 
     /// The poll tells of it no more.
     pub(crate) fn end(&self, watch: &mut Watch) {
@@ -238,9 +238,68 @@ impl Watcher {
     }
 }
 
-/// What becomes readable when this poll has something to tell.
-pub(crate) fn lent(poll: &Poll) -> RawSocket {
-    poll.as_raw_fd()
+/// Several things to wait for behind one descriptor: sockets that connect, and what threads find out.
+#[derive(Debug)]
+pub(crate) struct Bundle(Poll);
+
+/// What a [`Notifier`] tells; the tokens of the sockets count up from 0.
+const NOTIFIED: Token = Token(usize::MAX);
+
+impl Bundle {
+    /// An empty one.
+    pub(crate) fn new() -> io::Result<Self> {
+        Poll::new().map(Self)
+    }
+
+    /// Becomes readable when there is news.
+    pub(crate) fn raw_socket(&self) -> RawSocket {
+        self.0.as_raw_fd()
+    }
+
+    /// From now on there is news with this token when the socket is connected, can be read from or written to again, or fails. It
+    /// is open for as long as what this returns.
+    pub(crate) fn add(&self, socket: RawSocket, token: usize) -> io::Result<InBundle> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.0.registry().register(&mut SourceFd(&socket), Token(token), interest)?;
+        Ok(InBundle(()))
+    }
+
+    /// What makes it readable from any thread. One at a time.
+    pub(crate) fn notifier(&self) -> io::Result<Notifier> {
+        Waker::new(self.0.registry(), NOTIFIED).map(Notifier)
+    }
+
+    /// The tokens of the sockets on which something has happened since the last call; may be said twice.
+    pub(crate) fn take_news(&mut self) -> io::Result<Vec<usize>> {
+        let mut tokens = Vec::new();
+        let mut events = Events::with_capacity(16);
+        let mut is_all = false;
+        while !is_all {
+            match self.0.poll(&mut events, Some(Duration::ZERO)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            is_all = events.iter().count() < events.capacity();
+            tokens.extend(events.iter().map(|event| event.token().0).filter(|token| *token != NOTIFIED.0));
+        }
+        Ok(tokens)
+    }
+}
+
+/// A socket's place in a bundle. The socket is still open when it is dropped: closed, it is in none.
+#[derive(Debug)]
+pub(crate) struct InBundle(());
+
+/// See [`Bundle::notifier`].
+#[derive(Debug)]
+pub(crate) struct Notifier(Waker);
+
+impl Notifier {
+    /// The bundle becomes readable.
+    pub(crate) fn notify(&self) {
+        // It fails only where it is readable already.
+        let _ = self.0.wake();
+    }
 }
 
 /// Wakes a thread that waits in [`poll`].
