@@ -8,9 +8,12 @@ use rcgen::{CertificateParams, KeyPair};
 use std::ffi::CString;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+#[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+#[cfg(windows)]
+use std::os::windows::io::{AsRawSocket, AsSocket};
+#[cfg(unix)]
+use std::{os::unix::net::UnixListener, path::PathBuf};
 use std::ptr;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -111,6 +114,7 @@ fn certificate() -> (String, String) {
 }
 
 /// A path that nothing is at.
+#[cfg(unix)]
 fn free_path(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("wsabi-{name}-{}.sock", std::process::id()));
     let _ = std::fs::remove_file(&path);
@@ -167,6 +171,7 @@ fn wss_is_refused_where_there_is_no_tls() {
     assert!(matches!(error, Error::Url(wsabi::UrlError::TlsUnsupported)), "{error:?}");
 }
 
+#[cfg(unix)]
 #[test]
 fn ws_unix_goes_to_the_unix_socket() {
     let path = free_path("connect");
@@ -194,6 +199,7 @@ fn ws_unix_goes_to_the_unix_socket() {
 }
 
 /// Not TCP at port 80, above all.
+#[cfg(unix)]
 #[test]
 fn a_unix_socket_that_is_not_there_is_an_error() {
     let here = TcpListener::bind((Ipv4Addr::LOCALHOST, 80));
@@ -354,7 +360,10 @@ fn the_stream_waits_as_long_as_it_is_told() {
     let begun = Instant::now();
     assert!(socket.read_message().unwrap_err().is_would_block());
     assert!(begun.elapsed() < Duration::from_millis(45));
+    #[cfg(unix)]
     assert_eq!(socket.get_ref().as_fd().as_raw_fd(), socket.get_ref().as_raw_fd());
+    #[cfg(windows)]
+    assert_eq!(socket.get_ref().as_socket().as_raw_socket(), socket.get_ref().as_raw_socket());
     socket.get_mut().set_nonblocking(false);
     socket.get_mut().set_read_timeout(None);
     converse(&mut socket);

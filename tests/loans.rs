@@ -221,11 +221,11 @@ impl Drop for Handle {
 }
 
 unsafe extern "C" fn nothing(_: *mut c_void, _: *mut u8, _: usize, _: *mut usize) -> i32 {
-    libc::EAGAIN
+    common::pair::WOULD_BLOCK
 }
 
 unsafe extern "C" fn nothing_sent(_: *mut c_void, _: *const u8, _: usize, _: *mut usize) -> i32 {
-    libc::EAGAIN
+    common::pair::WOULD_BLOCK
 }
 
 #[test]
@@ -242,19 +242,16 @@ fn a_connection_takes_no_other_transport_while_something_is_lent() {
         lend(&mut handle);
         assert_eq!(handle.set_io(), MISUSE);
         handle.check("ws_set_io");
-        let mut pair = [0; 2];
-        // SAFETY: the array is alive.
-        assert_eq!(unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, pair.as_mut_ptr()) }, 0);
+        let (near, _far) = common::pair::pair();
+        let socket = common::pair::number(&near);
         // SAFETY: the handle is alive, and the socket is until it is closed.
-        assert_eq!(unsafe { ffi::ws_set_socket(handle.conn, pair[0] as ffi::ws_socket) }, MISUSE);
+        assert_eq!(unsafe { ffi::ws_set_socket(handle.conn, socket) }, MISUSE);
         handle.check("ws_set_socket");
         handle.commit(&[]);
         handle.advance(0);
         // SAFETY: as above.
-        assert_eq!(unsafe { ffi::ws_set_socket(handle.conn, pair[0] as ffi::ws_socket) }, OK);
+        assert_eq!(unsafe { ffi::ws_set_socket(handle.conn, socket) }, OK);
         drop(handle);
-        // SAFETY: nobody uses them any more.
-        pair.into_iter().for_each(|fd| assert_eq!(unsafe { libc::close(fd) }, 0));
     }
 }
 

@@ -781,7 +781,7 @@ fn large_and_small_messages_arrive_whole_over_every_transport() {
 #[cfg(feature = "net")]
 mod over_sockets {
     use super::*;
-    use std::os::unix::net::UnixStream;
+    use common::pair::pair;
     use wsabi::DeflateConfig;
     use wsabi::internals::Settings;
     use wsabi::internals::Socket;
@@ -804,7 +804,7 @@ mod over_sockets {
         let before = ALLOCATOR.held();
         let mut ends = Vec::new();
         for token in 0..MANY {
-            let (near, far) = UnixStream::pair().unwrap();
+            let (near, far) = pair();
             let endpoint = Arc::new(SharedConnection::open(&setup, Role::Server, Vec::new()));
             endpoint.set_stream(Stream::Socket(Socket::owned(near.into()))).unwrap();
             poller.add(Source::Connection(Arc::clone(&endpoint)), token as u64).unwrap();

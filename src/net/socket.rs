@@ -23,7 +23,7 @@ enum Handle {
 impl Socket {
     /// A socket that is closed with the connection.
     pub fn owned(socket: OwnedSocket) -> Self {
-        Self::new(Handle::Owned(socket))
+        Self::new(Handle::Owned(sys::own(socket)))
     }
 
     /// A socket of the caller's, who keeps it open as long as the connection uses it.

@@ -18,6 +18,7 @@
 //! | `OwnedSocket`, `BorrowedSocket` | a socket that is closed when this is dropped; one that somebody else keeps open |
 //! | `raw(socket)`, `number(raw)`, `lend(socket)` | the number of a socket; the same as `ws_socket`, where −1 is none; the socket as a `BorrowedSocket` |
 //! | `borrow(number)` | the stream socket with this number, made ready for the calls below where that has to be done once (macOS: SO_NOSIGPIPE. Windows: FIONBIO, and WSAStartup) |
+//! | `own(socket)` | a socket of the library's own, made ready in the same way |
 //! | `as_socket!(Type)` | implements the traits by which std lends a socket (`AsFd`; `AsSocket`) for a `Type` that has `lend()` |
 //! | `recv`, `send`, `send_vectored` | move what can be moved without waiting, whatever the flags of the socket; `WouldBlock` where nothing can; never SIGPIPE; any number of pieces (macOS: IOV_MAX is 1024. Windows: counts are u32) |
 //! | `end_sending(socket)` | the peer will read the end |

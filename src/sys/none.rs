@@ -45,6 +45,11 @@ pub(crate) fn raw(socket: &impl NoSocket) -> RawSocket {
 }
 
 /// Never called.
+pub(crate) fn own(socket: OwnedSocket) -> OwnedSocket {
+    socket.never()
+}
+
+/// Never called.
 pub(crate) fn lend(socket: &impl NoSocket) -> BorrowedSocket<'_> {
     socket.never()
 }
@@ -106,7 +111,20 @@ pub(crate) struct Watch(());
 #[derive(Debug)]
 pub(crate) enum Watcher {}
 
+impl Watch {
+    /// Nothing is told.
+    pub(crate) const TELLS_ONCE: bool = false;
+
+    /// Never called.
+    pub(crate) fn told(&mut self, _read: bool, _write: bool) {}
+}
+
 impl Watcher {
+    /// Never called.
+    pub(crate) fn ask_again(&self, _watch: &mut Watch, _read: bool, _write: bool) {
+        match *self {}
+    }
+
     /// Never called.
     pub(crate) fn watch(&self, _socket: RawSocket, _token: usize, _both: bool) -> io::Result<Watch> {
         match *self {}

@@ -2,11 +2,10 @@
 
 use crate::common::end::{Beginning, End, Event, Fault, Outcome, Seen};
 use crate::common::link::ScriptedStream;
+use crate::common::pair::{self, PairStream};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
 use std::ptr;
 use std::time::Duration;
 use wsabi::internals::ffi::{self, ws_option, ws_status};
@@ -43,8 +42,8 @@ enum Way {
     Socket {
         stream: ScriptedStream,
         ended: bool,
-        pair: UnixStream,
-        _ours: UnixStream,
+        pair: PairStream,
+        _ours: PairStream,
         /// On its way from the stream to the socket.
         incoming: Vec<u8>,
         /// On its way back.
@@ -96,10 +95,10 @@ impl CEnd {
                 Way::Callbacks(userdata)
             }
             Mode::Socket => {
-                let (ours, pair) = UnixStream::pair().unwrap();
+                let (ours, pair) = pair::pair();
                 pair.set_nonblocking(true).unwrap();
                 // SAFETY: the socket lives until this end is dropped.
-                let status = unsafe { ffi::ws_set_socket(conn, ours.as_raw_fd() as ffi::ws_socket) };
+                let status = unsafe { ffi::ws_set_socket(conn, pair::number(&ours)) };
                 assert_eq!(status, 0);
                 Way::Socket { stream, ended: false, pair, _ours: ours, incoming: vec![], outgoing: vec![] }
             }
@@ -327,9 +326,9 @@ fn code(moved: io::Result<usize>, out_n: &mut usize) -> i32 {
             0
         }
         Err(error) => match error.kind() {
-            ErrorKind::WouldBlock => libc::EAGAIN,
-            ErrorKind::ConnectionReset => libc::ECONNRESET,
-            _ => libc::EPIPE,
+            ErrorKind::WouldBlock => pair::WOULD_BLOCK,
+            ErrorKind::ConnectionReset => pair::RESET,
+            _ => pair::BROKEN,
         },
     }
 }

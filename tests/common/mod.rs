@@ -10,18 +10,19 @@
 //! | `sans_io` | `proto::connection::Connection`, fed by hand |
 //! | `c_abi` | the C ABI: memory mode, callbacks, a socket |
 //! | `harness` | puts them together: ends, raw peers, pairs, and "over every transport and every link" |
+//! | `pair` | sockets that are connected, on each platform |
 //! | `random` | a small generator of random numbers |
 //! | `deflate` | compressed messages, and DEFLATE taken apart independently of the library |
 
 #![allow(dead_code, unused_imports)] // each test binary uses its own part of this
 
-#[cfg(unix)]
 pub mod c_abi;
 pub mod deflate;
 pub mod end;
 pub mod face;
 pub mod harness;
 pub mod link;
+pub mod pair;
 pub mod random;
 pub mod sans_io;
 pub mod wire;

@@ -6,15 +6,16 @@ use crate::net::poller::{Poller, Source};
 use crate::net::socket::Socket;
 use crate::proto::connection::Phase;
 use std::io::Read;
-use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// A connection that blocks, and the bare socket of its peer.
-fn open() -> (Arc<SharedConnection>, UnixStream) {
-    let (own, peer) = UnixStream::pair().unwrap();
+fn open() -> (Arc<SharedConnection>, socket2::Socket) {
+    let (own, peer) = crate::sys::pair();
     let connection = SharedConnection::open(&Arc::default(), Role::Server, Vec::new());
-    connection.set_stream(Stream::Socket(Socket::owned(own.into()))).unwrap();
+    connection.set_stream(Stream::Socket(Socket::owned(own))).unwrap();
+    let peer = socket2::Socket::from(peer);
+    peer.set_nonblocking(false).unwrap();
     (Arc::new(connection), peer)
 }
 

@@ -9,8 +9,6 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use rustls::{ClientConfig, Connection, ServerConfig};
 use std::io::ErrorKind::WouldBlock;
 use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 /// A certificate and its key, in PEM.
@@ -69,8 +67,8 @@ fn options(roots: Option<&str>, identity: Option<&Pem>) -> TlsOptions {
 }
 
 fn sockets() -> (Socket, Socket) {
-    let (left, right) = UnixStream::pair().unwrap();
-    (Socket::owned(OwnedFd::from(left)), Socket::owned(OwnedFd::from(right)))
+    let (left, right) = crate::sys::pair();
+    (Socket::owned(left), Socket::owned(right))
 }
 
 fn join(client: &TlsOptions, server: &TlsOptions, host: &str) -> (Tls, Tls) {

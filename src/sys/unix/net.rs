@@ -53,6 +53,12 @@ pub(crate) unsafe fn borrow(number: isize) -> Result<BorrowedSocket<'static>> {
     Ok(fd)
 }
 
+/// A socket of the library's own: here the calls below need nothing.
+#[inline(always)]
+pub(crate) fn own(socket: OwnedSocket) -> OwnedSocket {
+    socket
+}
+
 /// Implements std's traits for a type that has `lend()`.
 macro_rules! as_socket {
     ($type:ty) => {
@@ -334,4 +340,11 @@ impl WakePair {
         let mut scratch = [0; 64];
         while matches!((&self.sleeper).read(&mut scratch), Ok(n) if n == scratch.len()) {}
     }
+}
+
+/// Two stream sockets that are connected, for tests.
+#[cfg(test)]
+pub(crate) fn pair() -> (OwnedSocket, OwnedSocket) {
+    let (left, right) = UnixStream::pair().unwrap();
+    (left.into(), right.into())
 }

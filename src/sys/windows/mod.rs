@@ -16,7 +16,8 @@ mod watch;
 #[cfg(feature = "net")]
 pub(crate) use self::{bundle::*, net::*, poll::*, thread::*, watch::*};
 
-use windows_sys::Win32::Foundation::SetLastError;
+use std::io::Write;
+use windows_sys::Win32::Foundation::{GetLastError, SetLastError};
 use windows_sys::Win32::System::Diagnostics::Debug::{
     FORMAT_MESSAGE_FROM_SYSTEM, FORMAT_MESSAGE_IGNORE_INSERTS, FormatMessageW,
 };
@@ -34,7 +35,7 @@ pub(crate) fn set_errno(code: i32) {
     unsafe { SetLastError(code as u32) };
 }
 
-/// Writes the system's words for an error, and a NUL, without taking memory. There are none for unknown numbers.
+/// Writes the system's words for an error, and a NUL, without taking memory. There are some for unknown numbers, too.
 pub(crate) fn describe_error(code: i32, room: &mut [u8]) {
     let mut wide = [0u16; 512];
     // SAFETY: the pointer and length are those of a live, writable array; without inserts there are no arguments.
@@ -49,6 +50,10 @@ pub(crate) fn describe_error(code: i32, room: &mut [u8]) {
             std::ptr::null(),
         )
     };
+    if length == 0 {
+        describe_unknown(code, room);
+        return;
+    }
     // They end with a line's end.
     let words = wide.get(..length as usize).unwrap_or_default().trim_ascii_end_wide();
     let mut length = 0;
@@ -61,6 +66,21 @@ pub(crate) fn describe_error(code: i32, room: &mut [u8]) {
     }
     if let Some(end) = room.get_mut(length) {
         *end = 0;
+    }
+}
+
+/// As io::Error does.
+fn describe_unknown(code: i32, room: &mut [u8]) {
+    // SAFETY: always allowed.
+    let why = unsafe { GetLastError() };
+    let length = room.len();
+    let mut left = &mut *room;
+    // It fails where the rest does not fit.
+    let _ = write!(left, "OS Error {code} (FormatMessageW() returned error {why})\0");
+    if left.is_empty()
+        && let Some(last) = room.get_mut(length.saturating_sub(1))
+    {
+        *last = 0;
     }
 }
 

@@ -53,6 +53,13 @@ pub(crate) unsafe fn borrow(number: isize) -> Result<BorrowedSocket<'static>> {
     Ok(socket)
 }
 
+/// A socket of the library's own, which does not block from now on.
+pub(crate) fn own(socket: OwnedSocket) -> OwnedSocket {
+    // It fails only where there is no such socket, which the first call will tell.
+    let _ = SockRef::from(&socket).set_nonblocking(true);
+    socket
+}
+
 /// Makes sockets usable in this process. std and socket2 do so by themselves.
 pub(super) fn start() {
     static STARTED: Once = Once::new();

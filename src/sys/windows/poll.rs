@@ -105,3 +105,13 @@ impl WakePair {
         while matches!((&self.sleeper).read(&mut scratch), Ok(1..)) {}
     }
 }
+
+/// Two stream sockets that are connected, for tests.
+#[cfg(test)]
+pub(crate) fn pair() -> (super::net::OwnedSocket, super::net::OwnedSocket) {
+    let WakePair { sleeper, waker } = WakePair::new().unwrap();
+    for end in [&sleeper, &waker] {
+        SockRef::from(end).set_linger(None).unwrap();
+    }
+    (sleeper.into(), waker.into())
+}
