@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 
 #include <wsabi.h>
 
+#include "portable.h"
 #include "tls_options.h"
 
 static const char HELP[] =
@@ -297,7 +297,7 @@ static int open_connection(void)
     }
     if (ws_protocol(conn))
         fprintf(stderr, "subprotocol: %s\n", ws_protocol(conn));
-    ws_set_option(conn, WS_OPT_BLOCKING, 0); /* from here on, poll() waits */
+    ws_set_option(conn, WS_OPT_BLOCKING, 0); /* from here on, wait_for_both() waits */
     return DONE;
 }
 
@@ -482,19 +482,17 @@ static void send_ping(void)
 /* Waits for the peer, for the input if wanted, or until a deadline. Returns whether there is input. */
 static int wait_for_events(int wants_input, uint64_t due)
 {
-    struct pollfd fds[2] = {{.fd = (int)ws_get_socket(conn)}, {.fd = wants_input ? input.fd : -1, .events = POLLIN}};
-    uint32_t interest = ws_interest(conn);
     uint64_t deadline = ws_next_deadline(conn), now = ws_now();
-    int timeout = -1;
+    int timeout = -1, has_input;
 
     if (deadline < due)
         due = deadline;
     if (due != UINT64_MAX)
         timeout = due <= now ? 0 : due - now < INT_MAX ? (int)(due - now) : INT_MAX;
-    fds[0].events = (short)((interest & WS_WANT_READ ? POLLIN : 0) | (interest & WS_WANT_WRITE ? POLLOUT : 0));
-    if (poll(fds, 2, timeout) < 0 && errno != EINTR)
+    has_input = wait_for_both(conn, wants_input ? input.fd : -1, timeout);
+    if (has_input < 0)
         fail("poll", strerror(errno));
-    return fds[1].revents != 0;
+    return has_input;
 }
 
 static void converse(void)

@@ -8,8 +8,6 @@
  * queued and sent together. If a client does not read its echoes, its next messages are left unread until it does:
  * nothing is lost, and the memory per client is limited. SIGTERM or SIGINT end the server with status 0. */
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +16,7 @@
 #include <wsabi.h>
 
 #include "deflate_option.h"
+#include "portable.h"
 #include "tls_options.h"
 
 static const char HELP[] =
@@ -53,28 +52,23 @@ static const char *health; /* the path of health checks, or NULL */
 
 static ws_config *parse(int argc, char **argv, const char **url);
 static void listen_at(const char *url, const ws_config *config);
+static void announce(const char *url);
 static void loop(void);
 static void goodbye(void);
-static void *wait_for_signals(void *signals);
+static void stop(void);
 
 int main(int argc, char **argv)
 {
     const char *url = "ws://127.0.0.1:9001/";
     ws_config *config = parse(argc, argv, &url);
-    sigset_t signals;
-    pthread_t thread;
-
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* also for all threads created later */
 
     listen_at(url, config);
     ws_config_free(config);
-    if (pthread_create(&thread, NULL, wait_for_signals, &signals) != 0)
+    if (!on_stop(stop))
         return 1;
+    announce(url);
     loop();
-    pthread_join(thread, NULL);
+    after_stop();
     goodbye();
     return 0;
 }
@@ -135,15 +129,11 @@ static ws_config *parse(int argc, char **argv, const char **url)
     return config;
 }
 
-/* A signal handler may only call ws_poller_wake(): a separate thread waits for the signals. */
-static void *wait_for_signals(void *signals)
+/* Called on another thread. */
+static void stop(void)
 {
-    int number;
-
-    sigwait(signals, &number);
     __atomic_store_n(&stopping, 1, __ATOMIC_SEQ_CST);
     ws_poller_wake(poller);
-    return NULL;
 }
 
 /* The listener */
@@ -151,7 +141,6 @@ static void *wait_for_signals(void *signals)
 static void listen_at(const char *url, const ws_config *config)
 {
     ws_status_t status = ws_listen(config, url, &listener);
-    const char *host;
 
     if (status == WS_ERR_TLS)
         fail(url, "needs --cert and --key");
@@ -159,8 +148,12 @@ static void listen_at(const char *url, const ws_config *config)
         fail(url, ws_last_error_message());
     if (ws_poller_new(&poller) != WS_OK || ws_poller_add_listener(poller, listener, LISTENER) != WS_OK)
         fail("poller", strerror(errno));
+}
 
-    host = strstr(url, "://");
+static void announce(const char *url)
+{
+    const char *host = strstr(url, "://");
+
     if (host && ws_listener_port(listener) != 0) {
         host += strlen("://");
         printf("listening on %.*s:%d/\n",

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef _WIN32
 #include <sys/resource.h>
+#endif
 
 #include <wsabi.h>
 
@@ -71,17 +73,21 @@ static int server_option(ws_config *config, const char *name, const char *value)
 /* Listens and prints the address. Signals set `stopping`; the limit of open files is raised. */
 static ws_listener *open_listener(const ws_config *config, const char *url)
 {
-    struct sigaction action = {.sa_handler = stop};
     const char *host = strstr(url, "://");
-    struct rlimit files;
     ws_listener *listener;
     ws_status_t status;
 
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
+    signal(SIGTERM, stop);
+    signal(SIGINT, stop);
+#ifndef _WIN32 /* which has no such limit */
+    {
+        struct rlimit files;
+
+        getrlimit(RLIMIT_NOFILE, &files);
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+#endif
 
     status = ws_listen(config, url, &listener);
     if (status != WS_OK)
