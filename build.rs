@@ -3,7 +3,8 @@
 
 use cbindgen::{Builder, Config, DocumentationStyle, Language, Style};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The chapters of the header, in reading order; each opens with the `//!` lines of its file.
 const CHAPTERS: [&str; 10] = [
@@ -83,12 +84,42 @@ fn main() {
     if target("FAMILY").contains("unix") && target("VENDOR") != "apple" {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libwsabi.so.{}", abi_version());
     }
+    if target("OS") == "windows" && target("ENV") == "gnu" {
+        match version_resource() {
+            Ok(object) => println!("cargo::rustc-cdylib-link-arg={}", object.display()),
+            Err(error) => println!("cargo::warning=wsabi.dll has no version resource: windres: {error}"),
+        }
+    }
     let header = header();
     let path = Path::new("include/wsabi.h");
     if fs::read_to_string(path).unwrap_or_default() != header {
         // A read-only source tree (a package from the registry) has the right header already.
         let _ = fs::write(path, header);
     }
+}
+
+/// What Windows shows of the library in the properties of its file, as an object.
+fn version_resource() -> std::io::Result<PathBuf> {
+    let version = env!("CARGO_PKG_VERSION");
+    let numbers = version.replace('.', ",");
+    let text = format!(
+        "1 VERSIONINFO\nFILEVERSION {numbers},0\nPRODUCTVERSION {numbers},0\nFILEOS 0x40004\nFILETYPE 2\nBEGIN\n\
+         BLOCK \"StringFileInfo\"\nBEGIN\nBLOCK \"040904B0\"\nBEGIN\n\
+         VALUE \"FileDescription\", \"{}\"\nVALUE \"FileVersion\", \"{version}\"\n\
+         VALUE \"LegalCopyright\", \"{}\"\nVALUE \"OriginalFilename\", \"wsabi.dll\"\n\
+         VALUE \"ProductName\", \"wsabi\"\nVALUE \"ProductVersion\", \"{version}\"\nEND\nEND\n\
+         BLOCK \"VarFileInfo\"\nBEGIN\nVALUE \"Translation\", 0x409, 1200\nEND\nEND\n",
+        env!("CARGO_PKG_DESCRIPTION"),
+        env!("CARGO_PKG_LICENSE"),
+    );
+    let folder = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
+    let (source, object) = (folder.join("version.rc"), folder.join("version.o"));
+    fs::write(&source, text)?;
+    println!("cargo::rerun-if-env-changed=WINDRES");
+    let processor = std::env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
+    let windres = std::env::var("WINDRES").unwrap_or(format!("{processor}-w64-mingw32-windres"));
+    let status = Command::new(windres).arg(&source).arg(&object).status()?;
+    if status.success() { Ok(object) } else { Err(std::io::Error::other(status.to_string())) }
 }
 
 fn header() -> String {
