@@ -30,13 +30,14 @@ SCALE := $(addprefix build/bin/,broadcast_server cluster_chat faulty_link idle)
 PYTHON := build/python/venv/bin/python
 
 TESTS := setup-scale lint test-rust test-loom test-c test-known-faults test-cpp test-python test-peers test-scale
-TESTS_ALL := $(TESTS) test-portable
+TESTS_ALL := $(TESTS) test-portable test-windows
 
 .PHONY: help all lib examples examples-cpp demo check lint test test-all ci-steps test-rust test-loom test-tsan test-portable test-c test-known-faults test-cpp
 .PHONY: test-asan test-python test-peers test-scale quick-lib quick-c
 .PHONY: setup-lint setup-c setup-cpp setup-python setup-peers setup-scale setup-autobahn setup-portable
 .PHONY: bindings idle autobahn autobahn-full install uninstall notices sizes clean
 .PHONY: dist wheels recipes deb setup-dist setup-deb test-dist test-deb setup-targets test-targets
+.PHONY: test-windows setup-windows windows
 .PHONY: bench bench-memory bench-tcp bench-python bench-quick bench-ab bench-setup report
 
 ## Build the library and the examples in C.
@@ -141,6 +142,18 @@ test-loom:
 ## Run the tests in Rust for other processors, in emulation.
 test-portable: setup-portable
 	sh tests/portable/run.sh
+
+## Make the Debian root in which the tests for Windows run, in ~/.cache/wsabi (WSABI_CACHE); needs root and 4 GiB.
+setup-windows:
+	sh tests/root.sh make windows
+
+## Run the tests for Windows: built with mingw-w64, run under wine.
+test-windows: setup-windows lib examples
+	sh tests/windows/run.sh
+
+## Build the library for Windows (x86_64) into build/windows, in the same root.
+windows: setup-windows
+	sh tests/root.sh run windows sh packaging/windows.sh build/windows --release
 
 ## Run the tests in C, also under valgrind and sanitizers; check the ABI, an installation, the examples.
 test-c: lib examples setup-c $(C_TESTS)

@@ -113,7 +113,7 @@ typedef enum ws_status {
   /// A bug in the library. The handle is dead: every further call on it fails with this status,
   /// and it can only be freed.
   WS_ERR_INTERNAL = -103,
-  /// The library was built without the feature.
+  /// The library was built without the feature, or the system does not have it.
   WS_ERR_UNSUPPORTED = -104,
 } ws_status;
 
@@ -244,7 +244,8 @@ typedef enum ws_option {
   WS_OPT_PROXY_FROM_ENVIRONMENT = 25,
   /// Lets several listeners, in one or several processes, listen on the same port. The system
   /// distributes the connections among them (SO_REUSEPORT); for example, one listener per
-  /// poller. Default off. Configuration only.
+  /// poller. Default off. Configuration only. On Windows ws_listen() then returns
+  /// WS_ERR_UNSUPPORTED: accept in one thread, and hand the connections on.
   WS_OPT_REUSE_PORT = 26,
   /// Keeps the peer's part of the opening handshake (ws_header() and its like) for the lifetime
   /// of the connection. If off, it is dropped when the handshake is complete: a server has it at
@@ -312,11 +313,12 @@ typedef struct ws_message {
 
 /// Receives up to `len` bytes into `buf`, stores their number in `*out_n` and returns 0. Storing 0
 /// bytes means the end of the stream. On failure it returns errno (EAGAIN: nothing available now)
-/// or WSAGetLastError().
+/// or, on Windows, what WSAGetLastError() gives (WSAEWOULDBLOCK; EAGAIN will do).
 typedef int32_t (*ws_recv_fn)(void *userdata, uint8_t *buf, size_t len, size_t *out_n);
 
 /// Sends up to `len` bytes from `buf`, stores the number of bytes accepted in `*out_n` and returns
-/// 0. On failure it returns errno (EAGAIN: none accepted now) or WSAGetLastError().
+/// 0. On failure it returns errno (EAGAIN: none accepted now) or, on Windows, what
+/// WSAGetLastError() gives.
 typedef int32_t (*ws_send_fn)(void *userdata, const uint8_t *buf, size_t len, size_t *out_n);
 
 /// A configuration: see ws_config_new().
@@ -552,8 +554,8 @@ const char *ws_config_error_message(const ws_config *config);
 /// Returns WS_OK: `*out` is the connection; free it with ws_free(), at any time. Otherwise `*out`
 /// is NULL, and the status is:
 /// - WS_ERR_URL: the URL is not valid or not supported.
-/// - WS_ERR_UNSUPPORTED: a wss:// URL, but the library was built without TLS; or it was built
-///   without sockets.
+/// - WS_ERR_UNSUPPORTED: a wss:// URL, but the library was built without TLS; a ws+unix:// URL on
+///   Windows; or it was built without sockets.
 /// - WS_ERR_IO: the system refused a resource, for example a file descriptor; see errno.
 /// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
 /// - WS_ERR_INVALID_ARGUMENT: `url` or `out` is NULL, `url` is not UTF-8, or the path of a Unix
@@ -615,6 +617,9 @@ ws_status_t ws_set_io(ws_conn *conn,
 /// change its flags and never blocks in a system call on it, whether or not it is non-blocking. It
 /// never closes it: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
 ///
+/// On Windows no single call can be told not to block. There, this function makes the socket
+/// non-blocking (FIONBIO), and it has to stay that.
+///
 /// Returns WS_OK, or:
 /// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, or `socket` is not a stream socket.
 /// - WS_ERR_MISUSE: the connection already has a transport, or memory lent by ws_input() or
@@ -657,8 +662,8 @@ void ws_free(ws_conn *conn);
 /// - WS_ERR_IO: listening on the address failed; see errno (0: the host was not found).
 /// - WS_ERR_URL: the URL is not valid or not supported.
 /// - WS_ERR_TLS: a wss:// URL, but the configuration has no usable certificate.
-/// - WS_ERR_UNSUPPORTED: a wss:// URL, but the library was built without TLS; or it was built
-///   without sockets.
+/// - WS_ERR_UNSUPPORTED: a wss:// URL, but the library was built without TLS; a ws+unix:// URL or
+///   WS_OPT_REUSE_PORT on Windows; or it was built without sockets.
 /// - WS_ERR_INVALID_ARGUMENT: `url` or `out` is NULL, `url` is not UTF-8, or the path of a Unix
 ///   socket is too long.
 ws_status_t ws_listen(const ws_config *config,
@@ -1011,8 +1016,9 @@ int32_t ws_close_code(const ws_conn *conn);
 /// none has been answered.
 int64_t ws_latency(const ws_conn *conn);
 
-/// Returns the error number of the last WS_ERR_IO: errno, or the value returned by a callback. 0
-/// if there was none, or if the system gave no number.
+/// Returns the error number of the last WS_ERR_IO: errno (on Windows what WSAGetLastError() gives,
+/// for example WSAECONNRESET), or the value returned by a callback. 0 if there was none, or
+/// if the system gave no number.
 int32_t ws_io_error(const ws_conn *conn);
 
 /// Describes the last failure of a call on this connection: what went wrong, and where in the
@@ -1049,7 +1055,9 @@ ws_status_t ws_set_option(ws_conn *conn, int32_t option, uint64_t value);
 ws_status_t ws_get_option(const ws_conn *conn, int32_t option, uint64_t *out);
 
 /// Returns the socket of a connection, for your own event loop; -1 if it has none. It may change
-/// while the connection is being opened.
+/// while the connection is being opened: until then, it is a descriptor of the library's that
+/// becomes readable when ws_handshake() has something to do (on Windows, a socket on the
+/// loopback).
 ws_socket ws_get_socket(const ws_conn *conn);
 
 /** @} */

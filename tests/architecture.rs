@@ -351,7 +351,7 @@ fn collect(directory: &Path, files: &mut Vec<File>) {
                 module.pop();
             }
             // What is beside it knows it by this name.
-            if module.starts_with(&["sys".to_owned(), "unix".to_owned()]) {
+            if module.len() > 1 && module[0] == "sys" && ["unix", "windows"].contains(&module[1].as_str()) {
                 module[1] = "platform".to_owned();
             }
             files.push(File { code: code_of(&fs::read_to_string(&path).unwrap()), path, module });

@@ -193,8 +193,8 @@ impl fmt::Debug for ws_conn {
 /// Returns WS_OK: `*out` is the connection; free it with ws_free(), at any time. Otherwise `*out`
 /// is NULL, and the status is:
 /// - WS_ERR_URL: the URL is not valid or not supported.
-/// - WS_ERR_UNSUPPORTED: a wss:// URL, but the library was built without TLS; or it was built
-///   without sockets.
+/// - WS_ERR_UNSUPPORTED: a wss:// URL, but the library was built without TLS; a ws+unix:// URL on
+///   Windows; or it was built without sockets.
 /// - WS_ERR_IO: the system refused a resource, for example a file descriptor; see errno.
 /// - WS_ERR_NO_MEMORY: a buffer could not be allocated.
 /// - WS_ERR_INVALID_ARGUMENT: `url` or `out` is NULL, `url` is not UTF-8, or the path of a Unix
@@ -355,6 +355,9 @@ pub unsafe extern "C" fn ws_set_io(
 /// change its flags and never blocks in a system call on it, whether or not it is non-blocking. It
 /// never closes it: close it after ws_free(). WS_OPT_BLOCKING is off unless it was set.
 ///
+/// On Windows no single call can be told not to block. There, this function makes the socket
+/// non-blocking (FIONBIO), and it has to stay that.
+///
 /// Returns WS_OK, or:
 /// - WS_ERR_INVALID_ARGUMENT: `conn` is NULL, or `socket` is not a stream socket.
 /// - WS_ERR_MISUSE: the connection already has a transport, or memory lent by ws_input() or
@@ -407,7 +410,7 @@ fn open(setup: &Arc<Setup>, role: Role, part: &[u8]) -> Result<*mut ws_conn> {
 
 /// What a callback has moved, or why not.
 fn moved(code: i32, n: usize) -> io::Result<usize> {
-    if code == 0 { Ok(n) } else { Err(io::Error::from_raw_os_error(code)) }
+    if code == 0 { Ok(n) } else { Err(sys::error_of(code)) }
 }
 
 /// The caller's pointer, on its way back to the caller's functions.

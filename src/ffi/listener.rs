@@ -40,8 +40,8 @@ pub struct ws_listener {
 /// - WS_ERR_IO: listening on the address failed; see errno (0: the host was not found).
 /// - WS_ERR_URL: the URL is not valid or not supported.
 /// - WS_ERR_TLS: a wss:// URL, but the configuration has no usable certificate.
-/// - WS_ERR_UNSUPPORTED: a wss:// URL, but the library was built without TLS; or it was built
-///   without sockets.
+/// - WS_ERR_UNSUPPORTED: a wss:// URL, but the library was built without TLS; a ws+unix:// URL or
+///   WS_OPT_REUSE_PORT on Windows; or it was built without sockets.
 /// - WS_ERR_INVALID_ARGUMENT: `url` or `out` is NULL, `url` is not UTF-8, or the path of a Unix
 ///   socket is too long.
 ///

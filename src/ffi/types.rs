@@ -56,7 +56,7 @@ pub enum ws_status {
     /// A bug in the library. The handle is dead: every further call on it fails with this status,
     /// and it can only be freed.
     WS_ERR_INTERNAL = -103,
-    /// The library was built without the feature.
+    /// The library was built without the feature, or the system does not have it.
     WS_ERR_UNSUPPORTED = -104,
 }
 
@@ -200,7 +200,8 @@ pub enum ws_option {
     WS_OPT_PROXY_FROM_ENVIRONMENT = 25,
     /// Lets several listeners, in one or several processes, listen on the same port. The system
     /// distributes the connections among them (SO_REUSEPORT); for example, one listener per
-    /// poller. Default off. Configuration only.
+    /// poller. Default off. Configuration only. On Windows ws_listen() then returns
+    /// WS_ERR_UNSUPPORTED: accept in one thread, and hand the connections on.
     WS_OPT_REUSE_PORT = 26,
     /// Keeps the peer's part of the opening handshake (ws_header() and its like) for the lifetime
     /// of the connection. If off, it is dropped when the handshake is complete: a server has it at
@@ -267,11 +268,12 @@ pub struct ws_message {
 
 /// Receives up to `len` bytes into `buf`, stores their number in `*out_n` and returns 0. Storing 0
 /// bytes means the end of the stream. On failure it returns errno (EAGAIN: nothing available now)
-/// or WSAGetLastError().
+/// or, on Windows, what WSAGetLastError() gives (WSAEWOULDBLOCK; EAGAIN will do).
 pub type ws_recv_fn =
     Option<unsafe extern "C" fn(userdata: *mut c_void, buf: *mut u8, len: usize, out_n: *mut usize) -> i32>;
 
 /// Sends up to `len` bytes from `buf`, stores the number of bytes accepted in `*out_n` and returns
-/// 0. On failure it returns errno (EAGAIN: none accepted now) or WSAGetLastError().
+/// 0. On failure it returns errno (EAGAIN: none accepted now) or, on Windows, what
+/// WSAGetLastError() gives.
 pub type ws_send_fn =
     Option<unsafe extern "C" fn(userdata: *mut c_void, buf: *const u8, len: usize, out_n: *mut usize) -> i32>;

@@ -122,8 +122,9 @@ pub unsafe extern "C" fn ws_latency(conn: *const ws_conn) -> i64 {
     }
 }
 
-/// Returns the error number of the last WS_ERR_IO: errno, or the value returned by a callback. 0
-/// if there was none, or if the system gave no number.
+/// Returns the error number of the last WS_ERR_IO: errno (on Windows what WSAGetLastError() gives,
+/// for example WSAECONNRESET), or the value returned by a callback. 0 if there was none, or
+/// if the system gave no number.
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.
@@ -225,7 +226,9 @@ pub unsafe extern "C" fn ws_get_option(conn: *const ws_conn, option: i32, out: *
 }
 
 /// Returns the socket of a connection, for your own event loop; -1 if it has none. It may change
-/// while the connection is being opened.
+/// while the connection is being opened: until then, it is a descriptor of the library's that
+/// becomes readable when ws_handshake() has something to do (on Windows, a socket on the
+/// loopback).
 ///
 /// # Safety
 /// `conn` is NULL or a connection that has not been freed.

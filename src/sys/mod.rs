@@ -7,6 +7,7 @@
 //! | what | promise |
 //! | --- | --- |
 //! | `set_errno(code)` | the thread's errno (Windows: what `WSAGetLastError` and `errno` give) is `code` |
+//! | `error_of(code)` | the error with this number, which a callback of C gave (Windows: errno and Winsock have numbers of their own) |
 //! | `describe_error(code, room)` | writes the system's words for an error code, in the language of `io::Error`, and a NUL; takes no memory |
 //! | `wipe_on_fork(start, len)` | whether the child of a fork() will find this memory zeroed. False, where it cannot: then [`look`] asks for the process id. Without fork(), see [`Process`] |
 //!

@@ -8,6 +8,8 @@ mod thread;
 #[cfg(feature = "net")]
 pub(crate) use self::{net::*, thread::*};
 
+use std::io;
+
 /// Sets the errno of this thread.
 pub(crate) fn set_errno(code: i32) {
     #[cfg(any(target_os = "linux", target_os = "emscripten"))]
@@ -25,6 +27,12 @@ pub(crate) fn set_errno(code: i32) {
     unsafe {
         *libc::__error() = code;
     }
+}
+
+/// The error with this number, which a callback gave.
+#[inline(always)]
+pub(crate) fn error_of(code: i32) -> io::Error {
+    io::Error::from_raw_os_error(code)
 }
 
 /// Writes the system's words for an error, and a NUL, without taking memory. There are some for unknown numbers, too.

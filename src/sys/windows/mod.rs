@@ -16,7 +16,8 @@ mod watch;
 #[cfg(feature = "net")]
 pub(crate) use self::{bundle::*, net::*, poll::*, thread::*, watch::*};
 
-use std::io::Write;
+use std::io::{self, Write};
+use windows_sys::Win32::Networking::WinSock::WSAEWOULDBLOCK;
 use windows_sys::Win32::Foundation::{GetLastError, SetLastError};
 use windows_sys::Win32::System::Diagnostics::Debug::{
     FORMAT_MESSAGE_FROM_SYSTEM, FORMAT_MESSAGE_IGNORE_INSERTS, FormatMessageW,
@@ -33,6 +34,17 @@ pub(crate) fn set_errno(code: i32) {
     unsafe { *_errno() = code };
     // SAFETY: always allowed. WSAGetLastError gives the same number.
     unsafe { SetLastError(code as u32) };
+}
+
+/// The error with this number, which a callback gave: the C library's EAGAIN and EWOULDBLOCK, which are no numbers of sockets,
+/// are Winsock's.
+pub(crate) fn error_of(code: i32) -> io::Error {
+    const EAGAIN: i32 = 11;
+    const EWOULDBLOCK: i32 = 140;
+    match code {
+        EAGAIN | EWOULDBLOCK => io::Error::from_raw_os_error(WSAEWOULDBLOCK),
+        other => io::Error::from_raw_os_error(other),
+    }
 }
 
 /// Writes the system's words for an error, and a NUL, without taking memory. There are some for unknown numbers, too.
