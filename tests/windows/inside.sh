@@ -14,7 +14,7 @@ status=0
 main() {
     mkdir -p "$bin" /output/logs
     # The prefix is made on the first run.
-    wineboot -i >/output/logs/wineboot.log 2>&1
+    [ -e "$WINEPREFIX" ] || wineboot -i >/output/logs/wineboot.log 2>&1
     for part in ${PARTS:-rust c cpp examples both many absent}; do
         "$part"
     done

@@ -9,7 +9,8 @@ use std::ptr::null_mut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Networking::WinSock::{
-    FD_CLOSE, FD_CONNECT, FD_READ, FD_WRITE, SOCKET, WSAEnumNetworkEvents, WSAEventSelect, WSANETWORKEVENTS,
+    FD_CLOSE, FD_CONNECT, FD_READ, FD_WRITE, SOCKET, WSAEVENT, WSAEnumNetworkEvents, WSAEventSelect,
+    WSANETWORKEVENTS,
 };
 use windows_sys::Win32::System::Threading::{
     CreateEventW, INFINITE, RegisterWaitForSingleObject, UnregisterWaitEx, WT_EXECUTEDEFAULT,
@@ -49,7 +50,7 @@ impl Bundle {
         let mut entry = InBundle { event, wait: null_mut(), context };
         let wanted = (FD_CONNECT | FD_READ | FD_WRITE | FD_CLOSE) as i32;
         // SAFETY: the event is one, and stays until the socket has been told to forget it.
-        if unsafe { WSAEventSelect(entry.context.socket, event, wanted) } != 0 {
+        if unsafe { WSAEventSelect(entry.context.socket, event as WSAEVENT, wanted) } != 0 {
             return Err(io::Error::last_os_error());
         }
         let context: *const Context = &*entry.context;
@@ -122,7 +123,7 @@ unsafe extern "system" fn on_event(context: *mut core::ffi::c_void, _timed_out: 
     // SAFETY: all-zero is a valid one; the socket is open. What has been asked for here is recorded again.
     unsafe {
         let mut events: WSANETWORKEVENTS = std::mem::zeroed();
-        WSAEnumNetworkEvents(context.socket, null_mut(), &mut events);
+        WSAEnumNetworkEvents(context.socket, 0, &mut events);
     }
     context.shared.news().push(context.token);
     context.shared.pair.wake();
@@ -136,7 +137,7 @@ impl Drop for InBundle {
             if !self.wait.is_null() {
                 UnregisterWaitEx(self.wait, INVALID_HANDLE_VALUE);
             }
-            WSAEventSelect(self.context.socket, null_mut(), 0);
+            WSAEventSelect(self.context.socket, 0, 0);
             CloseHandle(self.event);
         }
     }
