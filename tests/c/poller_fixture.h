@@ -14,11 +14,17 @@ static inline void nap(int ms) {
 }
 
 static inline int open_files(void) {
+#ifdef _WIN32
+  DWORD handles = 0;
+  GetProcessHandleCount(GetCurrentProcess(), &handles);
+  return (int)handles;
+#else
   DIR *dir = opendir("/proc/self/fd");
   int count = 0;
   while (dir && readdir(dir)) count++;
   if (dir) closedir(dir);
   return count;
+#endif
 }
 
 /* Under a checker time runs differently, and limits are its own. */

@@ -1027,10 +1027,10 @@ int main(int argc, char **argv) {
   RUN(a_close_that_is_queued_is_sent_by_a_reader_that_waits_and_its_deadline_ends_it);
   RUN(what_is_queued_ends_a_wait);
   RUN(a_message_over_tls_behind_as_many_pings_as_a_call_looks_at_is_read);
-  RUN(a_blocking_read_needs_no_file_of_its_own);
-  RUN(a_wait_needs_no_file_of_its_own);
-  RUN(a_blocking_read_without_files_is_ended_by_another_threads_close);
-  RUN(a_blocking_write_without_files_minds_its_options);
+  RUN_POSIX(a_blocking_read_needs_no_file_of_its_own);
+  RUN_POSIX(a_wait_needs_no_file_of_its_own);
+  RUN_POSIX(a_blocking_read_without_files_is_ended_by_another_threads_close);
+  RUN_POSIX(a_blocking_write_without_files_minds_its_options);
   RUN(sending_what_is_pending_to_a_peer_that_takes_nothing_ends_with_the_pong_timeout);
   RUN(who_only_writes_to_a_peer_that_is_gone_is_told_once_the_pong_is_late);
   RUN(a_pong_that_is_fed_is_dated_by_the_next_tick);

@@ -4,7 +4,7 @@
 # with one poller. All that happens in the root `windows`, which `make setup-windows` makes. What Windows or wine does not have is left
 # out when it is compiled, and listed in absent.txt, which is compared. Ends with one line.
 #
-# PARTS="c both" runs these parts of inside.sh only; logs are in build/root-windows/logs.
+# PARTS="c both" runs these parts of inside.sh only, ONLY="test_tls test_threads" these tests in C; logs are in build/root-windows/logs.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -16,7 +16,7 @@ if ! sh tests/root.sh path windows >/dev/null; then
 fi
 log=build/windows.log
 mkdir -p build
-{ sh tests/root.sh run windows env PARTS="${PARTS:-}" CONNECTIONS="${CONNECTIONS:-}" sh tests/windows/inside.sh 2>&1 || echo 'failed'; } | tee $log
+{ sh tests/root.sh run windows env PARTS="${PARTS:-}" ONLY="${ONLY:-}" CONNECTIONS="${CONNECTIONS:-}" sh tests/windows/inside.sh 2>&1 || echo 'failed'; } | tee $log
 tr -d '\r' <$log | awk '
     /^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { passed += $1; failed += $3; skipped += $5 }
     /^failed$/ { broken = 1 }

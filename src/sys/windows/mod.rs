@@ -17,7 +17,7 @@ mod watch;
 pub(crate) use self::{bundle::*, net::*, poll::*, thread::*, watch::*};
 
 use std::io::{self, Write};
-use windows_sys::Win32::Networking::WinSock::WSAEWOULDBLOCK;
+use windows_sys::Win32::Networking::WinSock::{WSAEINTR, WSAEWOULDBLOCK};
 use windows_sys::Win32::Foundation::{GetLastError, SetLastError};
 use windows_sys::Win32::System::Diagnostics::Debug::{
     FORMAT_MESSAGE_FROM_SYSTEM, FORMAT_MESSAGE_IGNORE_INSERTS, FormatMessageW,
@@ -36,13 +36,15 @@ pub(crate) fn set_errno(code: i32) {
     unsafe { SetLastError(code as u32) };
 }
 
-/// The error with this number, which a callback gave: the C library's EAGAIN and EWOULDBLOCK, which are no numbers of sockets,
-/// are Winsock's.
+/// The error with this number, which a callback gave: the C library's EAGAIN, EWOULDBLOCK and EINTR, which are
+/// no numbers of sockets, mean what Winsock's do.
 pub(crate) fn error_of(code: i32) -> io::Error {
     const EAGAIN: i32 = 11;
     const EWOULDBLOCK: i32 = 140;
+    const EINTR: i32 = 4;
     match code {
         EAGAIN | EWOULDBLOCK => io::Error::from_raw_os_error(WSAEWOULDBLOCK),
+        EINTR | WSAEINTR => io::ErrorKind::Interrupted.into(),
         other => io::Error::from_raw_os_error(other),
     }
 }

@@ -7,7 +7,7 @@ use std::os::windows::io::{AsRawSocket, AsSocket};
 use std::path::Path;
 use std::sync::Once;
 use windows_sys::Win32::Networking::WinSock::{
-    INVALID_SOCKET, SO_EXCLUSIVEADDRUSE, SOCKET, SOCKET_ERROR, SOL_SOCKET, WSADATA, WSAEWOULDBLOCK, WSASend,
+    SO_EXCLUSIVEADDRUSE, SOCKET, SOCKET_ERROR, SOL_SOCKET, WSADATA, WSAEWOULDBLOCK, WSASend,
     WSAStartup, recv as winsock_recv, send as winsock_send, setsockopt,
 };
 
@@ -40,10 +40,9 @@ pub(crate) fn number(socket: RawSocket) -> isize {
 /// It stays open for as long as what this returns is used.
 pub(crate) unsafe fn borrow(number: isize) -> Result<BorrowedSocket<'static>> {
     start();
-    let socket = number as RawSocket;
-    if socket as SOCKET == INVALID_SOCKET {
-        return Err(Error::InvalidArgument("not a socket"));
-    }
+    // Handles have 32 bits; the system would not look at the others.
+    let socket = u32::try_from(number).map_err(|_| Error::InvalidArgument("not a socket"))?;
+    let socket = RawSocket::from(socket);
     // SAFETY: it is not the invalid one, and stays open by the caller's word.
     let socket = unsafe { BorrowedSocket::borrow_raw(socket) };
     if !matches!(SockRef::from(&socket).r#type(), Ok(Type::STREAM)) {

@@ -9,11 +9,13 @@
 #include <winsock2.h>
 #include <ws2tcpip.h>
 #include <windows.h>
+#include <afunix.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <io.h>
 #include <process.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,7 +92,7 @@ static inline int posix_is_socket(int fd) {
 static inline int posix_close(int fd) { return posix_is_socket(fd) ? posix_result(closesocket((SOCKET)fd)) : _close(fd); }
 
 static inline int posix_socket(int family, int type, int protocol) {
-  return posix_result((int)socket(family, type, protocol));
+  return posix_result((int)socket(family == AF_UNIX ? AF_INET : family, type, protocol));
 }
 
 static inline int posix_accept(int fd, struct sockaddr *address, socklen_t *len) {
@@ -113,8 +115,23 @@ static inline int posix_getsockopt(int fd, int level, int name, void *value, soc
   return posix_result(getsockopt((SOCKET)fd, level, name, (char *)value, len));
 }
 
+/* Entries without a socket are passed over, which WSAPoll does not do. */
 static inline int posix_poll(struct pollfd *fds, int count, int timeout) {
-  return posix_result(WSAPoll(fds, (ULONG)count, timeout));
+  struct pollfd real[8];
+  ULONG reals = 0;
+  int i, result;
+  for (i = 0; i < count; i++) {
+    fds[i].revents = 0;
+    if (fds[i].fd != INVALID_SOCKET && reals < 8) real[reals++] = fds[i];
+  }
+  if (reals == 0) {
+    Sleep((DWORD)timeout);
+    return 0;
+  }
+  result = posix_result(WSAPoll(real, reals, timeout));
+  for (i = 0, reals = 0; i < count; i++)
+    if (fds[i].fd != INVALID_SOCKET) fds[i].revents = real[reals++].revents;
+  return result;
 }
 
 /* Windows does not say whether a socket blocks. */
@@ -177,6 +194,25 @@ static inline ssize_t posix_pread(int fd, void *bytes, size_t len, long long at)
   return -1;
 }
 
+static inline int posix_pipe(int pipes[2]) { return _pipe(pipes, 4096, _O_BINARY); }
+
+/* Names that only tests use which RUN_POSIX leaves out. */
+typedef ADDRESS_FAMILY sa_family_t;
+struct rlimit { unsigned long rlim_cur, rlim_max; };
+struct sigaction { void (*sa_handler)(int); int sa_flags; };
+struct epoll_event { unsigned events; };
+enum { RLIMIT_NOFILE, SIGUSR1 = 10, SYS_accept4 = 0 };
+#define RTLD_NEXT NULL
+#define sigaction(number, action, before) ((void)(action))
+#define dlsym(library, name) NULL
+#define syscall(...) (-1)
+#define getaddrinfo posix_getaddrinfo
+#define freeaddrinfo posix_freeaddrinfo
+
+typedef unsigned long rlim_t;
+static inline int getrlimit(int what, struct rlimit *limit) { return (void)what, (void)limit, -1; }
+static inline int setrlimit(int what, const struct rlimit *limit) { return (void)what, (void)limit, -1; }
+
 static inline int posix_setenv(const char *name, const char *value, int overwrite) {
   (void)overwrite;
   return _putenv_s(name, value);
@@ -197,6 +233,7 @@ static inline int posix_unsetenv(const char *name) { return _putenv_s(name, "");
 #define alarm posix_alarm
 #define signal(number, act) posix_signal(number, act)
 #define pread posix_pread
+#define pipe posix_pipe
 #define setenv posix_setenv
 #define unsetenv posix_unsetenv
 
