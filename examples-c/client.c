@@ -332,7 +332,7 @@ static struct {
 static void open_input(void)
 {
     input.kind = file ? file_kind : WS_TEXT;
-    input.fd = file ? open(file, O_RDONLY) : STDIN_FILENO;
+    input.fd = file ? open(file, O_RDONLY | O_BINARY) : STDIN_FILENO;
     input.in_message = file != NULL; /* even an empty file is a message */
     if (input.fd < 0)
         fail(file, strerror(errno));

@@ -84,6 +84,8 @@ static inline int wait_for_both(ws_conn *conn, int fd, int timeout)
 #include <pthread.h>
 #include <signal.h>
 
+#define O_BINARY 0 /* files are */
+
 static sigset_t portable_signals;
 static pthread_t portable_thread;
 static void (*portable_act)(void);

@@ -15,10 +15,10 @@ main() {
     mkdir -p "$bin" /output/logs
     # The prefix is made on the first run.
     [ -e "$WINEPREFIX" ] || wineboot -i >/output/logs/wineboot.log 2>&1
-    for part in ${PARTS:-rust c cpp examples both many absent}; do
+    for part in ${PARTS:-rust c cpp examples both many planted absent}; do
         "$part"
     done
-    wineserver -k
+    wineserver -k 2>/dev/null
     [ $status = 0 ]
 }
 
@@ -189,6 +189,42 @@ many() {
         status=1
         echo '0 passed, 1 failed, 0 skipped'
     fi
+}
+
+# Faults that are planted in a copy of the library, each of which a test has to find.
+planted() {
+    echo 'windows: planted faults'
+    library
+    passed=0 failed=0
+    plant a_poller_that_does_not_ask_again every_message_is_reported src/sys/windows/watch.rs \
+        's/if wanted != watch.armed$/if false \&\& wanted != watch.armed/'
+    plant a_port_that_others_can_take a_listener_holds_its_port_for_itself src/sys/windows/net.rs \
+        's/SO_EXCLUSIVEADDRUSE/SO_REUSEADDR/'
+    [ $failed = 0 ] || status=1
+    echo "$passed passed, $failed failed, 0 skipped"
+}
+
+# plant NAME TEST FILE EDIT: the test fails once the file has been edited, and for no other reason than that.
+plant() {
+    copy=/output/planted log=/output/logs/$1.log
+    rm -rf $copy
+    mkdir -p $copy/bin
+    cp -r Cargo.toml Cargo.lock build.rs src include tests benches $copy/
+    sed -i "$4" "$copy/$3"
+    if ! cmp -s "$3" "$copy/$3" && cargo_for_windows build --lib --manifest-path $copy/Cargo.toml >"$log" 2>&1; then
+        cp "$build/wsabi.dll" $bin/test_windows.exe $copy/bin/
+        (cd $copy/bin && timeout 200 wine test_windows.exe "$2") >>"$log" 2>&1
+    fi
+    if tr -d '\r' <"$log" | grep -q "^FAIL $2: " && (cd $bin && timeout 200 wine test_windows.exe "$2" >/dev/null 2>&1); then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "$1 is not found"
+        tail -n 10 "$log"
+    fi
+    # What is built from here on is the library itself.
+    touch src/lib.rs
+    built=
 }
 
 # What Windows does not have is what absent.txt says, no more and no less.
