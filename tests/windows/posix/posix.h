@@ -140,12 +140,12 @@ static inline int posix_fcntl(int fd, int command, int flags) {
   return command == F_SETFL ? posix_result(ioctlsocket((SOCKET)fd, FIONBIO, &on)) : 0;
 }
 
-/* Over the loopback. */
+/* Over the loopback, with buffers as small as a Unix socket's. */
 static inline int posix_socketpair(int family, int type, int protocol, int pair[2]) {
   struct sockaddr_in address;
   socklen_t len = sizeof address;
   const SOCKET listening = socket(AF_INET, SOCK_STREAM, 0);
-  int on = 1, result;
+  int on = 1, small = 64 << 10, result;
   (void)family;
   (void)type;
   (void)protocol;
@@ -153,11 +153,15 @@ static inline int posix_socketpair(int family, int type, int protocol, int pair[
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   pair[0] = (int)socket(AF_INET, SOCK_STREAM, 0);
+  setsockopt(listening, SOL_SOCKET, SO_RCVBUF, (const char *)&small, sizeof small);
+  setsockopt((SOCKET)pair[0], SOL_SOCKET, SO_RCVBUF, (const char *)&small, sizeof small);
+  setsockopt((SOCKET)pair[0], SOL_SOCKET, SO_SNDBUF, (const char *)&small, sizeof small);
   result = bind(listening, (struct sockaddr *)&address, len) == 0 && listen(listening, 1) == 0
            && getsockname(listening, (struct sockaddr *)&address, &len) == 0
            && connect((SOCKET)pair[0], (struct sockaddr *)&address, len) == 0;
   pair[1] = (int)accept(listening, NULL, NULL);
   closesocket(listening);
+  setsockopt((SOCKET)pair[1], SOL_SOCKET, SO_SNDBUF, (const char *)&small, sizeof small);
   setsockopt((SOCKET)pair[0], IPPROTO_TCP, TCP_NODELAY, (const char *)&on, sizeof on);
   setsockopt((SOCKET)pair[1], IPPROTO_TCP, TCP_NODELAY, (const char *)&on, sizeof on);
   return result ? 0 : -1;
