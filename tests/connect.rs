@@ -12,11 +12,11 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsRawSocket, AsSocket};
-#[cfg(unix)]
-use std::{os::unix::net::UnixListener, path::PathBuf};
 use std::ptr;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+#[cfg(unix)]
+use std::{os::unix::net::UnixListener, path::PathBuf};
 use wsabi::internals::ffi::{self, ws_status};
 use wsabi::{CloseCode, CloseFrame, ConnectOptions, Deadline, Error, Message, ProxyError, Stream, WebSocket};
 

@@ -17,8 +17,8 @@ mod watch;
 pub(crate) use self::{bundle::*, net::*, poll::*, thread::*, watch::*};
 
 use std::io::{self, Write};
-use windows_sys::Win32::Networking::WinSock::{WSAEINTR, WSAEWOULDBLOCK};
 use windows_sys::Win32::Foundation::{GetLastError, SetLastError};
+use windows_sys::Win32::Networking::WinSock::{WSAEINTR, WSAEWOULDBLOCK};
 use windows_sys::Win32::System::Diagnostics::Debug::{
     FORMAT_MESSAGE_FROM_SYSTEM, FORMAT_MESSAGE_IGNORE_INSERTS, FormatMessageW,
 };

@@ -7,8 +7,8 @@ use std::os::windows::io::{AsRawSocket, AsSocket};
 use std::path::Path;
 use std::sync::Once;
 use windows_sys::Win32::Networking::WinSock::{
-    SO_EXCLUSIVEADDRUSE, SOCKET, SOCKET_ERROR, SOL_SOCKET, WSADATA, WSAEWOULDBLOCK, WSASend,
-    WSAStartup, recv as winsock_recv, send as winsock_send, setsockopt,
+    SO_EXCLUSIVEADDRUSE, SOCKET, SOCKET_ERROR, SOL_SOCKET, WSADATA, WSAEWOULDBLOCK, WSASend, WSAStartup,
+    recv as winsock_recv, send as winsock_send, setsockopt,
 };
 
 /// A socket by its number.
@@ -94,9 +94,13 @@ pub(crate) fn recv(socket: RawSocket, space: &mut [u8]) -> io::Result<usize> {
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 
+/// The most that is sent at once: where there is any room, Windows takes all that it is given, and keeps it for a peer that reads
+/// nothing.
+const AT_ONCE: usize = 64 << 10;
+
 /// Sends without blocking. There are no signals.
 pub(crate) fn send(socket: RawSocket, bytes: &[u8]) -> io::Result<usize> {
-    let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+    let length = bytes.len().min(AT_ONCE) as i32;
     // SAFETY: the pointer and length lie within a live slice.
     let n = unsafe { winsock_send(socket as SOCKET, bytes.as_ptr(), length, 0) };
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
@@ -104,7 +108,15 @@ pub(crate) fn send(socket: RawSocket, bytes: &[u8]) -> io::Result<usize> {
 
 /// Sends several pieces without blocking.
 pub(crate) fn send_vectored(socket: RawSocket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    let count = u32::try_from(slices.len()).unwrap_or(u32::MAX);
+    let mut total = 0;
+    let fits = |slice: &&IoSlice<'_>| {
+        total += slice.len();
+        total <= AT_ONCE
+    };
+    let count = match (slices.iter().take_while(fits).count(), slices.first()) {
+        (0, Some(first)) => return send(socket, first),
+        (count, _) => u32::try_from(count).unwrap_or(u32::MAX),
+    };
     let mut sent = 0;
     // SAFETY: IoSlice is guaranteed to have the layout of WSABUF, which WSASend does not write to; the slices are alive for the
     // length of the call, which is not overlapped.
