@@ -7,7 +7,7 @@ mod race;
 pub(crate) mod resolve;
 
 use self::happy_eyeballs::{Family, HappyEyeballs};
-use self::race::{Race, begin};
+use self::race::{Race, Waited, begin};
 use self::resolve::{Completion, Completions};
 use crate::error::{Error, Result};
 use crate::net::clock;
@@ -18,7 +18,7 @@ use crate::net::stream::Stream;
 use crate::net::tls::ClientTls;
 use crate::proto::deadline::NEVER;
 use crate::proto::handshake::Url;
-use crate::sys::{self, Bundle, InBundle, RawSocket};
+use crate::sys::{self, Bundle, RawSocket};
 use socket2::SockAddr;
 use std::io::{self, Read, Write};
 
@@ -57,20 +57,6 @@ enum Stage {
     Connected(Socket),
     /// Handed on, or failed.
     Over,
-}
-
-/// A socket that is waited for, in the bundle.
-#[derive(Debug)]
-struct Waited {
-    _place: InBundle,
-    socket: Socket,
-}
-
-impl Waited {
-    /// The socket, which is in no bundle any more.
-    fn alone(self) -> Socket {
-        self.socket
-    }
 }
 
 /// TLS, where it is wanted.

@@ -1,7 +1,6 @@
 //! Attempts to connect to several addresses, of which the first that succeeds wins. Which is tried when is
 //! [`happy_eyeballs`](super::happy_eyeballs)'s; knows sockets.
 
-use super::Waited;
 use super::happy_eyeballs::HappyEyeballs;
 use crate::net::socket::Socket;
 use crate::sys::{self, Bundle, InBundle};
@@ -22,6 +21,20 @@ pub(super) struct Race {
 struct Attempt {
     place: InBundle,
     socket: socket2::Socket,
+}
+
+/// A socket that is waited for, in the bundle.
+#[derive(Debug)]
+pub(super) struct Waited {
+    _place: InBundle,
+    pub(super) socket: Socket,
+}
+
+impl Waited {
+    /// The socket, which is in no bundle any more.
+    pub(super) fn alone(self) -> Socket {
+        self.socket
+    }
 }
 
 impl Race {
