@@ -112,6 +112,12 @@ impl Registry {
         self.watcher.ask_again(watch, read, write);
     }
 
+    /// What the system has told of has not been taken yet: until then it need not watch.
+    #[inline(always)]
+    pub(in crate::net) fn rest(&self, watch: &mut Watch) {
+        self.watcher.rest(watch);
+    }
+
     /// The system tells of it no more. The descriptor is still open.
     pub(in crate::net) fn deregister(&self, watch: &mut Watch) {
         if self.opener == Process::current() {

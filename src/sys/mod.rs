@@ -30,7 +30,7 @@
 //! | `FileId`, `file_at(path)`, `file_exists()` | what is at a path, without following a link: whether it is a socket, and by what another file at the same path is told apart; the error that says that something is there |
 //! | `PollEntry`, `poll_entry`, `poll`, `is_ready` | waits for some sockets, or for none; may end early; readiness, errors and the end all count (Windows: an entry without a socket has to be left out) |
 //! | `Watch` | a socket that a mio poll tells changes of, for as long as it exists and neither side has ended it: the caller asks a socket until `WouldBlock`, and is then told of the next change (Windows: mio only knows its own sockets, so this holds a `ManuallyDrop<mio::net::TcpStream>`) |
-//! | `Watch::TELLS_ONCE`, `Watch::told`, `Watcher::ask_again` | whether an end of what there was is told once only, and has to be asked for again after each `WouldBlock` (Windows, where mio waits for levels) |
+//! | `Watch::TELLS_ONCE`, `Watch::told`, `Watcher::ask_again`, `Watcher::rest` | whether an end of what there was is told once only, and has to be asked for again after each `WouldBlock`; nobody has taken yet what was told of (Windows, where mio waits for levels) |
 //! | `Watcher` | watches and wakes a mio poll from any thread |
 //! | `Bundle`, `InBundle`, `Notifier` | sockets that connect and what threads find out, waited for in one: a socket that becomes readable (Windows: a completion port cannot be polled: a loopback socket that is signalled) |
 //! | `WakePair` | what ends a `poll` that another thread waits in; a descriptor or more, made only by a thread that waits (Windows: a loopback pair that checks its peer's port) |

@@ -126,6 +126,11 @@ impl Watcher {
     }
 
     /// Never called.
+    pub(crate) fn rest(&self, _watch: &mut Watch) {
+        match *self {}
+    }
+
+    /// Never called.
     pub(crate) fn watch(&self, _socket: RawSocket, _token: usize, _both: bool) -> io::Result<Watch> {
         match *self {}
     }

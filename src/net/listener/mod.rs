@@ -137,6 +137,7 @@ impl Listener {
         }
         let watch = poller.register(self.raw_socket(), key, Sides::Read)?;
         *registration = Some(Registration { poller: Arc::clone(poller), key, watch });
+        drop(registration);
         poller.mark_dirty(key, self.status(&Now::default()));
         Ok(())
     }
@@ -181,6 +182,12 @@ impl Listener {
             true => NEVER,
             false => self.paused_until.load(Ordering::Relaxed),
         };
+        if Watch::TELLS_ONCE
+            && !is_drained
+            && let Some(registration) = &mut *self.registration()
+        {
+            registration.poller.rest(&mut registration.watch);
+        }
         SourceStatus { ready: due != NEVER && due <= now.ms(), due }
     }
 

@@ -19,7 +19,7 @@ use crate::net::registry::{Key, Registry};
 use crate::net::shared::SharedConnection;
 use crate::net::signal::Events;
 use crate::proto::deadline::NEVER;
-use crate::sys::{self, Watcher};
+use crate::sys::{self, Watch, Watcher};
 use mio::{Poll, Token};
 use std::collections::VecDeque;
 use std::io;
@@ -153,7 +153,10 @@ impl Poller {
             let ended = event.is_read_closed() || event.is_error();
             let events =
                 Events::new(event.is_readable() || ended, event.is_writable() || event.is_error(), ended);
-            if !entry.source.leave_events(events) {
+            // What is not going to be reported at once rests until it is: for that the lock has to be taken.
+            let waits = Watch::TELLS_ONCE && (count == tokens.len() || !waiting.ready.is_empty());
+            let is_all = entry.source.leave_events(events) && !waits;
+            if !is_all {
                 entries.look(key, now, &mut waiting.ready);
                 continue;
             }

@@ -121,6 +121,9 @@ impl SharedConnection {
                 if let Some(registration) = &mut inner.registration {
                     registration.awaits_look = status.ready;
                     registration.due = status.due;
+                    if Watch::TELLS_ONCE && status.ready {
+                        registration.poller.rest(&mut registration.watch);
+                    }
                 }
                 Some(status)
             }
@@ -165,11 +168,14 @@ impl Inner {
         if matches!(self.view().phase(), Phase::Ended) { published.and_over() } else { published }
     }
 
-    /// What the calls so far have exhausted is told of once more.
+    /// What the calls so far have exhausted is told of once more. After the end, nothing is.
     fn ask_poller_again(&mut self) {
         let Interest { read, write } = self.transport.exhausted();
-        if let Some(registration) = &mut self.registration {
-            registration.poller.ask_again(&mut registration.watch, read, write);
+        let has_ended = matches!(self.view().phase(), Phase::Ended);
+        match &mut self.registration {
+            Some(registration) if has_ended => registration.poller.deregister(&mut registration.watch),
+            Some(registration) => registration.poller.ask_again(&mut registration.watch, read, write),
+            None => {}
         }
     }
 

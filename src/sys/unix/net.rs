@@ -229,6 +229,10 @@ impl Watcher {
     #[inline(always)]
     pub(crate) fn ask_again(&self, _watch: &mut Watch, _read: bool, _write: bool) {}
 
+    /// Nor need this.
+    #[inline(always)]
+    pub(crate) fn rest(&self, _watch: &mut Watch) {}
+
     /// The poll tells of it no more.
     pub(crate) fn end(&self, watch: &mut Watch) {
         let Watch(socket) = std::mem::replace(watch, Watch::NONE);
