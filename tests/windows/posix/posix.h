@@ -59,7 +59,7 @@
 #define EACCES WSAEACCES
 
 #define MSG_NOSIGNAL 0
-#define MSG_DONTWAIT 0
+#define MSG_DONTWAIT 0x1000000 /* for the two calls below alone */
 #define SHUT_RD SD_RECEIVE
 #define SHUT_WR SD_SEND
 #define SHUT_RDWR SD_BOTH
@@ -100,11 +100,22 @@ static inline int posix_accept(int fd, struct sockaddr *address, socklen_t *len)
 }
 
 static inline ssize_t posix_send(int fd, const void *bytes, size_t len, int flags) {
-  return posix_result(send((SOCKET)fd, (const char *)bytes, (int)len, flags));
+  u_long on = 1, off = 0;
+  ssize_t result;
+  if (!(flags & MSG_DONTWAIT)) return posix_result(send((SOCKET)fd, (const char *)bytes, (int)len, flags));
+  ioctlsocket((SOCKET)fd, FIONBIO, &on);
+  result = posix_result(send((SOCKET)fd, (const char *)bytes, (int)len, flags & ~MSG_DONTWAIT));
+  ioctlsocket((SOCKET)fd, FIONBIO, &off);
+  return result;
 }
 
 static inline ssize_t posix_recv(int fd, void *bytes, size_t len, int flags) {
-  return posix_result(recv((SOCKET)fd, (char *)bytes, (int)len, flags));
+  WSAPOLLFD entry = {(SOCKET)fd, POLLRDNORM, 0};
+  if (flags & MSG_DONTWAIT && WSAPoll(&entry, 1, 0) == 0) {
+    errno = WSAEWOULDBLOCK;
+    return -1;
+  }
+  return posix_result(recv((SOCKET)fd, (char *)bytes, (int)len, flags & ~MSG_DONTWAIT));
 }
 
 static inline int posix_setsockopt(int fd, int level, int name, const void *value, socklen_t len) {
