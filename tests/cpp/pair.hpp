@@ -55,6 +55,7 @@ inline pair open_pair(const ws::config &client = {}, const ws::config &server = 
   return both;
 }
 
+#ifndef _WIN32
 /// Whether a function ends the program by std::terminate(); it runs in a process of its own.
 template <class Function> bool terminates(Function function) {
   const pid_t child = fork();
@@ -67,3 +68,4 @@ template <class Function> bool terminates(Function function) {
   waitpid(child, &status, 0);
   return WIFEXITED(status) && WEXITSTATUS(status) == 42;
 }
+#endif

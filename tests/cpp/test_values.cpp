@@ -86,11 +86,13 @@ TEST_CASE("a result has a value or a reason") {
   CHECK(foreign.error() == std::errc::address_in_use);
 }
 
+#ifndef _WIN32 // there is no fork()
 TEST_CASE("a value that is not there ends the program when it is used") {
   CHECK(terminates([] { (void)*ws::result<int>(ws::errc::io); }));
   CHECK(terminates([] { (void)ws::result<std::string>(ws::errc::io)->size(); }));
   CHECK_FALSE(terminates([] { (void)*ws::result<int>(7); }));
 }
+#endif
 
 TEST_CASE("bytes are seen in whatever holds them") {
   const auto seen = [](ws::bytes_view bytes) { return std::string(bytes.text()); };

@@ -73,6 +73,9 @@ fn certificate(error: &CertificateError, side: Side) -> String {
         UnknownIssuer => format!("{whose} is signed by an authority that is not trusted"),
         Revoked => format!("{whose} has been revoked"),
         UnknownRevocationStatus => format!("it is unknown whether {whose} has been revoked"),
+        Other(OtherError(other)) if cfg!(windows) && is_revocation_unknown(&other.to_string()) => {
+            format!("it is unknown whether {whose} has been revoked")
+        }
         BadSignature => format!("{whose} has a bad signature"),
         BadEncoding => format!("{whose} is malformed"),
         InvalidPurpose | InvalidPurposeContext { .. } => format!("{whose} was issued for another purpose"),
@@ -87,6 +90,17 @@ fn certificate(error: &CertificateError, side: Side) -> String {
         Other(OtherError(other)) => format!("{whose} cannot be trusted: {other}"),
         other => format!("{whose} cannot be trusted: {other}"),
     }
+}
+
+/// Whether Windows could have no list of revoked certificates. The verifier hands on its error's words alone, which end with the
+/// number.
+fn is_revocation_unknown(words: &str) -> bool {
+    const REVOCATION_FAILURE: u32 = 0x800B_010E; // CERT_E_
+    const NO_REVOCATION_CHECK: u32 = 0x8009_2012; // CRYPT_E_
+    const REVOCATION_OFFLINE: u32 = 0x8009_2013;
+    [REVOCATION_FAILURE, NO_REVOCATION_CHECK, REVOCATION_OFFLINE]
+        .iter()
+        .any(|number| words.ends_with(&format!("(os error {})", number.cast_signed())))
 }
 
 fn alert_received(alert: Alert, progress: Progress) -> String {

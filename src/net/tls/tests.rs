@@ -76,6 +76,17 @@ fn join(client: &TlsOptions, server: &TlsOptions, host: &str) -> (Tls, Tls) {
     (client.client().unwrap().over(host, left).unwrap(), server.server().unwrap().over(right).unwrap())
 }
 
+/// Over TCP, the first write after the peer has gone still succeeds.
+fn failure_of_writing(tls: &mut Tls) -> io::Error {
+    for _ in 0..if cfg!(windows) { 100 } else { 0 } {
+        match tls.write(b"x") {
+            Ok(_) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            Err(error) => return error,
+        }
+    }
+    tls.write(b"x").unwrap_err()
+}
+
 fn words(error: io::Error) -> String {
     match Error::from(error) {
         Error::Tls(error) => error.to_string(),
@@ -256,7 +267,10 @@ fn an_end_is_an_end_with_a_farewell_or_without() {
     drop(server);
     assert_eq!(client.read(&mut space).unwrap(), 0);
     assert_eq!(client.read(&mut space).unwrap(), 0);
-    assert_eq!(client.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    let kind = failure_of_writing(&mut client).kind();
+    // Over TCP, which is what Windows has here, it is a reset.
+    let is_reset = matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted);
+    assert!(kind == io::ErrorKind::BrokenPipe || cfg!(windows) && is_reset, "{kind:?}");
 }
 
 #[test]
@@ -449,6 +463,8 @@ fn what_came_before_a_failure_is_read_before_it() {
     );
 }
 
+// A reset drops what has arrived on Windows.
+#[cfg(unix)]
 #[test]
 fn a_peer_that_has_gone_says_why() {
     let (authority, clients) = (Authority::new("authority"), Authority::new("clients"));
@@ -559,9 +575,18 @@ fn without_roots_of_ones_own_the_systems_count() {
         return;
     }
     let server = options(None, Some(&Authority::new("authority").sign("localhost")));
+    // Wine misses a list of what the unknown authority has revoked before it minds the authority.
+    let unknown = "it is unknown whether the server's certificate has been revoked";
     let [ours, _] = refusal(&client, &server, "localhost");
-    assert_eq!(ours, "the server's certificate is signed by an authority that is not trusted");
+    assert!(
+        ours == "the server's certificate is signed by an authority that is not trusted"
+            || cfg!(windows) && ours == unknown,
+        "{ours}"
+    );
     let server = options(None, Some(&self_signed("localhost", true)));
     let [ours, _] = refusal(&client, &server, "localhost");
-    assert_eq!(ours, "the server's certificate is self-signed and not trusted");
+    assert!(
+        ours == "the server's certificate is self-signed and not trusted" || cfg!(windows) && ours == unknown,
+        "{ours}"
+    );
 }

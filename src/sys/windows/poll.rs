@@ -111,7 +111,11 @@ impl WakePair {
 pub(crate) fn pair() -> (super::net::OwnedSocket, super::net::OwnedSocket) {
     let WakePair { sleeper, waker } = WakePair::new().unwrap();
     for end in [&sleeper, &waker] {
-        SockRef::from(end).set_linger(None).unwrap();
+        let end = SockRef::from(end);
+        end.set_linger(None).unwrap();
+        // So that they can be filled.
+        end.set_send_buffer_size(64 << 10).unwrap();
+        end.set_recv_buffer_size(64 << 10).unwrap();
     }
     (sleeper.into(), waker.into())
 }

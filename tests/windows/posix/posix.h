@@ -235,18 +235,20 @@ static inline int posix_setenv(const char *name, const char *value, int overwrit
 
 static inline int posix_unsetenv(const char *name) { return _putenv_s(name, ""); }
 
+#ifndef __cplusplus /* where they are members, too */
 #define close posix_close
 #define socket(family, type, protocol) posix_socket(family, type, protocol)
 #define accept(fd, address, len) posix_accept(fd, address, len)
-#define send(fd, bytes, len, flags) posix_send(fd, bytes, len, flags)
+#define signal(number, act) posix_signal(number, act)
+#define fcntl(fd, command, ...) posix_fcntl(fd, command, __VA_ARGS__ + 0)
+#define poll(fds, count, timeout) posix_poll(fds, count, timeout)
 #define recv(fd, bytes, len, flags) posix_recv(fd, bytes, len, flags)
+#define send(fd, bytes, len, flags) posix_send(fd, bytes, len, flags)
+#endif
 #define setsockopt posix_setsockopt
 #define getsockopt posix_getsockopt
-#define poll(fds, count, timeout) posix_poll(fds, count, timeout)
-#define fcntl(fd, command, ...) posix_fcntl(fd, command, __VA_ARGS__ + 0)
 #define socketpair posix_socketpair
 #define alarm posix_alarm
-#define signal(number, act) posix_signal(number, act)
 #define pread posix_pread
 #define pipe posix_pipe
 #define setenv posix_setenv
