@@ -16,6 +16,19 @@ namespace ws {
 inline doctest::String toString(errc error) { return std::string(status_name(error)).c_str(); }
 }
 
+/// Whether a code of the system's means this. MinGW's libstdc++ does not know what Winsock's numbers mean.
+inline bool is(std::error_code code, std::errc meaning) {
+#ifdef __MINGW32__
+  switch (meaning) {
+  case std::errc::address_in_use: return code == std::error_code(10048, std::system_category());
+  case std::errc::connection_reset: return code == std::error_code(10054, std::system_category());
+  case std::errc::connection_refused: return code == std::error_code(10061, std::system_category());
+  default: break;
+  }
+#endif
+  return code == meaning;
+}
+
 struct pair {
   ws::connection client, server;
 };

@@ -59,17 +59,21 @@ TEST_CASE("a client and a server talk over TCP") {
 TEST_CASE("the system's reasons are told as they are") {
   ws::listener first = *ws::listen("ws://127.0.0.1:0/");
   CHECK(first.socket() >= 0);
-  CHECK(ws::listen(url_of(first)).error() == std::errc::address_in_use);
+  CHECK(is(ws::listen(url_of(first)).error(), std::errc::address_in_use));
   const std::string url = url_of(first);
   first.reset();
   ws::connection client = *ws::connect(url);
   const auto refused = client.handshake();
   CHECK(refused.error() == errc::io);
   CHECK(refused.error() == std::errc::io_error);
-  CHECK(client.io_error() == std::errc::connection_refused);
+  CHECK(is(client.io_error(), std::errc::connection_refused));
   CHECK(std::string(refused.sentence()).find("refused") != std::string::npos);
   CHECK(ws::listen("wss://127.0.0.1:0/").error() == errc::tls);
+#ifdef _WIN32
+  CHECK(ws::listen("ws+unix:///no/such/directory/socket:/").error() == errc::unsupported);
+#else
   CHECK(ws::listen("ws+unix:///no/such/directory/socket:/").error() == std::errc::no_such_file_or_directory);
+#endif
 }
 
 TEST_CASE("what cannot be made says what is wrong with it") {
@@ -138,7 +142,7 @@ TEST_CASE("a socket of the caller's moves the bytes and stays open") {
     CHECK(both.server.read_message()->text() == "hello");
     CHECK(both.server.tick(ws::now()).error() == errc::misuse);
   }
-  CHECK(write(fds[0], "x", 1) == 1);
+  CHECK(send(fds[0], "x", 1, 0) == 1);
   close(fds[0]);
   close(fds[1]);
   ws::connection none = *ws::connection::server();
@@ -216,12 +220,12 @@ TEST_CASE("a poller is woken, gives up in time, and forgets who is taken out") {
   REQUIRE(conn.set_socket(fds[0]));
   CHECK(poller.add(conn, 7));
   CHECK(poller.add(conn, 7).error() == errc::misuse);
-  REQUIRE(write(fds[1], "\x81\x01x", 3) == 3);
+  REQUIRE(send(fds[1], "\x81\x01x", 3, 0) == 3);
   REQUIRE(poller.wait(room, std::chrono::seconds(10)));
   CHECK(room[0] == 7);
   CHECK(conn.read_message()->text() == "x");
   CHECK(conn.poller_read(false));
-  REQUIRE(write(fds[1], "\x81\x01y", 3) == 3);
+  REQUIRE(send(fds[1], "\x81\x01y", 3, 0) == 3);
   CHECK(poller.wait(room, ws::milliseconds(20)).error() == errc::would_block);
   CHECK(conn.poller_read(true));
   CHECK(poller.wait(room, std::chrono::seconds(10)));
@@ -320,6 +324,7 @@ TEST_CASE("a connection goes through its proxy, and says when that refuses") {
   thread.join();
 }
 
+#ifndef _WIN32 // the library has no Unix sockets there
 TEST_CASE("a Unix socket is served, too") {
   const std::string url = "ws+unix://@wsabi-cpp-" + std::to_string(getpid()) + ":/";
   ws::listener listener = *ws::listen(url);
@@ -332,3 +337,4 @@ TEST_CASE("a Unix socket is served, too") {
   client.reset();
   server.join();
 }
+#endif

@@ -6,6 +6,9 @@
 #ifndef _WIN32_WINNT
 #define _WIN32_WINNT 0x0A00
 #endif
+#ifdef __cplusplus
+#include <system_error> /* which is to have the numbers of before */
+#endif
 #include <winsock2.h>
 #include <ws2tcpip.h>
 #include <windows.h>
