@@ -1388,6 +1388,14 @@ public:
     }
     return {value, *this};
   }
+
+  using std::error_category::equivalent;
+
+  // Not all systems have one number for these two.
+  bool equivalent(int value, const std::error_condition &condition) const noexcept override {
+    return std::error_category::equivalent(value, condition) ||
+           (value == static_cast<int>(errc::would_block) && condition == std::errc::resource_unavailable_try_again);
+  }
 };
 
 }  // namespace detail
