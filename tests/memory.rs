@@ -834,7 +834,7 @@ mod over_sockets {
         let before = ALLOCATOR.held();
         let mut ends = Vec::new();
         for _ in 0..MANY {
-            let (near, far) = UnixStream::pair().unwrap();
+            let (near, far) = pair();
             far.set_nonblocking(true).unwrap();
             let endpoint = SharedConnection::open(&setup, Role::Server, Vec::new());
             endpoint.set_stream(Stream::Socket(Socket::owned(near.into()))).unwrap();
