@@ -12,7 +12,7 @@ pub struct RawSocket(());
 
 /// Cannot be.
 #[derive(Debug)]
-pub enum OwnedSocket {}
+pub struct OwnedSocket(Never);
 
 /// Cannot be.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ pub(crate) trait NoSocket {
 
 impl NoSocket for OwnedSocket {
     fn never(&self) -> ! {
-        match *self {}
+        match self.0 {}
     }
 }
 

@@ -168,7 +168,7 @@ both() {
 # talk SERVER CLIENT: both are words.
 # shellcheck disable=SC2086
 talk() {
-    identity= trust=
+    identity='' trust=''
     [ $scheme = ws ] || identity='--cert cert.pem --key key.pem' trust='--cacert cert.pem'
     $1 $identity $scheme://127.0.0.1:0/ >server.log 2>&1 &
     server=$! tries=0
