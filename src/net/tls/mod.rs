@@ -5,6 +5,8 @@
 //! decides about certificates, `describe` says in a sentence why a session failed. A build without the feature `tls` has
 //! `none.rs` in this place, with the same names.
 
+#[cfg(any(test, target_os = "android"))]
+mod android;
 mod describe;
 mod options;
 mod session;

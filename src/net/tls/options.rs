@@ -186,5 +186,9 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 }
 
 fn cannot_begin(error: rustls::Error) -> Error {
-    TlsError::new(format!("TLS cannot start: {error}")).into()
+    match error {
+        // It is a sentence already.
+        rustls::Error::General(error) => TlsError::new(format!("TLS cannot start: {error}")).into(),
+        error => TlsError::new(format!("TLS cannot start: {error}")).into(),
+    }
 }

@@ -6,6 +6,9 @@ use super::*;
 use crate::error::Error;
 use crate::net::socket::Socket;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, Connection, ServerConfig};
 use std::io::ErrorKind::WouldBlock;
 use std::io::{self, IoSlice, Read, Write};
@@ -590,4 +593,33 @@ fn without_roots_of_ones_own_the_systems_count() {
         ours == "the server's certificate is self-signed and not trusted" || cfg!(windows) && ours == unknown,
         "{ours}"
     );
+}
+
+/// As Android keeps them: a file for each certificate, with text after it.
+#[test]
+fn android_reads_its_roots_from_the_first_folder_that_has_some() {
+    let home = std::env::temp_dir().join(format!("wsabi-android-{}", std::process::id()));
+    let [absent, empty, full] = ["absent", "empty", "full"].map(|name| home.join(name));
+    let authority = Authority::new("a phone's authority");
+    std::fs::create_dir_all(&empty).unwrap();
+    std::fs::create_dir_all(full.join("a folder")).unwrap();
+    std::fs::write(empty.join("README"), "no certificate").unwrap();
+    std::fs::write(full.join("5ed36f99.0"), format!("{}Certificate:\n    Data:\n", authority.root)).unwrap();
+    std::fs::write(full.join("00673b5b.0"), "-----BEGIN CERTIFICATE-----\nbad\n-----END CERTIFICATE-----\n")
+        .unwrap();
+
+    let roots = android::roots(&[&absent, &empty, &full]).unwrap();
+    let none = android::roots(&[&absent, &empty]).unwrap_err();
+    std::fs::remove_dir_all(&home).unwrap();
+
+    assert_eq!(roots.len(), 1);
+    let verifier = verify::from_roots(roots.into(), provider()).unwrap();
+    let check = |pem: &Pem| {
+        let certificate = CertificateDer::from_pem_slice(pem.certificate.as_bytes()).unwrap();
+        let name = ServerName::try_from("phone.example").unwrap();
+        verifier.verify_server_cert(&certificate, &[], &name, &[], UnixTime::now()).map(drop)
+    };
+    check(&authority.sign("phone.example")).unwrap();
+    check(&Authority::new("another").sign("phone.example")).unwrap_err();
+    assert!(none.to_string().contains("ws_config_set_tls_roots()"), "{none}");
 }

@@ -16,7 +16,6 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error as RustlsError, OtherError,
     RootCertStore, SignatureScheme,
 };
-use rustls_platform_verifier::Verifier as SystemVerifier;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Certificates to trust: as they came, and as trust anchors.
@@ -38,10 +37,17 @@ pub(super) fn servers(
     let Some(roots) = roots else {
         return Ok(Arc::new(Servers { inner: system(provider)?, pinned: Vec::new() }));
     };
-    let inner = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots.store), provider)
-        .build()
-        .map_err(|error| RustlsError::General(error.to_string()))?;
+    let inner = from_roots(Arc::clone(&roots.store), provider)?;
     Ok(Arc::new(Servers { inner, pinned: roots.pinned.clone() }))
+}
+
+pub(super) fn from_roots(
+    roots: Arc<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, RustlsError> {
+    WebPkiServerVerifier::builder_with_provider(roots, provider)
+        .build()
+        .map_err(|error| RustlsError::General(error.to_string()))
 }
 
 /// A server's verifier: with roots, clients need a certificate.
@@ -61,6 +67,21 @@ pub(super) fn clients(
 #[error("self-signed")]
 pub(super) struct SelfSigned;
 
+#[cfg(not(target_os = "android"))]
+use rustls_platform_verifier::Verifier as SystemVerifier;
+#[cfg(target_os = "android")]
+type SystemVerifier = WebPkiServerVerifier;
+
+#[cfg(not(target_os = "android"))]
+fn new_system(provider: Arc<CryptoProvider>) -> Result<Arc<SystemVerifier>, RustlsError> {
+    SystemVerifier::new(provider).map(Arc::new)
+}
+
+#[cfg(target_os = "android")]
+fn new_system(provider: Arc<CryptoProvider>) -> Result<Arc<SystemVerifier>, RustlsError> {
+    from_roots(super::android::roots(&super::android::FOLDERS)?.into(), provider)
+}
+
 /// The system's verifier, which is slow to make: all that are alive share one.
 fn system(provider: Arc<CryptoProvider>) -> Result<Arc<SystemVerifier>, RustlsError> {
     static SHARED: Mutex<Weak<SystemVerifier>> = Mutex::new(Weak::new());
@@ -68,7 +89,7 @@ fn system(provider: Arc<CryptoProvider>) -> Result<Arc<SystemVerifier>, RustlsEr
     match shared.upgrade() {
         Some(verifier) => Ok(verifier),
         None => {
-            let verifier = Arc::new(SystemVerifier::new(provider)?);
+            let verifier = new_system(provider)?;
             *shared = Arc::downgrade(&verifier);
             Ok(verifier)
         }

@@ -1,0 +1,33 @@
+//! The roots of Android. Its own verifier is Java's, which a library in C cannot ask without the application's help; the
+//! certificates that it goes by are files, which anybody may read. Knows files and certificates. Compiled for Android, and
+//! for tests.
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{Error, RootCertStore};
+use std::path::Path;
+
+/// From Android 14 on they come with updates of a module, and the older place is not kept up.
+#[cfg(target_os = "android")]
+pub(super) const FOLDERS: [&str; 2] = ["/apex/com.android.conscrypt/cacerts", "/system/etc/security/cacerts"];
+
+/// The certificates in the first of these folders that has any: a file each, PEM with some text after it. What is no such
+/// file is passed over. An error where there is none at all.
+pub(super) fn roots(folders: &[impl AsRef<Path>]) -> Result<RootCertStore, Error> {
+    let roots = folders.iter().map(|folder| roots_in(folder.as_ref())).find(|roots| !roots.is_empty());
+    roots.ok_or_else(|| {
+        Error::General(
+            "the system has no trusted certificates where Android keeps them; give some to ws_config_set_tls_roots()"
+                .into(),
+        )
+    })
+}
+
+fn roots_in(folder: &Path) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(pem) = std::fs::read(file.path()) else { continue };
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
+    }
+    roots
+}
