@@ -224,3 +224,19 @@ fn sides(transport: &Transport) -> Sides {
         Transport::Stream(_) => Sides::Both,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::connect::Connector;
+    use crate::net::setup::Setup;
+    use crate::proto::handshake::Url;
+
+    #[test]
+    fn what_is_being_opened_is_watched_for_input_only() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("ws://{}/", listener.local_addr().unwrap())).unwrap();
+        let connector = Connector::start(&url, &Setup::default()).unwrap();
+        assert!(sides(&Transport::Connecting(Box::new(connector))) == Sides::Read);
+    }
+}

@@ -58,6 +58,6 @@ pub(crate) unsafe fn wipe_on_fork(start: *mut libc::c_void, len: usize) -> bool 
 /// # Safety
 /// None is needed.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub unsafe fn wipe_on_fork(_start: *mut libc::c_void, _len: usize) -> bool {
+pub(crate) unsafe fn wipe_on_fork(_start: *mut libc::c_void, _len: usize) -> bool {
     false
 }

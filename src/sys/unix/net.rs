@@ -84,9 +84,9 @@ pub(crate) fn recv(socket: RawSocket, space: &mut [u8]) -> io::Result<usize> {
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(target_vendor = "apple")]
 const SEND: libc::c_int = libc::MSG_DONTWAIT; // SO_NOSIGPIPE is set on the socket
-#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+#[cfg(not(target_vendor = "apple"))]
 const SEND: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 /// Sends without blocking and without SIGPIPE.
