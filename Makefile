@@ -308,7 +308,7 @@ test-dist: setup-dist
 test-targets: setup-targets
 	sh tests/targets/run.sh
 	sh packaging/dist.sh linux-x86_64-musl
-	sh tests/dist/check_musl.sh
+	sh tests/dist/check_linux.sh linux-x86_64-musl
 
 ## Make the roots and install the tools that `make test-targets` needs.
 setup-targets: setup-dist
