@@ -81,8 +81,13 @@ fn main() {
     println!("cargo::rerun-if-changed=src/ffi");
     println!("cargo::rerun-if-changed=build.rs");
     let target = |what: &str| std::env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
-    if target("FAMILY").contains("unix") && target("VENDOR") != "apple" {
-        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libwsabi.so.{}", abi_version());
+    let abi = abi_version();
+    if target("VENDOR") == "apple" {
+        println!(
+            "cargo::rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libwsabi.{abi}.dylib,-dead_strip_dylibs"
+        );
+    } else if target("FAMILY").contains("unix") {
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libwsabi.so.{abi}");
     }
     if target("OS") == "windows" && target("ENV") == "gnu" {
         match version_resource() {

@@ -3,14 +3,15 @@
 # libraries, the files for pkg-config and CMake, the licences and a bill of materials (CycloneDX); a second archive has the
 # debug information. `make dist` calls it, once packaging/setup-dist.sh has installed zig, which links against an old glibc.
 #
-# linux-{x86_64,aarch64}[-musl]: what is not for this machine and glibc is built in the root `windows` of tests/root.sh, with
-# a standard library from source. The bytes do not depend on where the clone lies, on who builds, or when: SOURCE_DATE_EPOCH
+# linux-{x86_64,aarch64}[-musl], macos-{arm64,x86_64}: what is not for this machine and glibc is built in the root `windows` of
+# tests/root.sh, with a standard library from source. The bytes do not depend on where the clone lies, on who builds, or when: SOURCE_DATE_EPOCH
 # is the time of the last commit where it is not set. Checksums are written, too, and signed where there is a key: see checksums.sh.
 # The root of the tree is the current directory.
 set -eu
 export LC_ALL=C
 
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+macos=
 glibc=2.17 # RHEL 7 and manylinux2014
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
@@ -24,6 +25,8 @@ main() {
         linux-x86_64 | linux-aarch64) triple=${target#linux-}-unknown-linux-gnu zig_triple=$triple.$glibc ;;
         linux-x86_64-musl | linux-aarch64-musl)
             triple=${target#linux-} && triple=${triple%-musl}-unknown-linux-musl zig_triple=$triple ;;
+        macos-arm64) triple=aarch64-apple-darwin zig_triple=$triple macos=11.0 ;;
+        macos-x86_64) triple=x86_64-apple-darwin zig_triple=$triple macos=10.14 ;;
         *) echo "dist.sh: there is no target $target" >&2 && exit 2 ;;
         esac
         lib=build/dist/$target/lib
@@ -61,11 +64,20 @@ build() {
         c_flags="$c_flags -ffile-prefix-map=$pair"
     done
     # A shared library needs the C library of the system that it runs on.
-    case $triple in *-musl) rust_flags="$rust_flags -Ctarget-feature=-crt-static" ;; esac
+    # The linker strips what it signs, for a signature does not outlive a change; and our stubs stand for Apple's frameworks.
+    case $triple in
+    *-musl) rust_flags="$rust_flags -Ctarget-feature=-crt-static" ;;
+    *-apple-darwin) rust_flags="$rust_flags -Clink-arg=-F/wsabi/packaging/macos -Clink-arg=-s" ;;
+    esac
+    # zig exports whatever Mach-O symbol it meets: LTO leaves those of the ABI only, and runs where no crate of Rust is made along.
+    case $triple in
+    *-apple-darwin) set -- "$@" 'CARGO=env CARGO=cargo cargo-zigbuild' CARGO_BUILD='rustc --crate-type cdylib,staticlib' ;;
+    *) set -- "$@" CARGO_BUILD=zigbuild ;;
+    esac
     # What zig compiles by itself, the unwinder, has no other flags. STD is a word, or none.
     # shellcheck disable=SC2016
-    "$@" CARGO_BUILD=zigbuild RUSTFLAGS="${rust_flags# }" "CFLAGS_$(echo "$triple" | tr - _)=${c_flags# }" \
-        CCC_OVERRIDE_OPTIONS="#$(echo "$c_flags" | sed 's/ -f/ +-f/g')" SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" CARGO_INCREMENTAL=0 \
+    "$@" RUSTFLAGS="${rust_flags# }" "CFLAGS_$(echo "$triple" | tr - _)=${c_flags# }" \
+        CCC_OVERRIDE_OPTIONS="#$(echo "$c_flags" | sed 's/ -f/ +-f/g')" SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" CARGO_INCREMENTAL=0 ${macos:+MACOSX_DEPLOYMENT_TARGET=$macos} \
         sh -c 'exec sh packaging/library.sh "$@" ${STD:-}' sh "$lib" --locked --target "$zig_triple" --target-dir build/dist/target
 }
 
@@ -81,17 +93,24 @@ pack() {
     rm "$home/share/doc/wsabi/installed.txt"
     # It may be unpacked anywhere.
     sed -i 's|^prefix=.*|prefix=${pcfiledir}/../..|' "$home/lib/pkgconfig/wsabi.pc"
-    # cargo-zigbuild links LLVM's unwinder instead of gcc's.
+    case $target in linux-*) notice_of_the_unwinder ;; esac
+    python3 packaging/sbom.py "$triple" >"$home/share/doc/wsabi/wsabi.cdx.json"
+
+    for file in "$home"/lib/*.debug; do
+        [ -e "$file" ] || continue
+        mkdir -p "$stage/debug/$name/lib"
+        mv "$file" "$stage/debug/$name/lib/"
+        archive "$name-debug" "$stage/debug" "$name"
+    done
+    archive "$name" "$stage" "$name"
+}
+
+# cargo-zigbuild links LLVM's instead of gcc's.
+notice_of_the_unwinder() {
     {
         printf '%s\n' "$(printf '=%.0s' $(seq 100))" 'The unwinder of LLVM (libunwind), which is linked into the shared library:' ''
         cat "$venv"/lib/python3*/site-packages/ziglang/lib/libunwind/LICENSE.TXT
     } >>"$home/share/doc/wsabi/THIRD-PARTY-NOTICES.txt"
-    python3 packaging/sbom.py "$triple" >"$home/share/doc/wsabi/wsabi.cdx.json"
-
-    mkdir -p "$stage/debug/$name/lib"
-    mv "$home"/lib/*.debug "$stage/debug/$name/lib/"
-    archive "$name-debug" "$stage/debug" "$name"
-    archive "$name" "$stage" "$name"
 }
 
 # archive NAME DIRECTORY WHAT: the same bytes for the same files.

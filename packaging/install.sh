@@ -22,7 +22,16 @@ list=share/doc/wsabi/installed.txt
 
 abi=$(sed -n 's/^#define WS_ABI_VERSION \([0-9]*\)$/\1/p' include/wsabi.h)
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
-shared=libwsabi.so.$abi.$version
+# The files of the shared library, and what is linked besides the static one.
+if [ -e "$libraries/libwsabi.$abi.dylib" ]; then
+    shared=libwsabi.$abi.dylib links=libwsabi.dylib loaded=@rpath/$shared
+    system_flags='-framework Security -framework CoreFoundation'
+    system_libraries='-framework Security;-framework CoreFoundation'
+else
+    shared=libwsabi.so.$abi.$version links="libwsabi.so.$abi libwsabi.so" loaded=libwsabi.so.$abi
+    system_flags='-lutil -lrt -lpthread -lm -ldl' # what `rustc --print native-static-libs` says
+    system_libraries='Threads::Threads;${CMAKE_DL_LIBS};m;rt;util'
+fi
 
 install_all() {
     if [ -n "$(find Cargo.toml Cargo.lock build.rs src -newer "$libraries/.built-from" 2>/dev/null)" ]; then
@@ -38,8 +47,8 @@ install_all() {
     put 755 "$libdir" "$libraries/$shared"
     if [ -f "$libraries/$shared.debug" ]; then put 644 "$libdir" "$libraries/$shared.debug"; fi
     put 644 "$libdir" "$libraries/libwsabi.a"
-    link "$libdir" "$shared" "libwsabi.so.$abi"
-    link "$libdir" "libwsabi.so.$abi" libwsabi.so
+    of=$shared
+    for name in $links; do link "$libdir" "$of" "$name" && of=$name; done
     fill_in "$libdir"/pkgconfig wsabi.pc.in
     fill_in "$libdir"/cmake/wsabi cmake/wsabiConfig.cmake.in
     fill_in "$libdir"/cmake/wsabi cmake/wsabiConfigVersion.cmake.in
@@ -100,7 +109,9 @@ fill_in() {
     name=$(basename "$2" .in)
     echo "$1/$name" >>"$new"
     escaped=$(printf '%s' "$prefix" | sed 's/[&|\\]/\\&/g')
-    sed -e "s|@PREFIX@|$escaped|" -e "s|@VERSION@|$version|" -e "s|@ABI@|$abi|" -e "s|@LIBDIR@|$libdir|" "$2" >"$root/$1/$name"
+    sed -e "s|@PREFIX@|$escaped|" -e "s|@VERSION@|$version|" -e "s|@ABI@|$abi|" -e "s|@LIBDIR@|$libdir|" \
+        -e "s|@SHARED@|${loaded##*/}|" -e "s|@LOADED@|$loaded|" -e "s|@SYSTEM_FLAGS@|$system_flags|" -e "s|@SYSTEM_LIBRARIES@|$system_libraries|" \
+        "$2" >"$root/$1/$name"
     chmod 644 "$root/$1/$name"
 }
 

@@ -10,12 +10,15 @@ shift
 
 abi=$(sed -n 's/^#define WS_ABI_VERSION \([0-9]*\)$/\1/p' include/wsabi.h)
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
-name=libwsabi.so.$abi.$version
 
 main() {
     files=$(sh packaging/cargo-build.sh --release --lib "$@") || why_not
-    shared=$(echo "$files" | grep '/libwsabi\.so$')
+    shared=$(echo "$files" | grep -E '/libwsabi\.(so|dylib)$')
     static=$(echo "$files" | grep '/libwsabi\.a$')
+    case $shared in
+    *.dylib) name=libwsabi.$abi.dylib ;;
+    *) name=libwsabi.so.$abi.$version ;;
+    esac
 
     mkdir -p "$directory"
     built_from="$name $(cksum <"$shared") $(cksum <"$static")"
@@ -29,20 +32,31 @@ main() {
         mv -f "$work"/libwsabi.* "$directory/"
     fi
     echo "$built_from" >"$directory/.built-from"
-    ln -sf "$name" "$directory/libwsabi.so.$abi"
-    ln -sf "libwsabi.so.$abi" "$directory/libwsabi.so"
+    case $name in
+    *.dylib) ln -sf "$name" "$directory/libwsabi.dylib" ;;
+    *)
+        ln -sf "$name" "$directory/libwsabi.so.$abi"
+        ln -sf "libwsabi.so.$abi" "$directory/libwsabi.so"
+        ;;
+    esac
 }
 
-# Debuggers, valgrind and Rust's own backtraces look for it beside the library, by the name in .gnu_debuglink.
+# Debuggers, valgrind and Rust's own backtraces look for it beside the library, by the name in .gnu_debuglink. A dylib is left as
+# the linker has signed it.
 take_debug_information_out() {
     objcopy=${OBJCOPY:-objcopy}
     command -v "$objcopy" >/dev/null || {
         echo "library.sh: $objcopy (binutils) not found: debug information stays in the libraries" >&2
         return
     }
-    "$objcopy" --only-keep-debug --compress-debug-sections "$work/$name" "$work/$name.debug"
-    chmod -x "$work/$name.debug"
-    (cd "$work" && "$objcopy" --strip-unneeded --add-gnu-debuglink="$name.debug" "$name")
+    case $name in
+    *.dylib) ;;
+    *)
+        "$objcopy" --only-keep-debug --compress-debug-sections "$work/$name" "$work/$name.debug"
+        chmod -x "$work/$name.debug"
+        (cd "$work" && "$objcopy" --strip-unneeded --add-gnu-debuglink="$name.debug" "$name")
+        ;;
+    esac
     "$objcopy" --strip-debug "$work/libwsabi.a"
 }
 

@@ -15,12 +15,15 @@ main() {
     hatch sdist
     for target in "${@:-linux-x86_64}"; do
         processor=${target#linux-}
+        library=libwsabi.so.$abi
         case $target in
+        macos-arm64) platform=macosx_11_0_arm64 library=libwsabi.$abi.dylib ;;
+        macos-x86_64) platform=macosx_10_14_x86_64 library=libwsabi.$abi.dylib ;;
         *-musl) platform=musllinux_1_2_${processor%-musl} ;;
         linux-*) platform=manylinux_2_17_$processor.manylinux2014_$processor ;;
         *) echo "wheels.sh: there is no target $target" >&2 && exit 2 ;;
         esac
-        WSABI_LIBRARY=$PWD/build/dist/$target/lib/libwsabi.so.$abi WSABI_WHEEL_PLATFORM=$platform hatch wheel
+        WSABI_LIBRARY=$PWD/build/dist/$target/lib/$library WSABI_WHEEL_PLATFORM=$platform hatch wheel
         case $platform in manylinux*) audit ;; esac
     done
     sh packaging/checksums.sh dist
