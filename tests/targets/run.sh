@@ -10,7 +10,8 @@ scratch=build/targets
 mkdir -p $scratch
 
 # Without TLS: the verifier of certificates of each platform links its own libraries.
-typed='aarch64-apple-darwin x86_64-apple-darwin aarch64-apple-ios x86_64-unknown-freebsd aarch64-linux-android x86_64-linux-android'
+typed='aarch64-apple-darwin x86_64-apple-darwin aarch64-apple-ios x86_64-unknown-freebsd x86_64-linux-android'
+android=aarch64-linux-android
 wasi=wasm32-wasip1
 emscripten=wasm32-unknown-emscripten
 zig=$(echo "$PWD"/build/dist/venv/lib/python3*/site-packages/ziglang/zig)
@@ -20,6 +21,14 @@ cargo_there() {
 }
 
 type_checks() { cargo_there check --quiet --locked --lib --no-default-features --features net --target "$1" -Zbuild-std=std,panic_unwind; }
+
+# With TLS. There is no linker and no C library for Android here.
+builds_for_android() {
+    sh tests/root.sh run windows env CARGO=cargo RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=/output/targets ZIG_GLOBAL_CACHE_DIR=/wsabi/build/dist/zig \
+        ZIG="/wsabi/${zig#"$PWD"/}" CC_aarch64_linux_android='sh /wsabi/tests/targets/cc.sh aarch64-linux-musl' AR_aarch64_linux_android=llvm-ar \
+        cargo rustc --quiet --locked --lib --crate-type staticlib --target $android -Zbuild-std=std,panic_unwind &&
+        [ -f build/root-windows/targets/$android/debug/libwsabi.a ]
+}
 
 # A static library, which needs no linker.
 builds() { # TARGET PANIC
@@ -62,9 +71,10 @@ in_memory() { # TARGET PANIC HOW
 
 # The targets are words.
 # shellcheck disable=SC2086
-[ $# -gt 0 ] || set -- $typed $wasi $emscripten
+[ $# -gt 0 ] || set -- $typed $android $wasi $emscripten
 for target; do
     case $target in
+    "$android") check "$target: a static library with TLS" builds_for_android ;;
     "$wasi") in_memory $wasi panic_abort runs_in_wasmtime ;;
     "$emscripten") in_memory $emscripten panic_unwind runs_in_node ;;
     *) check "$target: type-checks without TLS" type_checks "$target" ;;
