@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The chapters of the header, in reading order; each opens with the `//!` lines of its file.
-const CHAPTERS: [&str; 10] = [
+const CHAPTERS: [&str; 11] = [
     "library",
     "config",
     "connection",
     "listener",
     "handshake",
     "message",
+    "service",
     "watching",
     "memory",
     "time",

@@ -974,6 +974,40 @@ ws_status_t ws_close(ws_conn *conn, uint16_t code, const char *reason, size_t le
 /** @} */
 
 /**
+ * @defgroup wsabi_service One call a frame
+ *
+ * For games and other programs with a loop of their own. ws_service() does all that a connection
+ * needs, and costs a bounded amount of time: it never blocks, receives once at most, and stops
+ * where the caller says.
+ * @{
+ */
+
+/// Sends what is pending, receives from the transport at most once, and hands out the messages that
+/// are complete. It never blocks, even if WS_OPT_BLOCKING is on. Completes the opening handshake
+/// first if it is not done yet; until then `*count` is 0.
+///
+/// `(*messages)[0]` to `(*messages)[*count - 1]` are messages as from ws_read_message(), in order,
+/// at most `max_messages` of them. No more are added once their payloads have reached `max_bytes`
+/// bytes; a single message that is longer is handed out all the same. 0 means no limit. They are
+/// valid until the next read on this connection. The memory for them is kept from call to call.
+///
+/// `*more` is 1 if another call may find more messages at once, otherwise 0. A program that has
+/// time left calls again.
+///
+/// Returns WS_OK, also if there is no message. Otherwise the status is one of ws_read_message()'s
+/// except WS_ERR_WOULD_BLOCK. **Handle the `*count` messages in any case**: they arrived before
+/// the error.
+/// - WS_ERR_INVALID_ARGUMENT: an argument is NULL.
+ws_status_t ws_service(ws_conn *conn,
+                       size_t max_messages,
+                       size_t max_bytes,
+                       const ws_message *const **messages,
+                       size_t *count,
+                       int32_t *more);
+
+/** @} */
+
+/**
  * @defgroup wsabi_watching State and options
  *
  * The state of a connection, what it waits for, why it ended, and its options. None of these

@@ -121,7 +121,7 @@ impl Driver {
             self.connection.poll_end()?;
             self.check_budget()?;
             match (self.fill(stream), broken.take()) {
-                (Ok(()), still) => broken = still,
+                (Ok(_), still) => broken = still,
                 (Err(error), Some(cause)) if error.is_would_block() => self.connection.ended_by(cause)?,
                 (Err(error), _) if error.is_would_block() && !stuck => return Ok(()),
                 (Err(error), _) => return Err(error),

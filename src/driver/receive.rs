@@ -52,13 +52,63 @@ impl Driver {
                 self.flush_before_reading(stream, &mut broken);
             }
             match (self.fill(stream), broken.take()) {
-                (Ok(()), still) => broken = still,
+                (Ok(_), still) => broken = still,
                 (Err(error), Some(cause)) if error.is_would_block() => self.connection.ended_by(cause)?,
                 (Err(error), _) => return Err(error),
             }
             self.check_budget()?;
             stuck = self.flush_before_reading(stream, &mut broken);
         }
+    }
+
+    /// A turn of a program that has other things to do: sends what is pending, and shows `take` the messages that lie there,
+    /// for as long as it wants more; where there is none, it receives once before. `take` is told whether the message stays until the
+    /// next read, or until the next one is looked for. Whether the stream may have more at once.
+    pub(crate) fn service(
+        &mut self,
+        stream: &mut (impl Read + Write),
+        take: &mut impl FnMut(&MessageView<'_>, bool) -> bool,
+    ) -> Result<bool> {
+        let mut broken = None;
+        self.flush_before_reading(stream, &mut broken);
+        let mut may_have_more = true;
+        if !self.hand_out(take)? {
+            may_have_more = match (self.fill(stream), broken) {
+                (Ok(all_room), _) => all_room,
+                (Err(error), Some(cause)) if error.is_would_block() => {
+                    self.connection.ended_by(cause)?;
+                    false
+                }
+                (Err(error), _) if error.is_would_block() => false,
+                (Err(error), _) => return Err(error),
+            };
+            self.hand_out(take)?;
+        }
+        self.flush_quietly(stream)?;
+        Ok(may_have_more)
+    }
+
+    /// Whether there was something.
+    fn hand_out(&mut self, take: &mut impl FnMut(&MessageView<'_>, bool) -> bool) -> Result<bool> {
+        let mut found = false;
+        let outcome = loop {
+            let next = match self.take_whole() {
+                Some(whole) => Ok(Some(whole.into())),
+                None => self.connection.poll_read(),
+            };
+            match next {
+                Ok(Some(received)) if !take(&self.view(&received), received.is_in_input()) => {
+                    return Ok(true);
+                }
+                Ok(Some(_)) => found = true,
+                Ok(None) => break Ok(found),
+                Err(error) => break Err(error),
+            }
+        };
+        if found {
+            self.connection.keep_loan();
+        }
+        outcome
     }
 
     /// The payload and more of what [`receive`](Self::receive) returned last.
@@ -72,28 +122,33 @@ impl Driver {
         }
     }
 
-    /// Receives once. What the stream says after both Closes, be it an error, is its end.
-    pub(super) fn fill(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
+    /// Receives once: whether as much as there was room for. What the stream says after both Closes, be it an error, is its
+    /// end.
+    pub(super) fn fill(&mut self, stream: &mut (impl Read + Write)) -> Result<bool> {
         if self.connection.has_ended() || self.connection.is_input_lent() {
             // It has ended and says so again and again; or the caller is receiving.
             return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
         }
         if self.connection.ignores_input() {
-            return self.drain(stream);
+            return self.drain(stream).map(|()| true);
         }
         self.receive_some(stream)
     }
 
     /// [`fill`](Self::fill), where the stream has not ended and what it gives is to be read.
     #[inline(always)]
-    fn receive_some(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
+    fn receive_some(&mut self, stream: &mut (impl Read + Write)) -> Result<bool> {
         let space = self.connection.space()?;
+        let room = space.len();
         if space.is_empty() {
             return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
         }
         match read_some(stream, space) {
             Ok(0) => self.connection.received_eof(),
-            Ok(n) => self.connection.received(n),
+            Ok(n) => {
+                self.connection.received(n);
+                return Ok(n == room);
+            }
             // That it fails is known already: with this it has nothing more to give.
             Err(_) if self.connection.has_send_failed() => self.connection.received_eof(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -102,7 +157,7 @@ impl Driver {
             }
             Err(error) => return Err(self.connection.stream_failed(error)),
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Receives what there is, once, without looking at it: before the silence of the peer is judged. False where there is no

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::ffi::batch::MessageBatch;
 use crate::ffi::config::ws_config;
 use crate::ffi::guard::{self, Handle};
+use crate::ffi::service::Turn;
 use crate::ffi::status;
 use crate::ffi::types::{ws_message, ws_recv_fn, ws_role, ws_send_fn, ws_socket, ws_status, ws_status_t};
 use crate::message::Role;
@@ -45,6 +46,8 @@ pub struct ws_conn {
 #[derive(Default)]
 pub(super) struct Cold {
     pub(super) protocol: OnceLock<CString>,
+    /// What ws_service() hands out.
+    pub(super) turn: Mutex<Turn>,
     last_error: Mutex<LastError>,
     /// The last call that was not WS_OK was no failure: what is in `last_error` is about an older one.
     is_stale: AtomicBool,

@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/c/checks.sh
 
-tests='boundary memory callbacks sockets unix poller poller_model resolver waiting reporting stalls tls threads fork sentences unload'
+tests='boundary memory service callbacks sockets unix poller poller_model resolver waiting reporting stalls tls threads fork sentences unload'
 flags="-std=c99 -g -Wall -Wextra -Wpedantic -Werror -D_POSIX_C_SOURCE=200809L -Iinclude -Itests/c"
 
 # suite NAME COMMAND...: a program that ends with its own count, which is added. A crash, or what a checker finds beyond

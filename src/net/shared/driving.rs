@@ -73,6 +73,17 @@ impl Inner {
         Ok((start, behind))
     }
 
+    /// See [`Driver::service`](crate::driver::Driver::service). The opening comes first.
+    pub(super) fn service(&mut self, take: &mut impl FnMut(&MessageView<'_>, bool) -> bool) -> Result<bool> {
+        if self.is_opening() && self.handshake()? == Opening::Request {
+            return Err(Error::Misuse("the request must be accepted or rejected first"));
+        }
+        self.tick()?;
+        let (driver, transport) = self.driven();
+        let may_have_more = driver.service(transport, take)?;
+        Ok(self.has_input() || may_have_more && !self.transport.is_memory())
+    }
+
     #[inline]
     pub(super) fn first_of_many(&mut self) -> Result<First> {
         let mut whole = self.driven().0.take_whole();

@@ -56,6 +56,20 @@ impl SharedConnection {
         })
     }
 
+    /// A turn of a program that has other things to do: sends what is pending, receives once at most, and shows `take` the
+    /// messages, for as long as it wants more, and whether each stays until the next read, or until the next is looked for.
+    /// Waits for nothing. Whether there may be more at once.
+    pub fn service(&self, mut take: impl FnMut(&MessageView<'_>, bool) -> bool) -> Result<bool> {
+        let _reader = self.begin_to_read()?;
+        let mut inner = self.lock()?;
+        self.end_prefetch(&mut inner);
+        match inner.service(&mut take) {
+            Err(error) if error.is_would_block() => Ok(false),
+            Err(error) => inner.told(error),
+            more => more,
+        }
+    }
+
     /// The place of the next message among those of the last [`read_and_prefetch`](Self::read_and_prefetch), which counts as read from now
     /// on: it can be read without the lock. None where anything else has to be done before: something waits to be sent,
     /// the connection is closing, it was configured. For the one thread that reads.
@@ -80,13 +94,19 @@ impl SharedConnection {
     ) -> Result<bool> {
         let _reader = self.begin_to_read()?;
         let mut inner = self.lock()?;
-        if let Some(BatchCursor { next, end }) = self.take_cursor() {
-            inner.connection_mut().handed_out(next - 1, end - next);
-        }
+        self.end_prefetch(&mut inner);
         if inner.rest_if_drained() {
             return Ok(false);
         }
         self.read_around(inner, |inner| read(inner, take)).map(|()| true)
+    }
+
+    /// What was prefetched and not handed out is to be read still.
+    #[inline]
+    fn end_prefetch(&self, inner: &mut Inner) {
+        if let Some(BatchCursor { next, end }) = self.take_cursor() {
+            inner.connection_mut().handed_out(next - 1, end - next);
+        }
     }
 
     #[inline]

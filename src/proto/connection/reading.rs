@@ -122,6 +122,12 @@ impl Connection {
         Some(whole)
     }
 
+    /// What was read from the input so far stays until the next read, although [`poll_read`](Self::poll_read) has been
+    /// asked for what lies behind it.
+    pub fn keep_loan(&mut self) {
+        self.receiver.keep_loan();
+    }
+
     /// The payload of what [`poll_whole`](Self::poll_whole) returned last.
     #[inline(always)]
     pub fn whole_payload(&self, whole: WholeMessage) -> &[u8] {

@@ -232,6 +232,11 @@ impl Receiver {
         self.lent = None;
     }
 
+    /// What was lent from the input stays lent, whatever was looked for behind it.
+    pub(crate) fn keep_loan(&mut self) {
+        self.lent = self.lent.or(Some(Place::Input));
+    }
+
     /// Gives back the memory that nothing lies in.
     pub(crate) fn release(&mut self) {
         if self.lent.is_none() {
