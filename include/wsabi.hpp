@@ -420,6 +420,13 @@ private:
   std::size_t count_ = 0;
 };
 
+/// What service() found. The messages are valid whatever the outcome is: they arrived before it.
+struct serviced {
+  messages found;
+  bool more = false;
+  result<void> outcome;
+};
+
 /// Name and value of an HTTP header. Both are valid as long as the connection that returned them.
 struct header {
   std::string_view name;
@@ -876,6 +883,17 @@ public:
     const ws_status_t status = ws_read_messages(get(), &out, &count);
     if (status != WS_OK) return why(status);
     return messages(out, count);
+  }
+
+  /// One call a frame, for games: sends what is pending, receives at most once, never blocks, and hands out complete messages, at
+  /// most `max_messages` of them, and no more once they have `max_bytes` bytes; 0 means no limit. `more`: another call may find more
+  /// at once. Nothing to read is no error. Errors as for read_message() otherwise.
+  serviced service(std::size_t max_messages = 0, std::size_t max_bytes = 0) noexcept {
+    const ws_message *const *out = nullptr;
+    std::size_t count = 0;
+    std::int32_t more = 0;
+    const ws_status_t status = ws_service(get(), max_messages, max_bytes, &out, &count, &more);
+    return {messages(out, count), more != 0, done(status)};
   }
 
   /// Sends a message, or queues what the transport does not accept now.

@@ -261,6 +261,31 @@ TEST_CASE("messages that lie there come together, and are sent on together") {
   CHECK(received == "0123456789");
 }
 
+TEST_CASE("a frame takes what lies there, as much as it wants, and messages come before the fault behind them") {
+  pair both = open_pair();
+  CHECK(both.server.service().outcome);
+  CHECK(both.server.service().found.empty());
+  for (int i = 0; i < 5; i++) REQUIRE(both.client.write_text(std::to_string(i)));
+  carry(both.client, both.server);
+  std::string seen;
+  ws::serviced frame = both.server.service(3);
+  for (const ws::message message : frame.found) seen += message.text();
+  CHECK(frame.more);
+  frame = both.server.service(0, 1);
+  CHECK(frame.found.size() == 1);
+  seen += frame.found[0].text();
+  frame = both.server.service();
+  CHECK_FALSE(frame.more);
+  for (const ws::message message : frame.found) seen += message.text();
+  CHECK(seen == "01234");
+  REQUIRE(both.client.write_text("last"));
+  carry(both.client, both.server);
+  REQUIRE(both.server.feed(std::string_view("\x83\x80\0\0\0\0", 6)));
+  frame = both.server.service();
+  CHECK(frame.found.size() == 1);
+  CHECK(frame.outcome.error() == errc::protocol);
+}
+
 TEST_CASE("a full queue takes nothing and loses nothing") {
   ws::config config;
   REQUIRE(config.set(ws::option::max_send_queue, 3));

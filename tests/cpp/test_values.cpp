@@ -182,6 +182,7 @@ TEST_CASE("a handle that was moved from is empty, and every call on it is harmle
   CHECK(conn.handshake().error() == refused);
   CHECK(conn.read_message().error() == refused);
   CHECK(conn.read_messages().error() == refused);
+  CHECK(conn.service().outcome.error() == refused);
   CHECK(conn.write_text("x").error() == refused);
   CHECK(conn.write_binary("x").error() == refused);
   CHECK(conn.queue_message(ws::kind::text, "x").error() == refused);

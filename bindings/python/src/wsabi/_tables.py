@@ -195,6 +195,7 @@ FUNCTIONS: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ("ws_write_fragment", c_int32, (c_void_p, c_int32, c_void_p, c_size_t, c_int32)),
     ("ws_write_pending", c_int32, (c_void_p,)),
     ("ws_close", c_int32, (c_void_p, c_uint16, c_char_p, c_size_t)),
+    ("ws_service", c_int32, (c_void_p, c_size_t, c_size_t, c_void_p, c_void_p, c_void_p)),
     ("ws_get_state", c_int32, (c_void_p,)),
     ("ws_can_read", c_int32, (c_void_p,)),
     ("ws_can_write", c_int32, (c_void_p,)),
