@@ -982,9 +982,9 @@ ws_status_t ws_close(ws_conn *conn, uint16_t code, const char *reason, size_t le
  * @{
  */
 
-/// Sends what is pending, receives from the transport at most once, and hands out the messages that
-/// are complete. It never blocks, even if WS_OPT_BLOCKING is on. Completes the opening handshake
-/// first if it is not done yet; until then `*count` is 0.
+/// Sends what is pending, receives from the transport at most once, and hands out the messages
+/// that are complete. It never blocks, even if WS_OPT_BLOCKING is on. Completes the opening
+/// handshake first if it is not done yet; until then `*count` is 0.
 ///
 /// `(*messages)[0]` to `(*messages)[*count - 1]` are messages as from ws_read_message(), in order,
 /// at most `max_messages` of them. No more are added once their payloads have reached `max_bytes`

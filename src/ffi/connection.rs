@@ -12,10 +12,9 @@
 // Over 400 lines because it is one chapter of the header, and most of it is that text.
 
 use crate::error::{Error, Result};
-use crate::ffi::batch::MessageBatch;
+use crate::ffi::batch::{MessageBatch, Turn};
 use crate::ffi::config::ws_config;
 use crate::ffi::guard::{self, Handle};
-use crate::ffi::service::Turn;
 use crate::ffi::status;
 use crate::ffi::types::{ws_message, ws_recv_fn, ws_role, ws_send_fn, ws_socket, ws_status, ws_status_t};
 use crate::message::Role;
