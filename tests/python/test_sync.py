@@ -662,6 +662,27 @@ def test_redirects_are_followed_and_not_for_ever() -> None:
     listener.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows counts sockets, and has no such numbers")
+def test_a_server_accepts_by_a_descriptor_over_1023() -> None:
+    script = """if True:
+        import resource, os, socket, threading
+        from wsabi.sync import connect, serve
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+        held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+        for options in ({}, {"sock": socket.create_server(("127.0.0.1", 0))}):
+            server = serve(lambda ws: ws.send("hello"), "127.0.0.1" if not options else None, 0, **options)
+            assert server.fileno() > 1023
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            with connect(f"ws://127.0.0.1:{server.port}/", open_timeout=5) as ws:
+                print(ws.recv(timeout=5))
+            server.shutdown()
+            thread.join(5)
+    """
+    done = run_python(script)
+    assert (done.returncode, done.stdout) == (0, "hello\nhello\n"), done.stderr
+
+
 def test_what_cannot_be_connected_to(serving: Any) -> None:
     closed = socket.create_server(("127.0.0.1", 0))
     port = closed.getsockname()[1]

@@ -13,7 +13,6 @@ done under a lock of the handle's own, so that no thread sees memory that anothe
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from ctypes import byref, c_char, c_size_t, c_ubyte, c_uint64, c_void_p, create_string_buffer, string_at
 from threading import Lock
@@ -23,6 +22,7 @@ from . import exceptions
 from ._address import encoded
 from ._buffers import POINTER_SIZE, Buffer, lend_to, memory, pointers, text, unpack, view, word
 from ._config import Config, OwnedConn, OwnedListener, Prepared, check, last_sentence
+from ._errors import last_code, os_error
 from ._library import quick, quick_raw, waiting
 from ._tables import Kind, Option, Role, State, Status
 from .exceptions import Close, InvalidURI
@@ -474,8 +474,9 @@ class Listener:
         if status == Status.ERR_URL:
             raise InvalidURI(url, last_sentence())
         if status == Status.ERR_IO:
-            errno = ctypes.get_errno()
-            raise OSError(errno, f"{url} cannot be listened at: {os.strerror(errno) if errno else 'no such host'}")
+            code = last_code()
+            why = os_error(code).strerror if code else "no such host"
+            raise os_error(code, f"{url} cannot be listened at: {why}")
         check(status)
 
     def accept(self) -> Optional[Handle]:
@@ -484,8 +485,7 @@ class Listener:
         def make(out: Any) -> int:
             status: int = waiting.ws_listener_accept(self._listener, out)
             if status == Status.ERR_IO:
-                errno = ctypes.get_errno()
-                raise OSError(errno, os.strerror(errno))
+                raise os_error(last_code())
             return status
 
         try:

@@ -25,7 +25,10 @@ else:
 
 
 def find() -> str:
-    """Where the library is: what WSABI_LIBRARY names, else beside this file, else wherever the system's loader looks."""
+    """Where the library is: what WSABI_LIBRARY names, else beside this file, else wherever the system's loader looks.
+
+    On Windows that is not PATH, but the directories of `os.add_dll_directory()`.
+    """
     named = os.environ.get("WSABI_LIBRARY")
     if named:
         return named
@@ -39,7 +42,8 @@ def find() -> str:
 def load(path: str) -> tuple[ctypes.PyDLL, ctypes.CDLL]:
     """Loads the library twice over. ImportError: it cannot be, or it has another ABI than these bindings."""
     try:
-        quick, waiting = ctypes.PyDLL(path), ctypes.CDLL(path, use_errno=True)
+        quick = ctypes.PyDLL(path)
+        waiting = ctypes.CDLL(path, use_errno=True, use_last_error=sys.platform == "win32")
         version: int = quick.ws_abi_version()
     except (OSError, AttributeError) as error:
         raise ImportError(f"the wsabi library cannot be loaded: {error}; WSABI_LIBRARY can name it") from error

@@ -10,13 +10,14 @@ import os
 import select
 import socket
 import ssl
+import sys
 from threading import Lock
 from typing import Any, Optional, Union
 
 from ._handle import OK, WAITING, WOULD_BLOCK, Buffer, Config, Event, Handle, Prepared, now_ms
 from ._tables import Status
 
-__all__ = ["NO_LINK", "Link", "NativeLink", "TLSLink"]
+__all__ = ["NO_LINK", "Link", "NativeLink", "TLSLink", "unix_socket"]
 
 ALREADY_CLOSED = int(Status.ERR_ALREADY_CLOSED)
 
@@ -290,6 +291,13 @@ Link = Union[NativeLink, TLSLink, NoLink]
 NO_LINK = NoLink()
 
 
+def unix_socket() -> socket.socket:
+    """A Unix socket. NotImplementedError: Python has none here, as on Windows."""
+    if sys.platform != "win32" and hasattr(socket, "AF_UNIX"):
+        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    raise NotImplementedError("Python has no Unix sockets on this system: use TCP")
+
+
 def close(sock: socket.socket, opener: int) -> None:
     """Closes a socket so that what was sent last is not overtaken by a reset: it is emptied first.
 
@@ -310,7 +318,7 @@ def wait(fileno: int, reading: bool, writing: bool, seconds: float) -> None:
     """Waits for a socket. A signal's handler runs meanwhile."""
     if fileno < 0:
         return
-    if hasattr(select, "poll"):
+    if sys.platform != "win32" and hasattr(select, "poll"):
         poll = select.poll()
         poll.register(fileno, (select.POLLIN if reading else 0) | (select.POLLOUT if writing else 0))
         poll.poll(max(0, seconds * 1000))

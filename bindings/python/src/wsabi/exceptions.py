@@ -27,6 +27,7 @@ from __future__ import annotations
 import errno as _errno
 from typing import NamedTuple, Optional
 
+from ._errors import os_error
 from ._library import quick
 from ._tables import Status
 from .http import Headers, Response
@@ -206,7 +207,7 @@ def from_status(status: int, message: str = "", errno: int = 0) -> Exception:
     if status == Status.ERR_SEND_QUEUE_FULL:
         return SendQueueFull(_errno.EAGAIN, text)
     if status == Status.ERR_IO:
-        return OSError(errno, text) if errno else OSError(text)
+        return os_error(errno, text)
     if status in (Status.ERR_CONNECTION_CLOSED, Status.ERR_ALREADY_CLOSED):
         return ConnectionClosedError(None, None, None, message)
     if status == Status.ERR_URL:

@@ -7,7 +7,6 @@ to a connection, `ProxyTransport` looks like any other transport.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from typing import Any, Callable, Optional, Union
 
@@ -21,10 +20,15 @@ __all__ = ["ProxyTransport", "connect"]
 
 async def connect(uri: str, config: Any, proxy: str, create: Callable[[Memory], Any]) -> Any:
     """A connection of `create`'s through this proxy, with the opening handshake done. InvalidProxy; ProxyError: it refuses."""
+    loop = asyncio.get_running_loop()
+    if not watches_sockets(loop):
+        raise NotImplementedError(
+            f"{type(loop).__name__} cannot watch a socket, which a proxy needs: run an asyncio.SelectorEventLoop, use wsabi.sync, "
+            "or set proxy=None"
+        )
     config.set_proxy(proxy)
     config.set(Option.BLOCKING, 0)
     handle = OverSocket(lambda out: waiting.ws_connect(config, uri.encode(), out), uri)
-    loop = asyncio.get_running_loop()
     status = handle.handshake()
     while status == WOULD_BLOCK:
         await until_ready(loop, handle)
@@ -78,7 +82,11 @@ class ProxyTransport(asyncio.Transport):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, handle: OverSocket, connection: Any) -> None:
         # A descriptor of our own for the same socket, so that closing is up to us.
-        self._socket = socket.socket(fileno=os.dup(handle.fileno()))
+        of_library = socket.socket(fileno=handle.fileno())
+        try:
+            self._socket = of_library.dup()
+        finally:
+            of_library.detach()
         self._socket.setblocking(False)
         names = {"sockname": name_of(self._socket, False), "peername": name_of(self._socket, True)}
         super().__init__({"socket": self._socket, **names})
@@ -180,6 +188,18 @@ class ProxyTransport(asyncio.Transport):
 
 OK, WOULD_BLOCK = 0, -1
 SOON = 0.05  # seconds
+NOWHERE = 2**30  # no descriptor
+
+
+def watches_sockets(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the loop has add_reader(): Windows' default, the ProactorEventLoop, has none."""
+    try:
+        loop.remove_reader(NOWHERE)
+    except NotImplementedError:
+        return False
+    except Exception:
+        pass  # it would, but there is no such descriptor
+    return True
 
 
 def name_of(sock: socket.socket, of_peer: bool) -> Any:

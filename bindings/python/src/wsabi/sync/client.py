@@ -21,7 +21,7 @@ from typing import Any, Literal, Optional, Union
 from .. import exceptions
 from .._address import Address
 from .._handle import Config, Handle, proxy_for
-from .._link import Link, NativeLink, TLSLink
+from .._link import Link, NativeLink, TLSLink, unix_socket
 from .._log import LoggerLike
 from .._options import TLS, USER_AGENT, Limit, Queue, configure
 from .._tables import Option
@@ -154,7 +154,7 @@ def unix_connect(path: Optional[str] = None, uri: Optional[str] = None, **kwargs
 def open_unix(path: Optional[str], deadline: Optional[float]) -> socket.socket:
     if path is None:
         raise ValueError("missing path argument")
-    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stream = unix_socket()
     try:
         stream.settimeout(left(deadline))
         stream.connect(os.fspath(path))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import logging
 import os
-import select
+import selectors
 import socket
 import ssl as ssl_module
 import stat
@@ -22,7 +22,7 @@ from typing import Any, Callable, Optional, Union
 from .. import exceptions
 from .._deciding import Credentials, Origins, allowed, known_credentials, offered, presented
 from .._handle import Config, Handle, Listener
-from .._link import Link, NativeLink, TLSLink
+from .._link import Link, NativeLink, TLSLink, unix_socket
 from .._log import LoggerLike
 from .._options import TLS, USER_AGENT, Limit, Queue, configure
 from .._tables import Option, State
@@ -204,11 +204,14 @@ class Server:
 
     def serve_forever(self) -> None:
         """Accepts connections until another thread calls `shutdown()`, or until an exception such as KeyboardInterrupt."""
-        with self._serving:
+        with self._serving, selectors.DefaultSelector() as selector:
+            if not self._closing:
+                selector.register(self._accept, selectors.EVENT_READ)
+                selector.register(self._wake_out, selectors.EVENT_READ)
             while not self._closing:
                 try:
-                    readable, _, _ = select.select([self._accept, self._wake_out], [], [])
-                    if self._closing or self._accept not in readable:
+                    ready = [key.fileobj for key, _ in selector.select()]
+                    if self._closing or self._accept not in ready:
                         continue
                     link = self._accept.accept()
                 except (OSError, ValueError) as error:
@@ -453,7 +456,7 @@ def listening(host: Optional[str], port: Optional[int], kwargs: dict[str, Any]) 
         path = kwargs.pop("path", None)
         if path is None:
             raise ValueError("missing path argument")
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock = unix_socket()
         try:
             remove_stale(os.fspath(path))
             sock.bind(os.fspath(path))
@@ -476,7 +479,7 @@ def remove_stale(path: str) -> None:
             return
     except OSError:
         return
-    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    probe = unix_socket()
     try:
         probe.connect(path)
     except ConnectionRefusedError:
