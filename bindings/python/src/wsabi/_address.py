@@ -16,7 +16,7 @@ from ._buffers import word
 from ._library import quick
 from .exceptions import InvalidURI
 
-__all__ = ["Address", "encoded"]
+__all__ = ["Address", "encoded", "joined"]
 
 
 class Address:
@@ -42,6 +42,24 @@ class Address:
                 raise InvalidURI(uri, "there is a user name without a password")
             pair = urllib.parse.unquote(user) + ":" + urllib.parse.unquote(password)
             self.authorization = "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def joined(base: str, reference: str) -> str:
+    """Where a Location leads to from a URL: RFC 3986, 5.2, without the fragment, which is not for the server.
+
+    InvalidURI: to something that is no WebSocket. http:// and https:// stand for ws:// and wss://, as browsers take them.
+    """
+    # urljoin() joins references of any kind only where it knows the scheme.
+    scheme, _, behind = base.partition("://")
+    there = urllib.parse.urljoin(f"{STANDS_FOR[scheme.lower()]}://{behind}", reference.strip())
+    scheme, separator, behind = there.partition("://")
+    for websocket, http in STANDS_FOR.items():
+        if separator and scheme.lower() in (websocket, http):
+            return f"{websocket}://{behind.partition('#')[0]}"
+    raise InvalidURI(there, "scheme isn't ws or wss")
+
+
+STANDS_FOR = {"ws": "http", "wss": "https"}
 
 
 def leads_to(uri: str) -> tuple[str, int]:

@@ -50,7 +50,7 @@ class Wait:
     There is no get_loop(): without it `_loop` is looked at, which is no call.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_loop", "_waiter", "callback", "context")
+    __slots__ = ("_asyncio_future_blocking", "_cancel_message", "_cancelled", "_loop", "_waiter", "callback", "context")
 
     callback: Optional[Callable[[Any], object]]
     context: Optional[Context]
@@ -58,6 +58,7 @@ class Wait:
     def __init__(self, waiter: Waiter, loop: asyncio.AbstractEventLoop) -> None:
         self._asyncio_future_blocking = True
         self._cancelled = False
+        self._cancel_message: Optional[Any] = None
         self._loop = loop
         self._waiter = waiter
         self.callback = self.context = None
@@ -73,6 +74,7 @@ class Wait:
         if self._waiter.waiting is not self:
             return False
         self._cancelled = True
+        self._cancel_message = msg
         self._waiter.wake()
         return True
 
@@ -84,7 +86,8 @@ class Wait:
 
     def result(self) -> None:
         if self._cancelled:
-            raise asyncio.CancelledError
+            # anyio knows its own cancellations by their message.
+            raise asyncio.CancelledError() if self._cancel_message is None else asyncio.CancelledError(self._cancel_message)
 
     def exception(self) -> None:
         self.result()

@@ -9,12 +9,11 @@ import asyncio
 import logging
 import random
 import traceback
-import urllib.parse
 from collections.abc import AsyncIterator, Generator, Sequence
 from types import TracebackType
 from typing import Any, Callable, Literal, Optional, Union
 
-from .._address import Address
+from .._address import Address, joined
 from .._handle import Config, proxy_for
 from .._library import quick
 from .._options import USER_AGENT, Limit, configure
@@ -201,19 +200,22 @@ class connect:
         try:
             async with timeout(self.open_timeout):
                 for _ in range(MAX_REDIRECTS):
-                    connection = await self._open_transport()
                     try:
-                        await connection.handshake()
-                        return connection
+                        return await self._attempt()
                     except InvalidStatus as error:
-                        connection.transport.abort()
                         self.uri = self._redirected(error)
-                    except BaseException:
-                        connection.transport.abort()
-                        raise
                 raise HandshakeError(f"more than {MAX_REDIRECTS} redirects")
         except asyncio.TimeoutError as error:
             raise TimeoutError("timed out during the opening handshake") from error
+
+    async def _attempt(self) -> ClientConnection:
+        connection = await self._open_transport()
+        try:
+            await connection.handshake()
+        except BaseException:
+            connection.transport.abort()
+            raise
+        return connection
 
     def _configure(self) -> Config:
         headers = Headers(self.additional_headers)
@@ -272,7 +274,7 @@ class connect:
         location = error.headers.get("Location")
         if error.status not in REDIRECTS or location is None:
             raise error
-        uri = urllib.parse.urljoin(self.uri, location)
+        uri = joined(self.uri, location)
         before, after = Address(self.uri), Address(uri)
         if self._kwargs.get("sock") is not None:
             raise ValueError(f"cannot follow the redirect to {uri}: a socket was given") from error

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, Optional, Union
 
 from .. import exceptions
-from .._address import Address
+from .._address import Address, joined
 from .._handle import Config, Handle, proxy_for
 from .._link import Link, NativeLink, TLSLink, unix_socket
 from .._log import LoggerLike
@@ -79,9 +79,10 @@ def connect(
         if isinstance(ssl, ssl_module.SSLContext) and not uri.lower().startswith("wss:"):
             raise ValueError("ssl argument is incompatible with a ws:// URI")
         credentials: HeadersLike = {}
+        target = uri  # without credentials; a redirect is joined to the URL with them
         if not uri.lower().startswith("ws+unix:"):
             address = Address(uri)
-            uri = address.uri
+            target = address.uri
             credentials = {"Authorization": address.authorization} if address.authorization else {}
         config = configure(
             origin=origin,
@@ -100,7 +101,7 @@ def connect(
         if isinstance(ssl, TLS):
             ssl.apply(config)
         link: Link
-        way = None if sock is not None or unix else proxy_for(uri) if proxy is True else proxy
+        way = None if sock is not None or unix else proxy_for(target) if proxy is True else proxy
         config.set_proxy(way)
         by_python = sock or unix or kwargs or server_hostname or isinstance(ssl, ssl_module.SSLContext)
         if by_python:
@@ -110,18 +111,19 @@ def connect(
                 elif sock is not None:
                     stream = sock
                 else:
-                    stream = open_tcp(uri, way, deadline, kwargs)
-                link = link_over(stream, config, uri, ssl, server_hostname, deadline)
+                    stream = open_tcp(target, way, deadline, kwargs)
+                link = link_over(stream, config, target, ssl, server_hostname, deadline)
             except socket.timeout as error:  # not a TimeoutError before Python 3.10
                 raise TimeoutError("timed out during opening handshake") from error
         else:
-            link = NativeLink(Handle.connect(config, uri))
+            link = NativeLink(Handle.connect(config, target))
         logger = logger or logging.getLogger("wsabi.client")
         connection = (create_connection or ClientConnection)(link, logger, max_queue)
         del link  # so that the traceback of a failure does not keep the socket open
         try:
             connection._handshake()
         except exceptions.InvalidStatus as error:
+            connection._end()
             there = redirected(uri, error, sock is not None or unix)
             if there is None:
                 raise
@@ -239,13 +241,10 @@ def redirected(uri: str, error: exceptions.InvalidStatus, pinned: bool) -> Optio
     there = error.headers.get("Location")
     if error.status not in (300, 301, 302, 303, 307, 308) or there is None:
         return None
-    # urljoin() does not know these schemes.
-    base = uri.replace("ws", "http", 1)
-    there = urllib.parse.urljoin(base, there)
-    there = there.replace("http", "ws", 1) if there.lower().startswith("http") else there
+    there = joined(uri, there)
     if pinned:
         raise ValueError(f"cannot follow redirect to {there} with a preexisting socket") from error
-    if uri.lower().startswith("wss:") and not there.lower().startswith("wss:"):
+    if Address(uri).secure and not Address(there).secure:
         raise exceptions.HandshakeError(f"cannot follow redirect to non-secure URI {there}") from error
     return there
 
