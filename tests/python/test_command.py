@@ -26,7 +26,7 @@ def test_lines_of_a_pipe_are_sent_and_the_answers_are_printed(serving: Any) -> N
     _, url = serving(echo)
     done = run(url, words="one\ntwo\ngrüße")
     assert (done.returncode, done.stdout) == (0, "one\ntwo\ngrüße\n"), done.stderr
-    assert "connected to" in done.stderr and "closed: sent 1000; then received 1000" in done.stderr
+    assert "connected to" in done.stderr and "closed: sent 1000 (OK); then received 1000 (OK)" in done.stderr
     assert ">" not in done.stderr.replace(">=", "")
 
 
@@ -45,7 +45,7 @@ def test_a_file_is_sent_and_saved_with_its_progress(serving: Any, tmp_path: Path
 def test_what_is_wrong_is_said_in_words(serving: Any, tmp_path: Path) -> None:
     _, url = serving(lambda ws: ws.close(1011, "no good"), subprotocols=["chat"])
     done = run(url, "--subprotocol", "chat")
-    assert done.returncode == 1 and "subprotocol chat" in done.stderr and "received 1011 (no good)" in done.stderr
+    assert done.returncode == 1 and "subprotocol chat" in done.stderr and "received 1011 (internal error) no good" in done.stderr
     for arguments, words in (
         (["ws://127.0.0.1:1/"], "refused"),
         (["http://127.0.0.1/"], "isn't a valid URI"),
@@ -114,14 +114,14 @@ def test_a_terminal_has_a_prompt_and_closes_well(serving: Any, key: Any) -> None
         terminal.type(key)
     else:
         terminal.program.send_signal(signal.SIGINT)
-    terminal.wait_for("closed: sent 1000; then received 1000")
+    terminal.wait_for("closed: sent 1000 (OK); then received 1000 (OK)")
     assert terminal.end() == 0
 
 
 def test_a_terminal_is_left_when_the_server_closes(serving: Any) -> None:
     _, url = serving(lambda ws: ws.close(1001, "bye"))
     terminal = Terminal(url)
-    terminal.wait_for("received 1001 (bye)")
+    terminal.wait_for("received 1001 (going away) bye")
     assert terminal.end() == 0
 
 

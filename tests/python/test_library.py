@@ -115,7 +115,7 @@ def test_exceptions_have_one_base_and_the_words_of_python() -> None:
     assert issubclass(exceptions.TLSError, OSError)
     assert issubclass(exceptions.ConnectionClosedOK, exceptions.ConnectionClosed)
     closed = exceptions.ConnectionClosedOK(Close(1001, "bye"), Close(1001), False)
-    assert (closed.code, closed.reason, str(closed)) == (1001, "bye", "sent 1001; then received 1001 (bye)")
+    assert (closed.code, closed.reason, str(closed)) == (1001, "bye", "sent 1001 (going away); then received 1001 (going away) bye")
     assert exceptions.ConnectionClosedError(None, None).code == 1006
 
 

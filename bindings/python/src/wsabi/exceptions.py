@@ -15,7 +15,7 @@
         PayloadTooBig
         SendQueueFull                       also a BlockingIOError
         InvalidState
-            ConcurrencyError
+            ConcurrencyError                also a RuntimeError
         InternalError
 
 Python's own exceptions are used where they exist: OSError with errno (ConnectionRefusedError and so on), TimeoutError,
@@ -30,7 +30,7 @@ from typing import NamedTuple, Optional
 from ._errors import os_error
 from ._library import quick
 from ._tables import Status
-from .http import Headers, Response
+from .http import Headers, Response, phrase
 
 __all__ = [
     "Close",
@@ -56,6 +56,24 @@ __all__ = [
 
 NO_STATUS_RECEIVED = 1005
 ABNORMAL_CLOSURE = 1006
+# What a code stands for, in the words of `websockets`.
+MEANINGS = {
+    1000: "OK",
+    1001: "going away",
+    1002: "protocol error",
+    1003: "unsupported data",
+    1005: "no status received [internal]",
+    1006: "abnormal closure [internal]",
+    1007: "invalid frame payload data",
+    1008: "policy violation",
+    1009: "message too big",
+    1010: "mandatory extension",
+    1011: "internal error",
+    1012: "service restart",
+    1013: "try again later",
+    1014: "bad gateway",
+    1015: "TLS handshake failure [internal]",
+}
 WELL = (1000, 1001, NO_STATUS_RECEIVED)
 
 
@@ -66,7 +84,11 @@ class Close(NamedTuple):
     reason: str = ""
 
     def __str__(self) -> str:
-        return f"{self.code}{f' ({self.reason})' if self.reason else ''}"
+        if 3000 <= self.code < 5000:
+            meaning = "registered" if self.code < 4000 else "private use"
+        else:
+            meaning = MEANINGS.get(self.code, "unknown")
+        return f"{self.code} ({meaning}){f' {self.reason}' if self.reason else ''}"
 
 
 class WebSocketException(Exception):
@@ -153,7 +175,7 @@ class HandshakeError(WebSocketException):
     @property
     def response(self) -> Response:
         """The server's response."""
-        return Response(self.status, "", self.headers, self.body)
+        return Response(self.status, phrase(self.status), self.headers, self.body)
 
 
 InvalidHandshake = HandshakeError
@@ -161,6 +183,10 @@ InvalidHandshake = HandshakeError
 
 class InvalidStatus(HandshakeError):
     """The server responded with a status other than 101."""
+
+    def __str__(self) -> str:
+        told = super().__str__()
+        return told if f"HTTP {self.status}" in told else f"server rejected WebSocket connection: HTTP {self.status}"
 
 
 class ProxyError(HandshakeError):
@@ -191,7 +217,7 @@ class InvalidState(WebSocketException):
     """The call is not allowed in the current state of the connection: nothing happened."""
 
 
-class ConcurrencyError(InvalidState):
+class ConcurrencyError(InvalidState, RuntimeError):
     """Another thread or task is already receiving, or sending a fragmented message."""
 
 

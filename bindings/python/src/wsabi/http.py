@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import http as _http
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Optional, Union
 
-__all__ = ["Headers", "HeadersLike", "Request", "Response"]
+__all__ = ["Headers", "HeadersLike", "MultipleValuesError", "Request", "Response"]
+
+
+class MultipleValuesError(LookupError):
+    """A header has several values, where one was asked for."""
+
+    def __str__(self) -> str:
+        if len(self.args) == 1:
+            return repr(self.args[0])
+        return super().__str__()
 
 
 class Headers(MutableMapping[str, str]):
     """Headers by name (case-insensitive), in the order in which they were received; a name may occur several times.
 
-    `headers[name] = value` adds a value. `headers[name]` is the first value; `get_all(name)` returns all of them. (In
-    `websockets`, `headers[name]` fails if a name occurs several times.)
+    `headers[name] = value` adds a value. `headers[name]` is the value, and a MultipleValuesError if there are several;
+    `get_all(name)` returns all of them. `str()` is how they are sent.
     """
 
     def __init__(self, headers: Optional[HeadersLike] = None, **named: str) -> None:
@@ -33,11 +43,12 @@ class Headers(MutableMapping[str, str]):
             self[name] = value
 
     def __getitem__(self, name: str) -> str:
-        wanted = name.lower()
-        for each, value in self._items:
-            if each.lower() == wanted:
-                return value
-        raise KeyError(name)
+        values = self.get_all(name)
+        if len(values) > 1:
+            raise MultipleValuesError(name)
+        if not values:
+            raise KeyError(name)
+        return values[0]
 
     def __setitem__(self, name: str, value: str) -> None:
         self._items.append((str(name), str(value)))
@@ -60,6 +71,35 @@ class Headers(MutableMapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({self._items!r})"
+
+    def __str__(self) -> str:
+        return "".join(f"{name}: {value}\r\n" for name, value in self._items) + "\r\n"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Headers):
+            return NotImplemented
+        return self._by_name() == other._by_name()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _by_name(self) -> dict[str, list[str]]:
+        return {name: self.get_all(name) for name in self}
+
+    def clear(self) -> None:
+        """Removes all."""
+        self._items = []
+
+    def copy(self) -> Headers:
+        """A copy, which may be changed."""
+        return Headers(self._items)
+
+    def serialize(self) -> bytes:
+        """The headers as they are sent, with the empty line behind them."""
+        return str(self).encode("iso-8859-1")
+
+    def set_insecure(self, name: str, value: str) -> None:
+        """Adds a value. It is checked when it is sent, not here."""
+        self[name] = value
 
     def get_all(self, name: str) -> list[str]:
         """Returns all values of this name."""
@@ -89,3 +129,11 @@ class Response:
     reason_phrase: str = ""
     headers: Headers = field(default_factory=Headers)
     body: bytes = b""
+
+
+def phrase(status: int) -> str:
+    """The words for a status; empty if it has none."""
+    try:
+        return _http.HTTPStatus(status).phrase
+    except ValueError:
+        return ""

@@ -39,6 +39,7 @@ SLICE = 0.5  # seconds after which a wait looks up, for a signal or a deadline t
 CONNECTION_CLOSED = int(Status.ERR_CONNECTION_CLOSED)
 ALREADY_CLOSED = int(Status.ERR_ALREADY_CLOSED)
 SEND_QUEUE_FULL = int(Status.ERR_SEND_QUEUE_FULL)
+FAILED = (int(Status.ERR_IO), int(Status.ERR_TLS), int(Status.ERR_TIMEOUT))
 
 
 class Connection:
@@ -221,7 +222,10 @@ class Connection:
         if self._over:
             return
         status = self._begin_close(code, reason)
-        if status not in (OK, ALREADY_CLOSED, CONNECTION_CLOSED):
+        if status in FAILED:
+            # The peer is gone: that is the end, which is what was asked for. recv() and send() tell why.
+            self._take_status(status)
+        elif status not in (OK, ALREADY_CLOSED, CONNECTION_CLOSED):
             raise self._link.handle.error(status)
         self._until(lambda: self._over, None, receiving=True)
 
@@ -613,7 +617,7 @@ class Connection:
                 # The peer has closed, or the connection is lost: what is known of that is worth a look.
                 self._until(lambda: self._over, 1)
             return self.close_exc
-        if status in (Status.ERR_IO, Status.ERR_TLS, Status.ERR_TIMEOUT):
+        if status in FAILED:
             self._take_status(status)
             self._until(lambda: self._over, 1)
             return self.close_exc

@@ -333,19 +333,27 @@ class Deciding:
                 handle.set(Option.AUTO_ACCEPT, 1)  # the library says by itself what is wrong with it
                 connection._handshake()
             if response is not None:
-                self.reject(connection, response)
-                deadline = time.monotonic() + 10
-                while not connection._over and time.monotonic() < deadline:
-                    connection._until(lambda: connection._over, 1)
-                connection._end()
-                return False
+                return self.refuse(connection, response)
             chosen = None
             if self.select_subprotocol is not None:
-                chosen = self.select_subprotocol(connection, offered(request.headers))
+                try:
+                    chosen = self.select_subprotocol(connection, offered(request.headers))
+                except Exception:
+                    connection.logger.error("select_subprotocol failed", exc_info=True)
+                    return self.refuse(connection, connection.respond(500, FAILED.decode()))
             handle.accept(chosen)
             connection._link.flush()
         connection._opened()
         return True
+
+    def refuse(self, connection: ServerConnection, response: Response) -> bool:
+        """Sends this response, and waits until the client has taken it, for ten seconds at most; False: it is not open."""
+        self.reject(connection, response)
+        deadline = time.monotonic() + 10
+        while not connection._over and time.monotonic() < deadline:
+            connection._until(lambda: connection._over, 1)
+        connection._end()
+        return False
 
     def reject(self, connection: ServerConnection, response: Response) -> None:
         """Answers with this response, or with 500 where it cannot be one."""

@@ -1,0 +1,228 @@
+"""One program, run under `websockets` and under wsabi: what it returns or raises has to be the same.
+
+A program gets the modules of one package and returns what there is to compare. `outcome()` makes a pair of an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import socket
+import struct
+import threading
+from types import SimpleNamespace
+from typing import Any, Callable
+
+import pytest
+
+
+def package(name: str) -> SimpleNamespace:
+    load = importlib.import_module
+    return SimpleNamespace(
+        client=load(f"{name}.sync.client"),
+        server=load(f"{name}.sync.server"),
+        aclient=load(f"{name}.asyncio.client"),
+        aserver=load(f"{name}.asyncio.server"),
+        exceptions=load(f"{name}.exceptions"),
+        data=load("websockets.datastructures" if name == "websockets" else "wsabi.http"),
+        frames=load("websockets.frames" if name == "websockets" else "wsabi.exceptions"),
+    )
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:
+        return type(error).__name__, str(error)
+
+
+def same(program: Callable[[SimpleNamespace], Any]) -> Any:
+    """Runs it under both, compares, and gives what came out."""
+    theirs, ours = program(package("websockets")), program(package("wsabi"))
+    assert ours == theirs
+    return ours
+
+
+def test_headers() -> None:
+    def program(p: SimpleNamespace) -> Any:
+        headers = p.data.Headers([("X-A", "1"), ("x-a", "2"), ("B", "3")])
+        copy = headers.copy()
+        del copy["X-A"]
+        copy.set_insecure("C", "\xe9")
+        cleared = headers.copy()
+        cleared.clear()
+        return [
+            str(headers),
+            repr(headers),
+            copy.serialize(),
+            headers["b"],
+            outcome(lambda: headers["X-A"]),
+            outcome(lambda: headers.get("x-a")),
+            outcome(lambda: headers["Z"])[0],
+            headers.get_all("x-A"),
+            list(headers),
+            len(headers),
+            list(headers.raw_items()),
+            headers == p.data.Headers([("x-A", "1"), ("b", "3"), ("x-a", "2")]),
+            headers == copy,
+            len(cleared),
+            issubclass(p.data.MultipleValuesError, LookupError),
+        ]
+
+    assert same(program)[4] == ("MultipleValuesError", "'X-A'")
+
+
+def test_the_text_of_an_end_names_its_codes() -> None:
+    def program(p: SimpleNamespace) -> Any:
+        codes = [*range(1000, 1016), 2000, 3000, 3999, 4000, 4999]
+        texts = [str(p.frames.Close(code, reason)) for code in codes for reason in ("", "why")]
+        one, other = p.frames.Close(1001, "bye"), p.frames.Close(4000, "")
+        closed = p.exceptions.ConnectionClosedError
+        ends = [closed(one, other, True), closed(one, other, False), closed(one, None), closed(None, other), closed(None, None)]
+        return texts, [str(end) for end in ends]
+
+    same(program)
+
+
+def test_a_second_receiver_gets_a_runtime_error() -> None:
+    same(lambda p: issubclass(p.exceptions.ConcurrencyError, RuntimeError))
+
+
+def with_sync_server(p: SimpleNamespace, handler: Any, use: Callable[[str], Any], **options: Any) -> Any:
+    with p.server.serve(handler, "127.0.0.1", 0, **options) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            return use("ws://127.0.0.1:%d/" % server.socket.getsockname()[1])
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+def test_a_refusal_says_its_status_and_its_words() -> None:
+    def program(p: SimpleNamespace) -> Any:
+        def use(url: str) -> Any:
+            with pytest.raises(p.exceptions.InvalidStatus) as caught:
+                p.client.connect(url, proxy=None)
+            response = caught.value.response
+            return response.status_code, response.reason_phrase, response.body, "HTTP 403" in str(caught.value)
+
+        def no(connection: Any, request: Any) -> Any:
+            return connection.respond(403, "no\n")
+
+        return with_sync_server(p, lambda ws: None, use, process_request=no)
+
+    assert same(program) == (403, "Forbidden", b"no\n", True)
+
+
+@pytest.mark.parametrize("face", ["sync", "asyncio"])
+def test_a_select_subprotocol_that_fails_is_500(face: str) -> None:
+    def fail(connection: Any, offered: Any) -> Any:
+        raise KeyError("mine")
+
+    def refused(p: SimpleNamespace, url: str) -> Any:
+        with pytest.raises(p.exceptions.InvalidStatus) as caught:
+            p.client.connect(url, subprotocols=["a"], proxy=None, open_timeout=5)
+        return caught.value.response.status_code
+
+    def program(p: SimpleNamespace) -> Any:
+        if face == "sync":
+            options = {"subprotocols": ["a"], "select_subprotocol": fail}
+            return with_sync_server(p, lambda ws: None, lambda url: refused(p, url), **options)
+
+        async def main() -> Any:
+            async def handler(ws: Any) -> None:
+                pass
+
+            async with p.aserver.serve(handler, "127.0.0.1", 0, subprotocols=["a"], select_subprotocol=fail) as server:
+                url = "ws://127.0.0.1:%d/" % server.sockets[0].getsockname()[1]
+                return await asyncio.get_running_loop().run_in_executor(None, refused, p, url)
+
+        return asyncio.run(main())
+
+    assert same(program) == 500
+
+
+def reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+@pytest.mark.parametrize("how", ["close", "with", "with an exception"])
+def test_closing_where_the_peer_has_reset_is_quiet_and_hides_no_exception(how: str) -> None:
+    def program(p: SimpleNamespace) -> Any:
+        gone = threading.Event()
+
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def between() -> None:
+            """Passes the handshake on, and then resets."""
+            client, _ = listener.accept()
+            with p.server.serve(lambda ws: ws.recv(), "127.0.0.1", 0) as server:
+                thread = threading.Thread(target=server.serve_forever)
+                thread.start()
+                there = socket.create_connection(server.socket.getsockname())
+                there.sendall(client.recv(65536))
+                client.sendall(there.recv(65536))
+                there.close()
+                server.shutdown()
+                thread.join(10)
+            asked.wait(5)
+            reset(client)
+            gone.set()
+
+        asked = threading.Event()
+        thread = threading.Thread(target=between)
+        thread.start()
+        codes: list[Any] = []
+
+        def use() -> Any:
+            url = "ws://127.0.0.1:%d/" % listener.getsockname()[1]
+            try:
+                with p.client.connect(url, proxy=None, close_timeout=2) as ws:
+                    asked.set()
+                    gone.wait(10)
+                    if how == "close":
+                        ws.close()
+                    elif how == "with an exception":
+                        raise KeyError("the program's own")
+            finally:
+                codes.append(ws.close_code)
+
+        result = outcome(use), codes
+        thread.join(10)
+        listener.close()
+        return result
+
+    assert same(program) == (("KeyError", '"the program\'s own"') if "exception" in how else None, [1006])
+
+
+def test_a_cancelled_receiver_is_given_the_message_of_its_cancellation() -> None:
+    def program(p: SimpleNamespace) -> Any:
+        async def main() -> Any:
+            async def handler(ws: Any) -> None:
+                await ws.wait_closed()
+
+            async with p.aserver.serve(handler, "127.0.0.1", 0) as server:
+                url = "ws://127.0.0.1:%d/" % server.sockets[0].getsockname()[1]
+                async with p.aclient.connect(url, proxy=None) as ws:
+
+                    async def first() -> Any:
+                        async for message in ws:
+                            return message
+
+                    told = []
+                    for receive in (ws.recv, first):
+                        for message in ((), ("mine",)):
+                            task = asyncio.ensure_future(receive())
+                            await asyncio.sleep(0.01)
+                            task.cancel(*message)
+                            try:
+                                await task
+                            except asyncio.CancelledError as error:
+                                told.append(error.args)
+                    return told
+
+        return asyncio.run(main())
+
+    assert same(program) == [(), ("mine",)] * 2
