@@ -226,3 +226,77 @@ def test_a_cancelled_receiver_is_given_the_message_of_its_cancellation() -> None
         return asyncio.run(main())
 
     assert same(program) == [(), ("mine",)] * 2
+
+
+def test_a_ping_of_what_is_no_bytes_is_a_type_error() -> None:
+    def program(p: SimpleNamespace) -> Any:
+        def use(url: str) -> Any:
+            with p.client.connect(url, proxy=None) as ws:
+                calls = [lambda bad=bad, call=call: call(bad) and None for call in (ws.ping, ws.pong) for bad in (5, [], {}, [b"x"], 1.5)]
+                return [outcome(call) for call in calls]
+
+        def handler(ws: Any) -> None:
+            for _ in ws:
+                pass
+
+        async def by_asyncio(url: str) -> Any:
+            async with p.aclient.connect(url, proxy=None) as ws:
+                told = []
+                for call in (ws.ping, ws.pong):
+                    for bad in (5, [], {}, [b"x"], 1.5):
+                        try:
+                            told.append(await call(bad) and None)
+                        except TypeError as error:
+                            told.append((type(error).__name__, str(error)))
+                return told
+
+        return with_sync_server(p, handler, lambda url: (use(url), asyncio.run(by_asyncio(url))))
+
+    assert same(program)[0] == [("TypeError", "data must be str or bytes-like")] * 10
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 101 Sw"])
+def test_iterating_over_connect_tries_again_where_the_server_closes_before_it_answers(said: bytes) -> None:
+    def program(p: SimpleNamespace) -> Any:
+        async def main() -> Any:
+            asked = 0
+
+            async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                nonlocal asked
+                asked += 1
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(said)
+                writer.close()
+
+            server = await asyncio.start_server(cut, "127.0.0.1", 0)
+            url = "ws://127.0.0.1:%d/" % server.sockets[0].getsockname()[1]
+
+            with pytest.raises(p.exceptions.InvalidHandshake) as caught:
+                async with p.aclient.connect(url, proxy=None):
+                    pass
+            cause = type(caught.value.__cause__)
+
+            async def again() -> None:
+                async for _ in p.aclient.connect(url, proxy=None, reconnect_delays=lambda: iter([0.0] * 3)):
+                    pass
+
+            with pytest.raises(RuntimeError):  # there are no more delays
+                await asyncio.wait_for(again(), 5)
+            server.close()
+            await server.wait_closed()
+            return asked, cause
+
+        return asyncio.run(main())
+
+    assert same(program) == (5, EOFError)
+
+
+@pytest.mark.parametrize("uri", [None, b"ws://127.0.0.1/"])
+def test_a_url_that_is_no_str_is_an_invalid_uri(uri: Any) -> None:
+    def program(p: SimpleNamespace) -> Any:
+        async def main() -> None:
+            await p.aclient.connect(uri, proxy=None)
+
+        return outcome(lambda: asyncio.run(main()))[0], outcome(lambda: p.client.connect(uri, proxy=None))[0]
+
+    assert same(program) == ("InvalidURI", "InvalidURI")

@@ -27,6 +27,8 @@ class Address:
     """
 
     def __init__(self, uri: str) -> None:
+        if not isinstance(uri, str):
+            raise InvalidURI(uri, f"it is not a str, but of type {type(uri).__name__}")
         scheme, separator, behind = uri.partition("://")
         if scheme.lower() not in ("ws", "wss") or not separator:
             raise InvalidURI(uri, "scheme isn't ws or wss")

@@ -39,6 +39,7 @@ class ClientConnection(Connection):
     def __init__(self, protocol: Memory, **options: Any) -> None:
         super().__init__(protocol, **options)
         self._answered: asyncio.Future[None] = self.loop.create_future()
+        self._ended = False  # the stream
 
     async def handshake(self) -> None:
         """Sends the request and waits for the response. HandshakeError: refused or malformed."""
@@ -70,7 +71,13 @@ class ClientConnection(Connection):
             error = self.protocol.error(status)
             if isinstance(error, InvalidStatus):
                 self.response = error.response
+            elif self._ended:
+                error.__cause__ = self._failure or EOFError("the stream ended")  # such a failure is worth another try
             self._answered.set_exception(error)
+
+    def eof_received(self) -> None:
+        self._ended = True
+        super().eof_received()
 
     def _cut_short(self) -> HandshakeError:
         error = HandshakeError("the connection was lost during the opening handshake")

@@ -283,7 +283,7 @@ class Connection(asyncio.Protocol):
             while payload in self._pings:
                 payload = secrets.token_bytes(4)
         else:
-            payload = data.encode() if isinstance(data, str) else in_one_piece(data)
+            payload = of_control(data)
         if payload in self._pings:
             raise ConcurrencyError("a Ping with the same data is waiting for its Pong")
         answered: asyncio.Future[float] = self.loop.create_future()
@@ -293,7 +293,7 @@ class Connection(asyncio.Protocol):
 
     async def pong(self, data: DataLike = b"") -> None:
         """Sends an unsolicited Pong."""
-        await self._control(PONG, data.encode() if isinstance(data, str) else in_one_piece(data))
+        await self._control(PONG, of_control(data))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Closes the connection and waits until it is over. Has no effect if it is already over.
@@ -830,6 +830,16 @@ def marks(limits: Limits) -> tuple[float, float]:
     if not 0 <= low <= high:
         raise ValueError("the low-water mark is between 0 and the high-water mark")
     return high, low
+
+
+def of_control(data: DataLike) -> bytes:
+    """The payload of a Ping or Pong."""
+    if isinstance(data, str):
+        return data.encode()
+    try:
+        return in_one_piece(data)
+    except TypeError:
+        raise TypeError("data must be str or bytes-like") from None
 
 
 def in_one_piece(data: Buffer) -> bytes:

@@ -76,13 +76,13 @@ def connect(
     unix: bool = kwargs.pop("unix", False)
     path = kwargs.pop("path", None)
     for _ in range(MAX_REDIRECTS):
-        if isinstance(ssl, ssl_module.SSLContext) and not uri.lower().startswith("wss:"):
-            raise ValueError("ssl argument is incompatible with a ws:// URI")
         credentials: HeadersLike = {}
         target = uri  # without credentials; a redirect is joined to the URL with them
-        if not uri.lower().startswith("ws+unix:"):
+        if not isinstance(uri, str) or not uri.lower().startswith("ws+unix:"):
             address = Address(uri)
             target = address.uri
+            if isinstance(ssl, ssl_module.SSLContext) and not address.secure:
+                raise ValueError("ssl argument is incompatible with a ws:// URI")
             credentials = {"Authorization": address.authorization} if address.authorization else {}
         config = configure(
             origin=origin,

@@ -193,7 +193,7 @@ class Connection:
 
         RFC 6455 section 5.5.2. ConcurrencyError: a Ping with the same bytes has not been answered yet.
         """
-        payload = data.encode() if isinstance(data, str) else None if data is None else bytes(data)
+        payload = data.encode() if isinstance(data, str) else None if data is None else of_buffer(data)
         if payload in self._pings:
             raise ConcurrencyError("already waiting for a pong with the same data")
         while payload is None or payload in self._pings:
@@ -209,7 +209,7 @@ class Connection:
 
     def pong(self, data: Union[str, Buffer] = b"") -> None:
         """Sends an unsolicited Pong with up to 125 bytes. RFC 6455 section 5.5.3."""
-        self._send(Kind.PONG, data, None, None)
+        self._send(Kind.PONG, data if isinstance(data, str) else of_buffer(data), None, None)
 
     # The end
 
@@ -699,6 +699,13 @@ def is_buffer(data: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def of_buffer(data: Any) -> bytes:
+    """The bytes of a buffer. TypeError: it is none, for instance a number, of which bytes() would make zeros."""
+    if not is_buffer(data):
+        raise TypeError("data must be str or bytes-like")
+    return bytes(data)
 
 
 def addresses(fileno: int) -> tuple[Any, Any]:
