@@ -300,3 +300,79 @@ def test_a_url_that_is_no_str_is_an_invalid_uri(uri: Any) -> None:
         return outcome(lambda: asyncio.run(main()))[0], outcome(lambda: p.client.connect(uri, proxy=None))[0]
 
     assert same(program) == ("InvalidURI", "InvalidURI")
+
+
+@pytest.mark.parametrize("face", ["sync", "asyncio"])
+def test_a_server_logs_what_is_opened_rejected_and_closed(face: str, caplog: pytest.LogCaptureFixture) -> None:
+    def decide(connection: Any, request: Any) -> Any:
+        return connection.respond(404, "no\n") if request.path == "/no" else None
+
+    def visit(p: SimpleNamespace, url: str) -> None:
+        with p.client.connect(url, proxy=None) as ws:
+            ws.recv()
+        with pytest.raises(p.exceptions.InvalidStatus):
+            p.client.connect(url + "no", origin="http://a", proxy=None)
+        with pytest.raises(p.exceptions.InvalidStatus):
+            p.client.connect(url, origin="http://evil", proxy=None)
+        with p.client.connect(url, proxy=None) as ws:
+            ws.recv()
+            ws.close(4000)  # under a handler that waits for a message
+
+    def by_sync(p: SimpleNamespace) -> None:
+        def handler(ws: Any) -> None:
+            ws.send("hello")
+            ws.recv()
+
+        with_sync_server(p, handler, lambda url: visit(p, url), process_request=decide, origins=[None, "http://a"])
+
+    async def by_asyncio(p: SimpleNamespace) -> None:
+        async def handler(ws: Any) -> None:
+            await ws.send("hello")
+            await ws.recv()
+
+        async with p.aserver.serve(handler, "127.0.0.1", 0, process_request=decide, origins=[None, "http://a"]) as server:
+            url = "ws://127.0.0.1:%d/" % server.sockets[0].getsockname()[1]
+            await asyncio.get_running_loop().run_in_executor(None, visit, p, url)
+
+    def program(p: SimpleNamespace) -> Any:
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            by_sync(p) if face == "sync" else asyncio.run(by_asyncio(p))
+        told = [(record.levelname, record.getMessage()) for record in caplog.records if ".server" in record.name]
+        return sorted(each for each in told if each[1].startswith(("connection ", "HTTP ")))
+
+    told = same(program)
+    assert ("INFO", "HTTP response sent (404 Not Found)") in told and ("INFO", "connection rejected (403 Forbidden)") in told
+
+
+def test_a_close_that_is_found_while_writing_was_paused_is_no_error_in_a_callback() -> None:
+    def program(p: SimpleNamespace) -> Any:
+        async def main() -> Any:
+            faults: list[Any] = []
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context["message"]))
+            ended = asyncio.Event()
+
+            async def handler(ws: Any) -> None:
+                try:
+                    while True:
+                        await ws.send(b"x" * 100_000)
+                except p.exceptions.ConnectionClosed:
+                    ended.set()
+
+            async with p.aserver.serve(handler, "127.0.0.1", 0, compression=None) as server:
+                reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2], limit=1024)
+                key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13"
+                head = f"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{key}\r\n\r\n"
+                writer.write(head.encode())
+                await asyncio.sleep(0.1)
+                writer.write(b"\x88\x82\0\0\0\0\x03\xe8")
+                await asyncio.sleep(0.1)
+                while await reader.read(65536):
+                    pass
+                writer.close()
+                await asyncio.wait_for(ended.wait(), 5)
+            return faults
+
+        return asyncio.run(main())
+
+    assert same(program) == []

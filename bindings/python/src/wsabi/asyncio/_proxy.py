@@ -150,14 +150,20 @@ class ProxyTransport(asyncio.Transport):
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
-        self._connection.connection_lost(None)
+        # From here on nothing leads back to the connection, so that its descriptor is closed with the last reference to it.
+        connection, self._connection = self._connection, None
+        connection.connection_lost(None)
         self._socket.close()
 
     def _readable(self) -> None:
+        if self._closing:
+            return
         self._connection._read(in_callback=True)
         self._watch()
 
     def _writable(self) -> None:
+        if self._closing:
+            return
         self._send(None)
         self._connection._read()
 

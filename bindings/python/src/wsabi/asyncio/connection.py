@@ -360,7 +360,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._write_paused = False
         if self._flush() and (self._closing or self._held):
-            self._read()
+            # Not from here: who reads may close the transport, which is in the middle of writing.
+            self.loop.call_soon(self._read)
         if not self._write_paused:
             for drainer in self._drainers:
                 if not drainer.done():

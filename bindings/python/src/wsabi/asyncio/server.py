@@ -20,7 +20,7 @@ from .._deciding import Credentials, Origins, allowed, known_credentials, offere
 from .._library import quick
 from .._options import USER_AGENT, Limit, configure
 from .._tables import Option, State
-from ..http import Headers, Request, Response
+from ..http import Headers, Request, Response, phrase
 from ._http import parse_response, serialize
 from ._memory import Memory
 from ._timeout import timeout
@@ -46,6 +46,7 @@ class ServerConnection(Connection):
         self.server = server
         self._asked: asyncio.Future[None] = self.loop.create_future()
         self._refused_with: Optional[Exception] = None
+        self._refusal = "connection rejected"  # what the log calls it
 
     def respond(self, status: int, text: str) -> Response:
         """Creates a response in plain text, for `process_request` and `process_response` to return."""
@@ -77,6 +78,8 @@ class ServerConnection(Connection):
         response = await self._called(process_request, self, self.request)
         if response is None:
             response = self._decide(origins, select_subprotocol)
+        else:
+            self._refusal = "HTTP response sent"
         replaced = await self._called(process_response, self, self.request, response)
         response = response if replaced is None else replaced
         if response.status_code == 101 and not self.server.is_serving():
@@ -348,7 +351,13 @@ def serve(
             raise
         if connection._opening:
             connection.transport.close()  # refused
+            if connection.response is not None:
+                response = connection.response
+                words = response.reason_phrase or phrase(response.status_code)
+                connection.logger.info("%s (%d %s)", connection._refusal, response.status_code, words)
+                connection.logger.info("connection closed")
             return
+        connection.logger.info("connection open")
         server._open.add(connection)
         try:
             async with connection:
@@ -357,6 +366,7 @@ def serve(
             connection.logger.error("connection handler failed", exc_info=True)
         finally:
             server._open.discard(connection)
+            connection.logger.info("connection closed")
 
     server = Server(listen, handle, told, server_header)
     return server

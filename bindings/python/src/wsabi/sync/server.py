@@ -26,7 +26,7 @@ from .._link import Link, NativeLink, TLSLink, unix_socket
 from .._log import LoggerLike
 from .._options import TLS, USER_AGENT, Limit, Queue, configure
 from .._tables import Option, State
-from ..http import Headers, Request, Response
+from ..http import Headers, Request, Response, phrase
 from .connection import Connection, broadcast
 
 __all__ = ["Server", "ServerConnection", "basic_auth", "broadcast", "serve", "unix_serve"]
@@ -41,6 +41,7 @@ class ServerConnection(Connection):
         super().__init__(link, logger, max_queue)
         self.server: Optional[Server] = None
         self.username = ""  # of basic_auth()
+        self._refusal = "connection rejected"  # what the log calls it
 
     def respond(self, status: int, text: str) -> Response:
         """Creates a response in plain text, for `process_request` to return."""
@@ -274,16 +275,16 @@ class Server:
             except BaseException:
                 connection._end()
                 raise
+            self.logger.info("connection open")
             with self._lock:
                 self._connections.add(connection)
             try:
                 with connection:
                     self._handler(connection)
-            except exceptions.ConnectionClosed:
-                self.logger.debug("the connection was closed under its handler", exc_info=True)
             except Exception:
                 self.logger.error("connection handler failed", exc_info=True)
             finally:
+                self.logger.info("connection closed")
                 with self._lock:
                     self._connections.discard(connection)
         except (exceptions.WebSocketException, OSError) as error:
@@ -353,6 +354,7 @@ class Deciding:
         while not connection._over and time.monotonic() < deadline:
             connection._until(lambda: connection._over, 1)
         connection._end()
+        connection.logger.info("connection closed")
         return False
 
     def reject(self, connection: ServerConnection, response: Response) -> None:
@@ -363,6 +365,8 @@ class Deciding:
                 raise TypeError(f"process_request returned {response!r}, not a Response")
             handle.add_headers(response.headers)
             handle.reject(response.status_code, response.body)
+            words = response.reason_phrase or phrase(response.status_code)
+            connection.logger.info("%s (%d %s)", connection._refusal, response.status_code, words)
         except (TypeError, ValueError):
             connection.logger.error("opening handshake failed", exc_info=True)
             handle.reject(500, FAILED)
@@ -373,7 +377,9 @@ class Deciding:
             return connection.respond(503, "Server is shutting down.\n")
         try:
             response = None if self.process_request is None else self.process_request(connection, request)
-            if response is None and not connection._link.handle.is_upgrade:
+            if response is not None:
+                connection._refusal = "HTTP response sent"
+            elif not connection._link.handle.is_upgrade:
                 return None
             if response is None and self.origins is not None and not allowed(request.headers.get("Origin"), self.origins):
                 response = connection.respond(403, "This origin may not connect.\n")
