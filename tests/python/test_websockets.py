@@ -94,14 +94,13 @@ def test_the_end_is_the_same(peers: Any) -> None:
             seen.append((type(error).__name__, error.rcvd.code, error.rcvd.reason, error.rcvd_then_sent))  # type: ignore[attr-defined]
 
     url = start(watch)
-    with client.connect(url) as ws:
-        ws.close(4000, "mine")
-    with client.connect(url) as ws:
-        ws.close()
-    for _ in range(100):
-        if len(seen) == 2:
-            break
-        threading.Event().wait(0.05)
+    for number, end in enumerate(((4000, "mine"), (1000, ""))):
+        with client.connect(url) as ws:
+            ws.close(*end)
+        for _ in range(100):
+            if len(seen) > number:
+                break
+            threading.Event().wait(0.05)
     assert seen == [("ConnectionClosedError", 4000, "mine", True), ("ConnectionClosedOK", 1000, "", True)]
 
 
@@ -182,13 +181,25 @@ def test_bytes_that_are_taken_for_text_end_the_same(peers: Any) -> None:
         assert caught.value.sent.code == 1009
 
 
+def connect_over_tls(client: Any, url: str, context: ssl.SSLContext) -> Any:
+    """Their client reads and writes one TLS object from two threads, which Python guards from 3.13 on only: once in some hundred
+    times its request is never sent, to their own server neither."""
+    for tries in range(5):
+        try:
+            return client.connect(url, ssl=context, open_timeout=5)
+        except TimeoutError:
+            if client is our_client or tries == 4:
+                raise
+    raise AssertionError
+
+
 def test_tls_and_unix_sockets_are_the_same(peers: Any, certificate: Any, tmp_path: Path) -> None:
     client, exceptions, start = peers
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     url = start(echo, ssl=context)
     trusting = ssl.create_default_context(cafile=str(certificate[0]))
-    with client.connect(url, ssl=trusting) as ws:
+    with connect_over_tls(client, url, trusting) as ws:
         ws.send("x" * 100_000)
         assert ws.recv(timeout=5) == "x" * 100_000
     server = our_server if client is their_client else their_server
