@@ -225,7 +225,7 @@ fn sides(transport: &Transport) -> Sides {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "net"))]
 mod tests {
     use super::*;
     use crate::net::connect::Connector;
