@@ -83,6 +83,11 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let target = |what: &str| std::env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
     let abi = abi_version();
+    // Where Cargo.toml leaves the platform's verifier out.
+    println!("cargo::rustc-check-cfg=cfg(roots_in_folders)");
+    if target("OS") == "android" {
+        println!("cargo::rustc-cfg=roots_in_folders");
+    }
     if target("VENDOR") == "apple" {
         println!(
             "cargo::rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libwsabi.{abi}.dylib,-dead_strip_dylibs"

@@ -5,9 +5,9 @@
 //! decides about certificates, `describe` says in a sentence why a session failed. A build without the feature `tls` has
 //! `none.rs` in this place, with the same names.
 
-#[cfg(any(test, target_os = "android"))]
-mod android;
 mod describe;
+#[cfg(any(test, roots_in_folders))]
+mod folders;
 mod options;
 mod session;
 #[cfg(test)]

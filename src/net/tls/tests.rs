@@ -597,8 +597,8 @@ fn without_roots_of_ones_own_the_systems_count() {
 
 /// As Android keeps them: a file for each certificate, with text after it.
 #[test]
-fn android_reads_its_roots_from_the_first_folder_that_has_some() {
-    let home = std::env::temp_dir().join(format!("wsabi-android-{}", std::process::id()));
+fn roots_are_read_from_the_first_folder_that_has_some() {
+    let home = std::env::temp_dir().join(format!("wsabi-roots-{}", std::process::id()));
     let [absent, empty, full] = ["absent", "empty", "full"].map(|name| home.join(name));
     let authority = Authority::new("a phone's authority");
     std::fs::create_dir_all(&empty).unwrap();
@@ -608,8 +608,8 @@ fn android_reads_its_roots_from_the_first_folder_that_has_some() {
     std::fs::write(full.join("00673b5b.0"), "-----BEGIN CERTIFICATE-----\nbad\n-----END CERTIFICATE-----\n")
         .unwrap();
 
-    let roots = android::roots(&[&absent, &empty, &full]).unwrap();
-    let none = android::roots(&[&absent, &empty]).unwrap_err();
+    let roots = folders::roots(&[&absent, &empty, &full]).unwrap();
+    let none = folders::roots(&[&absent, &empty]).unwrap_err();
     std::fs::remove_dir_all(&home).unwrap();
 
     assert_eq!(roots.len(), 1);

@@ -67,19 +67,19 @@ pub(super) fn clients(
 #[error("self-signed")]
 pub(super) struct SelfSigned;
 
-#[cfg(not(target_os = "android"))]
+#[cfg(not(roots_in_folders))]
 use rustls_platform_verifier::Verifier as SystemVerifier;
-#[cfg(target_os = "android")]
+#[cfg(roots_in_folders)]
 type SystemVerifier = WebPkiServerVerifier;
 
-#[cfg(not(target_os = "android"))]
+#[cfg(not(roots_in_folders))]
 fn new_system(provider: Arc<CryptoProvider>) -> Result<Arc<SystemVerifier>, RustlsError> {
     SystemVerifier::new(provider).map(Arc::new)
 }
 
-#[cfg(target_os = "android")]
+#[cfg(roots_in_folders)]
 fn new_system(provider: Arc<CryptoProvider>) -> Result<Arc<SystemVerifier>, RustlsError> {
-    from_roots(super::android::roots(&super::android::FOLDERS)?.into(), provider)
+    from_roots(super::folders::roots(&crate::sys::ROOT_FOLDERS)?.into(), provider)
 }
 
 /// The system's verifier, which is slow to make: all that are alive share one.

@@ -10,6 +10,12 @@ pub(crate) use self::{net::*, thread::*};
 
 use std::io;
 
+/// Where the system keeps the certificates that it trusts. From Android 14 on they come with updates of a module, and the older
+/// place is not kept up.
+#[cfg(target_os = "android")]
+pub(crate) const ROOT_FOLDERS: [&str; 2] =
+    ["/apex/com.android.conscrypt/cacerts", "/system/etc/security/cacerts"];
+
 /// Sets the errno of this thread.
 pub(crate) fn set_errno(code: i32) {
     #[cfg(any(target_os = "linux", target_os = "emscripten"))]

@@ -1,15 +1,11 @@
-//! The roots of Android. Its own verifier is Java's, which a library in C cannot ask without the application's help; the
-//! certificates that it goes by are files, which anybody may read. Knows files and certificates. Compiled for Android, and
-//! for tests.
+//! The system's roots where they are files, and its own verifier cannot be asked. Android's is Java's, which a library in C cannot
+//! call without the application's help. Knows files and certificates. Compiled for such a system (build.rs: `roots_in_folders`),
+//! and for tests.
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{Error, RootCertStore};
 use std::path::Path;
-
-/// From Android 14 on they come with updates of a module, and the older place is not kept up.
-#[cfg(target_os = "android")]
-pub(super) const FOLDERS: [&str; 2] = ["/apex/com.android.conscrypt/cacerts", "/system/etc/security/cacerts"];
 
 /// The certificates in the first of these folders that has any: a file each, PEM with some text after it. What is no such
 /// file is passed over. An error where there is none at all.
@@ -17,7 +13,7 @@ pub(super) fn roots(folders: &[impl AsRef<Path>]) -> Result<RootCertStore, Error
     let roots = folders.iter().map(|folder| roots_in(folder.as_ref())).find(|roots| !roots.is_empty());
     roots.ok_or_else(|| {
         Error::General(
-            "the system has no trusted certificates where Android keeps them; give some to ws_config_set_tls_roots()"
+            "the system has no trusted certificates where it keeps them; give some to ws_config_set_tls_roots()"
                 .into(),
         )
     })
