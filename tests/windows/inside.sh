@@ -205,7 +205,7 @@ planted() {
     library
     passed=0 failed=0
     plant a_poller_that_does_not_ask_again every_message_is_reported src/sys/windows/watch.rs \
-        's/if wanted != watch.armed$/if false \&\& wanted != watch.armed/'
+        's/if wanted != watch.armed {/if false \&\& wanted != watch.armed {/'
     plant a_port_that_others_can_take a_listener_holds_its_port_for_itself src/sys/windows/net.rs \
         's/SO_EXCLUSIVEADDRUSE/SO_REUSEADDR/'
     [ $failed = 0 ] || status=1
