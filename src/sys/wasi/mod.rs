@@ -3,10 +3,17 @@
 #[cfg(feature = "net")]
 compile_error!("WASI has no sockets: build without the feature `net`");
 
+use std::io;
+
 /// Sets the errno.
 pub(crate) fn set_errno(code: i32) {
     // SAFETY: it points at errno, which is always there.
     unsafe { *libc::__errno_location() = code };
+}
+
+/// The error with this number, which a callback gave.
+pub(crate) fn error_of(code: i32) -> io::Error {
+    io::Error::from_raw_os_error(code)
 }
 
 /// Writes the system's words for an error, and a NUL, without taking memory. There are some for unknown numbers, too.
