@@ -40,14 +40,14 @@ builds() { # TARGET PANIC
 library() { echo "build/root-windows/targets/$1/debug/libwsabi.a"; }
 
 runs_in_wasmtime() { # SOURCE
-    "$zig" cc -target wasm32-wasi -O1 -Iinclude -Itests/c -D_WASI_EMULATED_SIGNAL -lwasi-emulated-signal "$1" \
+    "$zig" cc -target wasm32-wasi -O1 -DWITHOUT_NET -Iinclude -Itests/c -D_WASI_EMULATED_SIGNAL -lwasi-emulated-signal "$1" \
         "$(library $wasi)" -o "$scratch/program.wasm" &&
         timeout 300 build/dist/venv/bin/python tests/targets/wasi.py "$scratch/program.wasm"
 }
 
 # emcc and Node are those of the root `web`.
 runs_in_node() { # SOURCE
-    sh tests/root.sh run web emcc -O1 -fwasm-exceptions -sALLOW_MEMORY_GROWTH -Iinclude -Itests/c "$1" \
+    sh tests/root.sh run web emcc -O1 -DWITHOUT_NET -fwasm-exceptions -sALLOW_MEMORY_GROWTH -Iinclude -Itests/c "$1" \
         "$(library $emscripten)" -o /output/program.js &&
         timeout 300 sh tests/root.sh run web node /output/program.js
 }
@@ -66,8 +66,10 @@ in_memory() { # TARGET PANIC HOW
     check "$1: builds without sockets" builds "$1" "$2" || return
     check "$1: client and server in memory" "$3" examples-c/memory_pair.c
     check "$1: compression" "$3" examples-c/compression.c
-    echo "$1: tests/c/test_memory.c"
-    tests_by "$3" tests/c/test_memory.c
+    for test in tests/c/test_memory.c tests/c/test_callbacks.c; do
+        echo "$1: $test"
+        tests_by "$3" $test
+    done
 }
 
 # The targets are words.
