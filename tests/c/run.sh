@@ -52,7 +52,7 @@ if builds 'a test' make -s -B CFLAGS=-Wl,--as-needed $programs; then
             #
             # ring keeps the state of AES-GCM below the stack pointer, which counts as undefined there.
             undefined=--undef-value-errors=yes
-            case $test in tls | waiting | reporting | poller_model | stalls | fork) undefined=--undef-value-errors=no ;; esac
+            case $test in tls | service | waiting | reporting | poller_model | stalls | fork) undefined=--undef-value-errors=no ;; esac
             CHECK_REDUCE=40 suite "test_$test under valgrind" valgrind -q --fair-sched=yes $undefined --error-exitcode=9 --leak-check=full \
                 --errors-for-leak-kinds=definite,indirect,possible build/bin/test_$test
         done
