@@ -77,12 +77,16 @@ static ws_listener *open_listener(const ws_config *config, const char *url)
     ws_listener *listener;
     ws_status_t status;
 
+#ifdef _WIN32 /* which has neither sigaction() nor such a limit */
     signal(SIGTERM, stop);
     signal(SIGINT, stop);
-#ifndef _WIN32 /* which has no such limit */
+#else
     {
+        struct sigaction action = {.sa_handler = stop}; /* signal() may forget it after the first one */
         struct rlimit files;
 
+        sigaction(SIGTERM, &action, NULL);
+        sigaction(SIGINT, &action, NULL);
         getrlimit(RLIMIT_NOFILE, &files);
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
